@@ -1,0 +1,425 @@
+//! The recipe: the closed description of what can change a result, and of nothing else.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::{
+    Artifact, ArtifactKind, CanonicalError, Digest, Operation, RecipeId, StepKey, StepName,
+    from_canonical, to_canonical,
+};
+
+/// A recipe that cannot be one.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// Its bytes are not a recipe in canonical form.
+    #[error("not a recipe in canonical form")]
+    Canonical(#[from] CanonicalError),
+    /// Written by a later version.
+    #[error("the recipe has format '{0}'; this version reads '{expected}'", expected = Recipe::FORMAT)]
+    Format(String),
+    /// An input names nothing that is there.
+    #[error("input '{input}' of step '{step}' comes from {from}, which is not in the recipe")]
+    UnknownSource {
+        /// The step.
+        step: StepName,
+        /// Its input.
+        input: StepName,
+        /// What it names.
+        from: Source,
+    },
+    /// Steps that wait for each other.
+    #[error("the steps {} wait for each other", list(.0))]
+    Cycle(Vec<StepName>),
+}
+
+fn list(names: &[StepName]) -> String {
+    names
+        .iter()
+        .map(StepName::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A seed of 64 bits. It is written as a decimal string, because canonical JSON has no integers
+/// beyond 2^53.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seed(pub u64);
+
+impl Seed {
+    /// The seed of one step: the first eight bytes, little-endian, of the BLAKE3 (in its key
+    /// derivation mode) of the pipeline's seed and the step's name.
+    pub fn derive(self, step: &StepName) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("reproof 2026 step seed 1");
+        hasher.update(&self.0.to_le_bytes());
+        hasher.update(step.as_str().as_bytes());
+        let mut bytes = [0u8; 8];
+        hasher.finalize_xof().fill(&mut bytes);
+        Self(u64::from_le_bytes(bytes))
+    }
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Seed {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl Serialize for Seed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Seed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+/// Where a step's input comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Source {
+    /// A data version of the recipe, by its name there.
+    Data {
+        /// The name.
+        data: StepName,
+    },
+    /// An output of another step.
+    Output {
+        /// The step.
+        step: StepName,
+        /// Its output.
+        output: StepName,
+    },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data { data } => write!(f, "{data}"),
+            Self::Output { step, output } => write!(f, "{step}.{output}"),
+        }
+    }
+}
+
+/// A data version that goes into a recipe: an artifact by its content.
+pub type DataInput = Artifact;
+
+/// What a step gets under one name: an artifact by its content.
+pub type StepInput = Artifact;
+
+/// One step of a recipe: a built-in operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeStep {
+    /// The operation; its version stands for its bits.
+    pub operation: Operation,
+    /// Its inputs by name.
+    pub inputs: BTreeMap<StepName, Source>,
+    /// Every resolved parameter.
+    pub parameters: Map<String, Value>,
+    /// The derived seed; absent where the operation draws nothing at random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Seed>,
+    /// Its outputs by name.
+    pub outputs: BTreeMap<StepName, ArtifactKind>,
+}
+
+/// What a step's key is the digest of. Inputs stand by content, never by what made them.
+#[derive(Serialize)]
+struct KeyDocument<'a> {
+    format: &'static str,
+    operation: &'a Operation,
+    inputs: &'a BTreeMap<StepName, StepInput>,
+    parameters: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<Seed>,
+    outputs: &'a BTreeMap<StepName, ArtifactKind>,
+}
+
+impl RecipeStep {
+    /// The key of this step with these inputs: equal keys give equal outputs.
+    pub fn key(&self, inputs: &BTreeMap<StepName, StepInput>) -> Result<StepKey, CanonicalError> {
+        let document = KeyDocument {
+            format: "reproof.step/1",
+            operation: &self.operation,
+            inputs,
+            parameters: &self.parameters,
+            seed: self.seed,
+            outputs: &self.outputs,
+        };
+        Ok(StepKey::from_digest(Digest::of(&to_canonical(&document)?)))
+    }
+}
+
+/// The closed description of what can change a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// [`Recipe::FORMAT`].
+    pub format: String,
+    /// The data versions by name.
+    pub data: BTreeMap<StepName, DataInput>,
+    /// The steps by name.
+    pub steps: BTreeMap<StepName, RecipeStep>,
+}
+
+impl Recipe {
+    /// The format's name and version.
+    pub const FORMAT: &str = "reproof.recipe/1";
+
+    /// A recipe of these data versions and steps, checked: every input is there, no cycle.
+    pub fn new(
+        data: BTreeMap<StepName, DataInput>,
+        steps: BTreeMap<StepName, RecipeStep>,
+    ) -> Result<Self, RecipeError> {
+        let recipe = Self {
+            format: Self::FORMAT.to_owned(),
+            data,
+            steps,
+        };
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// Reads a recipe from its canonical bytes and checks it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecipeError> {
+        let recipe: Self = from_canonical(bytes)?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The canonical bytes, as they are stored.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CanonicalError> {
+        to_canonical(self)
+    }
+
+    /// The identifier: the BLAKE3 of the canonical bytes.
+    pub fn id(&self) -> Result<RecipeId, CanonicalError> {
+        Ok(RecipeId::from_digest(Digest::of(&self.to_bytes()?)))
+    }
+
+    /// The steps in an order in which every input is there before it is needed; among those that
+    /// could come next, by name.
+    pub fn order(&self) -> Result<Vec<&StepName>, RecipeError> {
+        let mut order = Vec::with_capacity(self.steps.len());
+        let mut waiting: BTreeMap<&StepName, Vec<&StepName>> = self
+            .steps
+            .iter()
+            .map(|(name, step)| {
+                let needs = step.inputs.values().filter_map(|source| match source {
+                    Source::Output { step, .. } => Some(step),
+                    Source::Data { .. } => None,
+                });
+                (name, needs.collect())
+            })
+            .collect();
+        while !waiting.is_empty() {
+            let ready = waiting
+                .iter()
+                .find(|(_, needs)| needs.iter().all(|need| !waiting.contains_key(need)))
+                .map(|(name, _)| *name);
+            let Some(name) = ready else {
+                return Err(RecipeError::Cycle(waiting.into_keys().cloned().collect()));
+            };
+            waiting.remove(name);
+            order.push(name);
+        }
+        Ok(order)
+    }
+
+    /// Checks the format, that every input names something that is there, and that no steps wait
+    /// for each other.
+    fn check(&self) -> Result<(), RecipeError> {
+        if self.format != Self::FORMAT {
+            return Err(RecipeError::Format(self.format.clone()));
+        }
+        for (name, step) in &self.steps {
+            for (input, source) in &step.inputs {
+                let there = match source {
+                    Source::Data { data } => self.data.contains_key(data),
+                    Source::Output { step, output } => self
+                        .steps
+                        .get(step)
+                        .is_some_and(|step| step.outputs.contains_key(output)),
+                };
+                if !there {
+                    return Err(RecipeError::UnknownSource {
+                        step: name.clone(),
+                        input: input.clone(),
+                        from: source.clone(),
+                    });
+                }
+            }
+        }
+        self.order().map(|_| ())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) fn name(text: &str) -> StepName {
+        text.parse().unwrap()
+    }
+
+    fn step(inputs: &[(&str, Source)], outputs: &[&str]) -> RecipeStep {
+        RecipeStep {
+            operation: "split_random@1".parse().unwrap(),
+            inputs: inputs
+                .iter()
+                .map(|(input, from)| (name(input), from.clone()))
+                .collect(),
+            parameters: Map::new(),
+            seed: None,
+            outputs: outputs
+                .iter()
+                .map(|output| (name(output), ArtifactKind::Table))
+                .collect(),
+        }
+    }
+
+    fn from(text: &str) -> Source {
+        match text.split_once('.') {
+            Some((step, output)) => Source::Output {
+                step: name(step),
+                output: name(output),
+            },
+            None => Source::Data { data: name(text) },
+        }
+    }
+
+    pub(crate) fn sample() -> Recipe {
+        let data = Artifact {
+            kind: ArtifactKind::Table,
+            digest: Digest::of(b"data"),
+        };
+        let mut split = step(&[("table", from("data"))], &["train", "eval"]);
+        split
+            .parameters
+            .insert("ratios".into(), json!({"train": 0.7, "eval": 0.3}));
+        split.seed = Some(Seed(u64::MAX));
+        let train = step(&[("table", from("split.train"))], &["model"]);
+        Recipe::new(
+            [(name("data"), data)].into(),
+            [(name("split"), split), (name("a-train"), train)].into(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn steps_come_after_what_they_need() {
+        let recipe = sample();
+        let order: Vec<_> = recipe
+            .order()
+            .unwrap()
+            .into_iter()
+            .map(StepName::as_str)
+            .collect();
+        assert_eq!(order, ["split", "a-train"]);
+    }
+
+    #[test]
+    fn a_recipe_is_read_back_from_its_bytes() {
+        let recipe = sample();
+        let bytes = recipe.to_bytes().unwrap();
+        assert_eq!(Recipe::from_bytes(&bytes).unwrap(), recipe);
+        assert_eq!(recipe.id().unwrap().digest(), &Digest::of(&bytes));
+    }
+
+    #[test]
+    fn seeds_of_64_bits_survive() {
+        let text = String::from_utf8(sample().to_bytes().unwrap()).unwrap();
+        assert!(text.contains(r#""seed":"18446744073709551615""#), "{text}");
+    }
+
+    #[test]
+    fn cycles_and_unknown_inputs_are_refused() {
+        let steps = BTreeMap::from([
+            (name("a"), step(&[("x", from("b.y"))], &["y"])),
+            (name("b"), step(&[("x", from("a.y"))], &["y"])),
+        ]);
+        assert!(matches!(
+            Recipe::new(BTreeMap::new(), steps),
+            Err(RecipeError::Cycle(names)) if names.len() == 2
+        ));
+        let steps = BTreeMap::from([(name("a"), step(&[("x", from("data"))], &["y"]))]);
+        let refused = Recipe::new(BTreeMap::new(), steps);
+        assert!(matches!(refused, Err(RecipeError::UnknownSource { .. })));
+    }
+
+    #[test]
+    fn later_formats_and_unknown_fields_are_refused() {
+        let text = String::from_utf8(sample().to_bytes().unwrap()).unwrap();
+        let later = text.replace("reproof.recipe/1", "reproof.recipe/2");
+        assert!(matches!(
+            Recipe::from_bytes(later.as_bytes()),
+            Err(RecipeError::Format(_))
+        ));
+        let unknown = text.replacen('{', r#"{"about":1,"#, 1);
+        assert!(Recipe::from_bytes(unknown.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_step_key_changes_with_every_part() {
+        let recipe = sample();
+        let step = &recipe.steps["split"];
+        let inputs = BTreeMap::from([(name("table"), recipe.data["data"])]);
+        let key = step.key(&inputs).unwrap();
+        assert_eq!(step.key(&inputs).unwrap(), key);
+        let other = Artifact {
+            kind: ArtifactKind::Table,
+            digest: Digest::of(b"other"),
+        };
+        assert_ne!(
+            step.key(&BTreeMap::from([(name("table"), other)])).unwrap(),
+            key
+        );
+        for change in [
+            |step: &mut RecipeStep| step.seed = Some(Seed(1)),
+            |step: &mut RecipeStep| step.operation.version = 2,
+            |step: &mut RecipeStep| drop(step.parameters.insert("x".into(), json!(1))),
+            |step: &mut RecipeStep| drop(step.outputs.remove("eval")),
+        ] {
+            let mut changed = step.clone();
+            change(&mut changed);
+            assert_ne!(changed.key(&inputs).unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn derived_seeds_are_fixed_and_differ_by_step() {
+        assert_eq!(
+            Seed(42).derive(&name("split")),
+            Seed(42).derive(&name("split"))
+        );
+        assert_ne!(
+            Seed(42).derive(&name("split")),
+            Seed(42).derive(&name("train"))
+        );
+        assert_ne!(
+            Seed(42).derive(&name("split")),
+            Seed(43).derive(&name("split"))
+        );
+    }
+}
