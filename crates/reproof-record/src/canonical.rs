@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn depth_is_limited() {
         let mut value = json!(1);
-        for _ in 0..MAX_DEPTH + 1 {
+        for _ in 0..=MAX_DEPTH {
             value = json!([value]);
         }
         assert!(matches!(

@@ -54,6 +54,7 @@ pub struct Seed(pub u64);
 impl Seed {
     /// The seed of one step: the first eight bytes, little-endian, of the BLAKE3 (in its key
     /// derivation mode) of the pipeline's seed and the step's name.
+    #[must_use]
     pub fn derive(self, step: &StepName) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("reproof 2026 step seed 1");
         hasher.update(&self.0.to_le_bytes());
@@ -398,8 +399,8 @@ pub(crate) mod tests {
         for change in [
             |step: &mut RecipeStep| step.seed = Some(Seed(1)),
             |step: &mut RecipeStep| step.operation.version = 2,
-            |step: &mut RecipeStep| drop(step.parameters.insert("x".into(), json!(1))),
-            |step: &mut RecipeStep| drop(step.outputs.remove("eval")),
+            |step: &mut RecipeStep| step.parameters.extend([("x".to_owned(), json!(1))]),
+            |step: &mut RecipeStep| step.outputs.retain(|name, _| name.as_str() != "eval"),
         ] {
             let mut changed = step.clone();
             change(&mut changed);
