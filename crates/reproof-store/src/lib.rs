@@ -1,1 +1,227 @@
-//! Being written.
+//! The content-addressed store, and the one module that touches the file system.
+//!
+//! A blob is found by the BLAKE3 of its bytes, compressed on disk, and verified on every read:
+//! wrong bytes never leave the store. Writing is by [`Batch`]: data is made durable before
+//! anything can refer to it, so a process that is killed leaves garbage at worst, never a lie and
+//! never a lock. Any number of processes may read and write at once.
+//!
+//! The store does not know what a pipeline, a step or a table's values are.
+
+mod batch;
+mod blob;
+mod error;
+mod fault;
+pub mod fs;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reproof_record::{Artifact, Digest, Manifest, TableObject, Tree, from_canonical};
+
+pub use batch::Batch;
+pub use blob::{BlobInfo, BlobWriter};
+pub use error::{ErrorClass, StoreError};
+pub use fault::{Fault, FaultIo};
+
+use crate::fs::{Facts, FileKind, Io, write_atomic};
+
+/// What the file `FORMAT` of a store says.
+const FORMAT: &str = "reproof.store/1\n";
+/// The largest object (tree, table, manifest) that is read.
+const MAX_OBJECT: u64 = 256 << 20;
+/// How long a temporary file must have been at rest before it is swept: a day.
+const SWEEP_NS: i64 = 86_400_000_000_000;
+
+/// An artifact that is stored: what it is, and the manifest that lists its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredArtifact {
+    /// The artifact by its content.
+    pub artifact: Artifact,
+    /// The digest of its manifest.
+    pub manifest: Digest,
+}
+
+/// A content-addressed store in a folder.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+    pub(crate) io: Arc<dyn Io>,
+}
+
+impl Store {
+    /// Opens the store in this folder, and makes it if there is none.
+    pub fn open(root: &Path, io: Arc<dyn Io>) -> Result<Self, StoreError> {
+        let store = Self {
+            root: root.to_owned(),
+            io,
+        };
+        match store.io.read(&store.format_path(), 1024) {
+            Ok(found) => store.check_format(&found)?,
+            Err(error) if error.is_not_found() => store.create()?,
+            Err(error) => return Err(error.into()),
+        }
+        store.sweep();
+        Ok(store)
+    }
+
+    fn create(&self) -> Result<(), StoreError> {
+        self.io.create_dir_all(&self.objects())?;
+        self.io.create_dir_all(&self.temp_dir())?;
+        self.io.sync_dir(&self.root)?;
+        // Last, so that a store without this file is one that was never used.
+        Ok(write_atomic(
+            self.io.as_ref(),
+            &self.format_path(),
+            FORMAT.as_bytes(),
+        )?)
+    }
+
+    fn check_format(&self, found: &[u8]) -> Result<(), StoreError> {
+        if found == FORMAT.as_bytes() {
+            return Ok(());
+        }
+        Err(StoreError::Format {
+            root: self.root.clone(),
+            found: String::from_utf8_lossy(found).trim_end().to_owned(),
+            expected: FORMAT.trim_end(),
+        })
+    }
+
+    /// Removes what killed processes left, once it has been at rest for a day. Whatever goes
+    /// wrong here harms nobody.
+    fn sweep(&self) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.map_or(0, |elapsed| {
+            i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
+        });
+        for entry in self.io.read_dir(&self.temp_dir()).unwrap_or_default() {
+            let path = self.temp_dir().join(entry.name);
+            let Ok(facts) = self.io.metadata(&path) else {
+                continue;
+            };
+            if facts.kind == FileKind::File && facts.mtime_ns.saturating_add(SWEEP_NS) < now {
+                let _ = self.io.remove_file(&path);
+            }
+        }
+    }
+
+    /// The file system that the store lies in.
+    pub fn io(&self) -> &Arc<dyn Io> {
+        &self.io
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder for files that are being written.
+    pub fn temp_dir(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    fn format_path(&self) -> PathBuf {
+        self.root.join("FORMAT")
+    }
+
+    pub(crate) fn object_path(&self, digest: &Digest) -> PathBuf {
+        self.objects().join(digest.to_hex())
+    }
+
+    fn missing(&self, digest: &Digest) -> StoreError {
+        StoreError::Missing {
+            digest: *digest,
+            root: self.root.clone(),
+        }
+    }
+
+    /// A new batch of blobs.
+    pub fn batch(&self) -> Batch {
+        Batch::new(self.clone())
+    }
+
+    /// Whether a blob of this digest is there. Its bytes are not looked at.
+    pub fn contains(&self, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(self.facts(digest)?.is_some())
+    }
+
+    /// What the file system says of a blob's file; none if there is no such blob.
+    pub fn facts(&self, digest: &Digest) -> Result<Option<Facts>, StoreError> {
+        match self.io.metadata(&self.object_path(digest)) {
+            Ok(facts) => Ok(Some(facts)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn open_blob(&self, digest: &Digest) -> Result<Box<dyn fs::ReadFile>, StoreError> {
+        match self.io.open_read(&self.object_path(digest)) {
+            Ok(file) => Ok(file),
+            Err(error) if error.is_not_found() => Err(self.missing(digest)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The bytes of a blob of at most `limit` bytes, verified.
+    pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let path = self.object_path(digest);
+        blob::read_whole(self.open_blob(digest)?, *digest, &path, limit)
+    }
+
+    /// A reader of a blob of any size, in bounded memory. The whole blob is verified before the
+    /// first byte is given, and each block again as it is given.
+    pub fn reader(&self, digest: &Digest) -> Result<Box<dyn Read + Send>, StoreError> {
+        let path = self.object_path(digest);
+        let (first, second) = (self.open_blob(digest)?, self.open_blob(digest)?);
+        Ok(Box::new(blob::VerifiedReader::open(
+            first, second, *digest, &path,
+        )?))
+    }
+
+    /// Hashes a blob. Gives its file's facts as they were before.
+    pub fn verify_blob(&self, digest: &Digest) -> Result<Facts, StoreError> {
+        let file = self.open_blob(digest)?;
+        let facts = file.facts()?;
+        blob::verify(file, *digest, &self.object_path(digest))?;
+        Ok(facts)
+    }
+
+    fn object<T>(&self, digest: &Digest) -> Result<T, StoreError>
+    where
+        T: serde::de::DeserializeOwned + serde::Serialize,
+    {
+        let bytes = self.read(digest, MAX_OBJECT)?;
+        from_canonical(&bytes).map_err(|error| StoreError::Damaged {
+            digest: *digest,
+            path: self.object_path(digest),
+            what: error.to_string(),
+        })
+    }
+
+    /// The manifest of this digest.
+    pub fn manifest(&self, digest: &Digest) -> Result<Manifest, StoreError> {
+        self.object(digest)
+    }
+
+    /// The tree of this digest.
+    pub fn tree(&self, digest: &Digest) -> Result<Tree, StoreError> {
+        self.object(digest)
+    }
+
+    /// The table object of this digest.
+    pub fn table_object(&self, digest: &Digest) -> Result<TableObject, StoreError> {
+        self.object(digest)
+    }
+
+    /// The digests of all blobs, sorted.
+    pub fn blobs(&self) -> Result<Vec<Digest>, StoreError> {
+        let entries = self.io.read_dir(&self.objects())?;
+        let names = entries.iter().filter_map(|entry| entry.name.to_str());
+        Ok(names.filter_map(|name| name.parse().ok()).collect())
+    }
+}

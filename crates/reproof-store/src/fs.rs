@@ -1,0 +1,335 @@
+//! The one module that touches the file system.
+//!
+//! Every error names the call and the path. Everything goes through the trait [`Io`], so that a
+//! test can make any call fail ([`FaultIo`](crate::FaultIo)).
+
+use std::ffi::OsString;
+use std::fmt::Debug;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A call to the file system that failed.
+#[derive(Debug, Error)]
+#[error("failed to {op} {path}: {source}", path = path.display())]
+pub struct IoError {
+    /// What was tried, such as `open`.
+    pub op: &'static str,
+    /// Where.
+    pub path: PathBuf,
+    /// Why it failed.
+    #[source]
+    pub source: io::Error,
+}
+
+impl IoError {
+    /// An error of this call.
+    pub fn new(op: &'static str, path: &Path, source: io::Error) -> Self {
+        Self {
+            op,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The kind of the cause.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// Whether nothing is there.
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// What something on disk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// A device, socket or pipe.
+    Other,
+}
+
+/// What the file system says of a file without reading it. Equal facts are a reason to believe
+/// that the bytes are equal, once the file has been at rest for a while: see [`Facts::settled`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// What it is.
+    pub kind: FileKind,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When its bytes last changed, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// When its inode last changed, in nanoseconds since 1970.
+    pub ctime_ns: i64,
+    /// Its inode.
+    pub inode: u64,
+    /// Whether its owner may execute it.
+    pub executable: bool,
+}
+
+/// How long a file must have been at rest before it was hashed, so that a later change cannot
+/// hide behind the same time stamp: 2 s.
+const REST_NS: i64 = 2_000_000_000;
+
+impl Facts {
+    /// Whether the file had been at rest for 2 s when it was hashed at this time, in nanoseconds
+    /// since 1970. Only then do equal facts later mean equal bytes.
+    pub fn settled(&self, hashed_at_ns: i64) -> bool {
+        self.mtime_ns.max(self.ctime_ns).saturating_add(REST_NS) <= hashed_at_ns
+    }
+}
+
+/// One name in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name.
+    pub name: OsString,
+    /// What it is; a link is not followed.
+    pub kind: FileKind,
+}
+
+/// A file that is open for reading.
+pub trait ReadFile: Read + Seek + Send + Debug {
+    /// What the file system says of the open file.
+    fn facts(&self) -> Result<Facts, IoError>;
+}
+
+/// A file that is open for writing.
+pub trait WriteFile: Write + Send + Debug {
+    /// Makes what was written durable.
+    fn sync(&mut self) -> Result<(), IoError>;
+}
+
+/// Every call that Reproof makes to the file system.
+pub trait Io: Send + Sync + Debug {
+    /// Opens a file for reading.
+    fn open_read(&self, path: &Path) -> Result<Box<dyn ReadFile>, IoError>;
+    /// Makes a new file and opens it for writing; one that is there already is an error.
+    fn create_new(&self, path: &Path) -> Result<Box<dyn WriteFile>, IoError>;
+    /// Renames a file, over one that is there.
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> Result<(), IoError>;
+    /// Makes a folder and those above it; those that are there are left.
+    fn create_dir_all(&self, path: &Path) -> Result<(), IoError>;
+    /// Makes the names in a folder durable.
+    fn sync_dir(&self, path: &Path) -> Result<(), IoError>;
+    /// What the file system says of a path; a link is not followed.
+    fn metadata(&self, path: &Path) -> Result<Facts, IoError>;
+    /// The names in a folder, sorted by their bytes.
+    fn read_dir(&self, path: &Path) -> Result<Vec<DirEntry>, IoError>;
+    /// Where a link points.
+    fn read_link(&self, path: &Path) -> Result<PathBuf, IoError>;
+    /// The absolute path without links.
+    fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError>;
+
+    /// The bytes of a file of at most `limit` bytes.
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, IoError> {
+        let fail = |source| IoError::new("read", path, source);
+        let mut bytes = Vec::new();
+        let mut file = self.open_read(path)?;
+        (&mut file)
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(fail)?;
+        if bytes.len() as u64 > limit {
+            let message = format!("it is larger than {limit} bytes");
+            return Err(fail(io::Error::new(io::ErrorKind::FileTooLarge, message)));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Writes a file so that at any moment the path holds either what was there or all of `bytes`,
+/// durably once this returns.
+pub fn write_atomic(io: &dyn Io, path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.{}", unique()));
+    let write = || {
+        let mut file = io.create_new(&temporary)?;
+        file.write_all(bytes)
+            .map_err(|source| IoError::new("write", &temporary, source))?;
+        file.sync()?;
+        io.rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        // The write's own error is the one to report; what is left over harms nobody.
+        let _ = io.remove_file(&temporary);
+    })?;
+    io.sync_dir(folder)
+}
+
+/// A name that no other process or call uses at this time.
+pub(crate) fn unique() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = now.map_or(0, |elapsed| elapsed.as_nanos());
+    format!("{}-{nanos:x}-{count}", std::process::id())
+}
+
+/// The machine's file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealIo;
+
+mod real {
+    #![allow(clippy::disallowed_methods)]
+
+    use std::fs::{File, Metadata, OpenOptions};
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct RealFile {
+        file: File,
+        path: PathBuf,
+    }
+
+    impl Read for RealFile {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.file.read(buffer)
+        }
+    }
+
+    impl Seek for RealFile {
+        fn seek(&mut self, position: io::SeekFrom) -> io::Result<u64> {
+            self.file.seek(position)
+        }
+    }
+
+    impl Write for RealFile {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.file.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.file.flush()
+        }
+    }
+
+    impl ReadFile for RealFile {
+        fn facts(&self) -> Result<Facts, IoError> {
+            let metadata = self.file.metadata();
+            metadata
+                .map(|metadata| facts(&metadata))
+                .map_err(|source| IoError::new("stat", &self.path, source))
+        }
+    }
+
+    impl WriteFile for RealFile {
+        fn sync(&mut self) -> Result<(), IoError> {
+            self.file
+                .sync_all()
+                .map_err(|source| IoError::new("sync", &self.path, source))
+        }
+    }
+
+    fn facts(metadata: &Metadata) -> Facts {
+        let nanoseconds =
+            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        Facts {
+            kind: kind(metadata.file_type()),
+            size: metadata.size(),
+            mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+            executable: metadata.mode() & 0o100 != 0,
+        }
+    }
+
+    fn kind(file_type: std::fs::FileType) -> FileKind {
+        if file_type.is_file() {
+            FileKind::File
+        } else if file_type.is_dir() {
+            FileKind::Folder
+        } else if file_type.is_symlink() {
+            FileKind::Link
+        } else {
+            FileKind::Other
+        }
+    }
+
+    impl Io for RealIo {
+        fn open_read(&self, path: &Path) -> Result<Box<dyn ReadFile>, IoError> {
+            let file = File::open(path).map_err(|source| IoError::new("open", path, source))?;
+            Ok(Box::new(RealFile {
+                file,
+                path: path.to_owned(),
+            }))
+        }
+
+        fn create_new(&self, path: &Path) -> Result<Box<dyn WriteFile>, IoError> {
+            let file = OpenOptions::new().write(true).create_new(true).open(path);
+            let file = file.map_err(|source| IoError::new("create", path, source))?;
+            Ok(Box::new(RealFile {
+                file,
+                path: path.to_owned(),
+            }))
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError> {
+            std::fs::rename(from, to).map_err(|source| IoError::new("rename to", to, source))
+        }
+
+        fn remove_file(&self, path: &Path) -> Result<(), IoError> {
+            std::fs::remove_file(path).map_err(|source| IoError::new("remove", path, source))
+        }
+
+        fn create_dir_all(&self, path: &Path) -> Result<(), IoError> {
+            let made = std::fs::create_dir_all(path);
+            made.map_err(|source| IoError::new("make the folder", path, source))
+        }
+
+        fn sync_dir(&self, path: &Path) -> Result<(), IoError> {
+            let synced = File::open(path).and_then(|folder| folder.sync_all());
+            synced.map_err(|source| IoError::new("sync", path, source))
+        }
+
+        fn metadata(&self, path: &Path) -> Result<Facts, IoError> {
+            let metadata = std::fs::symlink_metadata(path);
+            metadata
+                .map(|metadata| facts(&metadata))
+                .map_err(|source| IoError::new("stat", path, source))
+        }
+
+        fn read_dir(&self, path: &Path) -> Result<Vec<DirEntry>, IoError> {
+            let fail = |source| IoError::new("list", path, source);
+            let mut entries = Vec::new();
+            for entry in std::fs::read_dir(path).map_err(fail)? {
+                let entry = entry.map_err(fail)?;
+                let kind = kind(entry.file_type().map_err(fail)?);
+                entries.push(DirEntry {
+                    name: entry.file_name(),
+                    kind,
+                });
+            }
+            entries.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(entries)
+        }
+
+        fn read_link(&self, path: &Path) -> Result<PathBuf, IoError> {
+            std::fs::read_link(path).map_err(|source| IoError::new("read the link", path, source))
+        }
+
+        fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError> {
+            std::fs::canonicalize(path).map_err(|source| IoError::new("resolve", path, source))
+        }
+    }
+}
