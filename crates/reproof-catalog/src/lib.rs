@@ -1,1 +1,59 @@
-//! Being written.
+//! Executions, records, steps, artifacts and lineage in SQL.
+//!
+//! The catalogue says what happened and where to look; it is never believed about bytes. Records
+//! and recipes themselves are blobs of the store under the digests that are their IDs. All access
+//! goes through the trait [`Catalog`], which SQLite implements here.
+
+mod error;
+mod sqlite;
+mod types;
+
+pub use error::CatalogError;
+pub use sqlite::SqliteCatalog;
+pub use types::{
+    ExecutionFilter, FileDigest, KnownFacts, Lineage, Named, Producer, RecordEntry, SourceSnapshot,
+    StepOutput, StepResult, Use,
+};
+
+use std::collections::BTreeMap;
+
+use reproof_record::{Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey};
+
+/// What the catalogue does. Any number of processes may use one at once.
+pub trait Catalog: Send + Sync {
+    /// Remembers what a step produced. The same result of the same key is remembered once.
+    fn add_step_result(&self, result: &StepResult) -> Result<(), CatalogError>;
+    /// The different results that were recorded for a key, oldest first.
+    fn step_results(&self, key: &StepKey) -> Result<Vec<StepResult>, CatalogError>;
+    /// A record, if it is known here.
+    fn record(&self, id: &RecordId) -> Result<Option<RecordEntry>, CatalogError>;
+    /// The different records of a recipe, oldest first.
+    fn records_of(&self, recipe: &RecipeId) -> Result<Vec<RecordEntry>, CatalogError>;
+    /// Stores an execution and the record it came to, all or nothing.
+    fn finish(
+        &self,
+        execution: &Execution,
+        record: Option<&RecordEntry>,
+    ) -> Result<(), CatalogError>;
+    /// An execution, if it is known here.
+    fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, CatalogError>;
+    /// The executions that pass a filter, newest first.
+    fn executions(&self, filter: &ExecutionFilter) -> Result<Vec<Execution>, CatalogError>;
+    /// Everything whose ID begins with `prefix`: hexadecimal digits, with `recipe:`, `data:` or
+    /// `x:` before them or nothing; or the full ID of an execution. At most 50.
+    fn resolve(&self, prefix: &str) -> Result<Vec<Named>, CatalogError>;
+    /// What is known of the files of these blobs.
+    fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownFacts>, CatalogError>;
+    /// Remembers what was seen of the files of these blobs when they were hashed.
+    fn set_facts(&self, facts: &[(Digest, KnownFacts)]) -> Result<(), CatalogError>;
+    /// What produced an artifact and what used it.
+    fn lineage(&self, artifact: &Digest) -> Result<Lineage, CatalogError>;
+    /// What is known of the digests of these files of the project.
+    fn file_digests(&self, paths: &[&str]) -> Result<BTreeMap<String, FileDigest>, CatalogError>;
+    /// Remembers the digests of files of the project.
+    fn set_file_digests(&self, digests: &[(String, FileDigest)]) -> Result<(), CatalogError>;
+    /// The version that a data source was last read into.
+    fn source(&self, key: &str) -> Result<Option<SourceSnapshot>, CatalogError>;
+    /// Remembers the version that a data source was read into.
+    fn set_source(&self, key: &str, snapshot: &SourceSnapshot) -> Result<(), CatalogError>;
+}

@@ -1,0 +1,78 @@
+//! Opens a database: makes it, brings it up to date, or refuses it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use crate::CatalogError;
+
+/// The migrations in their order: number `n` takes a database from version `n` to `n + 1`.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001.sql")];
+/// How long a writer waits for others.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn open(path: &Path) -> Result<Connection, CatalogError> {
+    let failed = |source| CatalogError::database(path, source);
+    let mut connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection
+        .pragma_update(None, "synchronous", "FULL")
+        .map_err(failed)?;
+    let known = MIGRATIONS.len() as i64;
+    let found = version(&connection).map_err(failed)?;
+    if found > known {
+        return Err(CatalogError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    if found < known {
+        write_ahead(&connection).map_err(failed)?;
+        migrate(&mut connection).map_err(failed)?;
+    }
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Turns the write-ahead log on. SQLite does not wait for others here, whatever its timeout says.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let started = Instant::now();
+    loop {
+        let set = connection
+            .query_row("PRAGMA journal_mode = WAL", [], |row| {
+                row.get::<_, String>(0)
+            })
+            .map(|_| ());
+        match set {
+            Err(error) if is_busy(&error) && started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            other => return other,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Brings a database up to date, unless another process just did.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = usize::try_from(version(&transaction)?).unwrap_or(0);
+    for migration in MIGRATIONS.iter().skip(found) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+    transaction.commit()
+}

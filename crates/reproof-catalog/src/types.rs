@@ -1,0 +1,164 @@
+//! What the catalogue stores and finds.
+
+use std::collections::BTreeMap;
+
+use reproof_record::{
+    Artifact, ArtifactKind, Digest, ExecutionId, ExecutionKind, Operation, RecipeId, RecordId,
+    ResultsId, Schema, StepKey, StepName, Timestamp,
+};
+use reproof_store::fs::Facts;
+use serde::{Deserialize, Serialize};
+
+/// An output of a step: its content, and the manifest that lists its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepOutput {
+    /// The artifact by its content.
+    pub artifact: Artifact,
+    /// The digest of its manifest.
+    pub manifest: Digest,
+}
+
+/// What a step produced from its inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepResult {
+    /// Everything that could change it.
+    pub key: StepKey,
+    /// The operation.
+    pub operation: Operation,
+    /// Its inputs.
+    pub inputs: BTreeMap<StepName, Artifact>,
+    /// Its outputs.
+    pub outputs: BTreeMap<StepName, StepOutput>,
+    /// When it was first recorded.
+    pub created: Timestamp,
+}
+
+/// A record by its identifiers; the document itself is a blob of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordEntry {
+    /// Its identifier.
+    pub id: RecordId,
+    /// Its recipe.
+    pub recipe: RecipeId,
+    /// Its results.
+    pub results: ResultsId,
+    /// When it was first recorded here.
+    pub created: Timestamp,
+}
+
+/// Which executions are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct ExecutionFilter {
+    /// Only of this pipeline.
+    pub pipeline: Option<String>,
+    /// Only those that produced or verified this record.
+    pub record: Option<RecordId>,
+    /// Only those that produced a record.
+    pub with_record: bool,
+    /// Only of this kind.
+    pub kind: Option<ExecutionKind>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
+/// Something that an identifier names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Named {
+    /// A record.
+    Record(RecordId),
+    /// A recipe.
+    Recipe(RecipeId),
+    /// A data version.
+    Data(Digest),
+    /// An execution.
+    Execution(ExecutionId),
+}
+
+/// The facts of a file when it was hashed and found right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownFacts {
+    /// The facts.
+    pub facts: Facts,
+    /// When the hashing began.
+    pub hashed_at: Timestamp,
+}
+
+impl KnownFacts {
+    /// Whether a file with these facts now still has the bytes that were hashed: nothing changed,
+    /// and it had been at rest for 2 s when it was hashed.
+    pub fn holds_for(&self, now: &Facts) -> bool {
+        self.facts == *now && now.settled(self.hashed_at.0.saturating_mul(1000))
+    }
+}
+
+/// The digest of a file of the project, and its facts when it was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileDigest {
+    /// The facts.
+    pub known: KnownFacts,
+    /// The digest.
+    pub digest: Digest,
+}
+
+/// The version that a data source was read into, and the source's facts at that time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSnapshot {
+    /// The facts of the source's file.
+    pub facts: Facts,
+    /// When reading began.
+    pub hashed_at: Timestamp,
+    /// The digest of the source's bytes.
+    pub source_digest: Digest,
+    /// The version.
+    pub version: StepOutput,
+    /// Its rows.
+    pub rows: u64,
+    /// Its columns.
+    pub schema: Schema,
+}
+
+impl SourceSnapshot {
+    /// Whether a source with these facts now still has the bytes that were read.
+    pub fn holds_for(&self, now: &Facts) -> bool {
+        KnownFacts {
+            facts: self.facts,
+            hashed_at: self.hashed_at,
+        }
+        .holds_for(now)
+    }
+}
+
+/// A step that produced an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Producer {
+    /// The step's key.
+    pub key: StepKey,
+    /// Its operation.
+    pub operation: String,
+    /// The output's name.
+    pub output: String,
+    /// What the artifact is.
+    pub kind: ArtifactKind,
+}
+
+/// A step that used an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Use {
+    /// The step's key.
+    pub key: StepKey,
+    /// Its operation.
+    pub operation: String,
+    /// The input's name.
+    pub input: String,
+}
+
+/// Where an artifact came from and where it went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Lineage {
+    /// What produced it.
+    pub produced_by: Vec<Producer>,
+    /// What used it.
+    pub used_by: Vec<Use>,
+}

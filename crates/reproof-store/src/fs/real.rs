@@ -1,0 +1,146 @@
+//! The machine's file system: the one place that calls `std::fs`.
+#![allow(clippy::disallowed_methods)]
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{DirEntry, Facts, FileKind, Io, IoError, ReadFile, RealIo, WriteFile};
+
+#[derive(Debug)]
+struct RealFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl Read for RealFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl Seek for RealFile {
+    fn seek(&mut self, position: io::SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
+}
+
+impl Write for RealFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl ReadFile for RealFile {
+    fn facts(&self) -> Result<Facts, IoError> {
+        let metadata = self.file.metadata();
+        metadata
+            .map(|metadata| facts(&metadata))
+            .map_err(|source| IoError::new("stat", &self.path, source))
+    }
+}
+
+impl WriteFile for RealFile {
+    fn sync(&mut self) -> Result<(), IoError> {
+        self.file
+            .sync_all()
+            .map_err(|source| IoError::new("sync", &self.path, source))
+    }
+}
+
+fn facts(metadata: &Metadata) -> Facts {
+    let nanoseconds =
+        |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    Facts {
+        kind: kind(metadata.file_type()),
+        size: metadata.size(),
+        mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+        ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        inode: metadata.ino(),
+        executable: metadata.mode() & 0o100 != 0,
+    }
+}
+
+fn kind(file_type: std::fs::FileType) -> FileKind {
+    if file_type.is_file() {
+        FileKind::File
+    } else if file_type.is_dir() {
+        FileKind::Folder
+    } else if file_type.is_symlink() {
+        FileKind::Link
+    } else {
+        FileKind::Other
+    }
+}
+
+impl Io for RealIo {
+    fn open_read(&self, path: &Path) -> Result<Box<dyn ReadFile>, IoError> {
+        let file = File::open(path).map_err(|source| IoError::new("open", path, source))?;
+        Ok(Box::new(RealFile {
+            file,
+            path: path.to_owned(),
+        }))
+    }
+
+    fn create_new(&self, path: &Path) -> Result<Box<dyn WriteFile>, IoError> {
+        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        let file = file.map_err(|source| IoError::new("create", path, source))?;
+        Ok(Box::new(RealFile {
+            file,
+            path: path.to_owned(),
+        }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError> {
+        std::fs::rename(from, to).map_err(|source| IoError::new("rename to", to, source))
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<(), IoError> {
+        std::fs::remove_file(path).map_err(|source| IoError::new("remove", path, source))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> Result<(), IoError> {
+        let made = std::fs::create_dir_all(path);
+        made.map_err(|source| IoError::new("make the folder", path, source))
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<(), IoError> {
+        let synced = File::open(path).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| IoError::new("sync", path, source))
+    }
+
+    fn metadata(&self, path: &Path) -> Result<Facts, IoError> {
+        let metadata = std::fs::symlink_metadata(path);
+        metadata
+            .map(|metadata| facts(&metadata))
+            .map_err(|source| IoError::new("stat", path, source))
+    }
+
+    fn read_dir(&self, path: &Path) -> Result<Vec<DirEntry>, IoError> {
+        let fail = |source| IoError::new("list", path, source);
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let kind = kind(entry.file_type().map_err(fail)?);
+            entries.push(DirEntry {
+                name: entry.file_name(),
+                kind,
+            });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, IoError> {
+        std::fs::read_link(path).map_err(|source| IoError::new("read the link", path, source))
+    }
+
+    fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError> {
+        std::fs::canonicalize(path).map_err(|source| IoError::new("resolve", path, source))
+    }
+}
