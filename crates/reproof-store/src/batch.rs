@@ -1,9 +1,10 @@
 //! Blobs on their way into the store: nothing of a batch can be seen before it is committed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reproof_record::{
     Artifact, ArtifactKind, Digest, FileEntry, Manifest, RelativePath, TableObject, Tree, TreeEntry,
@@ -20,21 +21,39 @@ const TABLE_MEDIA_TYPE: &str = "application/vnd.reproof.table";
 /// How many files are made durable at once.
 const SYNC_THREADS: usize = 4;
 
-/// A blob that is written, but not yet durable or visible.
+/// How many files of a batch are kept open; more are made durable and closed at once.
+const OPEN_FILES: usize = 64;
+
+/// A blob that is written, but not yet visible.
 #[derive(Debug)]
 struct Pending {
     digest: Digest,
     path: PathBuf,
-    file: Box<dyn WriteFile>,
+    /// The file until it is durable.
+    file: Option<Box<dyn WriteFile>>,
 }
 
-/// A group of blobs that become visible together, durably.
+impl Pending {
+    fn sync(&mut self) -> Result<(), IoError> {
+        if let Some(file) = &mut self.file {
+            file.sync()?;
+        }
+        self.file = None;
+        Ok(())
+    }
+}
+
+/// A group of blobs that is made durable together. Nothing of it can be seen before it is
+/// committed.
 ///
-/// Dropped without [`Batch::commit`] it leaves nothing behind.
+/// Dropped without [`Batch::commit`], or where that fails, it leaves no files that are not blobs.
 #[derive(Debug)]
 pub struct Batch {
     store: Store,
     pending: Vec<Pending>,
+    digests: BTreeSet<Digest>,
+    /// How many of the last of `pending` are still open.
+    open: usize,
 }
 
 impl Batch {
@@ -42,51 +61,56 @@ impl Batch {
         Self {
             store,
             pending: Vec::new(),
+            digests: BTreeSet::new(),
+            open: 0,
         }
     }
 
     /// A writer of one blob. Several may be open at once; each counts once it is given to
     /// [`Batch::add`].
     pub fn writer(&mut self) -> Result<BlobWriter, StoreError> {
+        self.writer_of(None)
+    }
+
+    fn writer_of(&self, size: Option<u64>) -> Result<BlobWriter, StoreError> {
         let path = self.store.temp_dir().join(unique());
-        BlobWriter::new(self.store.io.as_ref(), path)
+        BlobWriter::new(Arc::clone(&self.store.io), path, size)
     }
 
     /// Takes a blob that was written.
     pub fn add(&mut self, writer: BlobWriter) -> Result<BlobInfo, StoreError> {
-        let path = writer.path().to_owned();
-        let (info, file) = writer.finish().inspect_err(|_| self.discard(&path))?;
-        if self
-            .pending
-            .iter()
-            .any(|pending| pending.digest == info.digest)
-        {
+        let (info, path, file) = writer.finish()?;
+        if !self.digests.insert(info.digest) {
             drop(file);
             self.store.io.remove_file(&path)?;
-        } else {
-            self.pending.push(Pending {
-                digest: info.digest,
-                path,
-                file,
-            });
+            return Ok(info);
+        }
+        self.pending.push(Pending {
+            digest: info.digest,
+            path,
+            file: Some(file),
+        });
+        self.open += 1;
+        if self.open >= OPEN_FILES {
+            self.close()?;
         }
         Ok(info)
     }
 
     /// Takes a blob of these bytes.
     pub fn put(&mut self, bytes: &[u8]) -> Result<BlobInfo, StoreError> {
-        let mut writer = self.writer()?;
-        if let Err(source) = writer.write_all(bytes) {
-            let path = writer.path().to_owned();
-            self.discard(&path);
-            return Err(IoError::new("write", &path, source).into());
-        }
+        let mut writer = self.writer_of(Some(bytes.len() as u64))?;
+        let written = writer.write_all(bytes);
+        written.map_err(|source| writer.failed(source))?;
         self.add(writer)
     }
 
-    /// Removes a file that could not be written; the error that led here is the one to report.
-    fn discard(&self, path: &Path) {
-        let _ = self.store.io.remove_file(path);
+    /// Makes the files that are still open durable, and closes them.
+    fn close(&mut self) -> Result<(), StoreError> {
+        let from = self.pending.len() - self.open;
+        sync_all(&mut self.pending[from..])?;
+        self.open = 0;
+        Ok(())
     }
 
     /// Takes an artifact that is files which this batch or the store has.
@@ -97,21 +121,27 @@ impl Batch {
         files: Vec<(RelativePath, bool, BlobInfo)>,
         metadata: Map<String, Value>,
     ) -> Result<StoredArtifact, StoreError> {
-        let tree = Tree::new(files.iter().map(|(path, executable, blob)| TreeEntry {
+        let count = files.len();
+        let files: BTreeMap<_, _> = files
+            .into_iter()
+            .map(|(path, executable, blob)| (path, (executable, blob)))
+            .collect();
+        if files.len() < count {
+            let what = "two of its files have one path".to_owned();
+            return Err(StoreError::Inconsistent { what });
+        }
+        let tree = Tree::new(files.iter().map(|(path, (executable, blob))| TreeEntry {
             path: path.clone(),
             executable: *executable,
             digest: blob.digest,
         }));
         let content = self.put(&tree.to_bytes()?)?.digest;
-        let mut entries: Vec<_> = files
-            .into_iter()
-            .map(|(path, _, blob)| FileEntry {
-                path,
-                size: blob.size,
-                digest: blob.digest,
-            })
-            .collect();
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        let entries = files.into_iter().map(|(path, (_, blob))| FileEntry {
+            path,
+            size: blob.size,
+            digest: blob.digest,
+        });
+        let entries = entries.collect();
         self.put_manifest(kind, media_type, content, entries, metadata)
     }
 
@@ -122,6 +152,10 @@ impl Batch {
         columns: &[BlobInfo],
         metadata: Map<String, Value>,
     ) -> Result<StoredArtifact, StoreError> {
+        if !columns.iter().map(|blob| &blob.digest).eq(&table.columns) {
+            let what = "its columns are not those that the table names".to_owned();
+            return Err(StoreError::Inconsistent { what });
+        }
         let content = self.put(&table.to_bytes()?)?.digest;
         let width = columns.len().to_string().len();
         let mut entries = Vec::with_capacity(columns.len());
@@ -171,40 +205,58 @@ impl Batch {
         })
     }
 
-    /// Makes every blob durable, then visible. What is there already and right is kept; what is
-    /// there and damaged is replaced.
+    /// Makes every blob durable, then visible, in the order in which they were given. What is
+    /// there already and right is kept; what is there and damaged is replaced.
+    ///
+    /// Where this fails, some blobs may be visible. They are right, and nothing refers to them.
     pub fn commit(mut self) -> Result<(), StoreError> {
-        let mut fresh = Vec::new();
-        for pending in std::mem::take(&mut self.pending) {
-            let kept = match self.store.verify_blob(&pending.digest) {
-                Ok(_) => true,
-                Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => false,
-                Err(error) => {
-                    self.pending.extend(fresh);
-                    self.pending.push(pending);
-                    return Err(error);
-                }
-            };
-            if kept {
-                drop(pending.file);
-                self.store.io.remove_file(&pending.path)?;
-            } else {
-                fresh.push(pending);
-            }
-        }
-        self.pending = fresh;
         if self.pending.is_empty() {
             return Ok(());
         }
-        sync_all(&mut self.pending)?;
-        while let Some(pending) = self.pending.pop() {
+        self.drop_known()?;
+        self.close()?;
+        self.pending.reverse();
+        while let Some(pending) = self.pending.last() {
             let to = self.store.object_path(&pending.digest);
-            if let Err(error) = self.store.io.rename(&pending.path, &to) {
-                self.pending.push(pending);
-                return Err(error.into());
-            }
+            self.store.io.rename(&pending.path, &to)?;
+            self.pending.pop();
         }
+        // Also where every blob was there: the process that put it there may not have come to
+        // this yet, and what this one promises must hold.
         Ok(self.store.io.sync_dir(&self.store.objects())?)
+    }
+
+    /// Removes the files of blobs that the store has.
+    fn drop_known(&mut self) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        let mut failed = None;
+        self.pending.retain_mut(|pending| {
+            if failed.is_some() {
+                return true;
+            }
+            match drop_if_known(&store, pending) {
+                Ok(dropped) => !dropped,
+                Err(error) => {
+                    failed = Some(error);
+                    true
+                }
+            }
+        });
+        self.open = self.pending.len();
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Removes a blob's file if the store has the blob. Says whether it does.
+fn drop_if_known(store: &Store, pending: &mut Pending) -> Result<bool, StoreError> {
+    match store.verify_blob(&pending.digest) {
+        Ok(_) => {
+            pending.file = None;
+            store.io.remove_file(&pending.path)?;
+            Ok(true)
+        }
+        Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -222,7 +274,7 @@ fn sync_all(pending: &mut [Pending]) -> Result<(), StoreError> {
     let threads = SYNC_THREADS.min(pending.len());
     if threads < 2 {
         for pending in pending {
-            pending.file.sync()?;
+            pending.sync()?;
         }
         return Ok(());
     }
@@ -239,7 +291,7 @@ fn sync_all(pending: &mut [Pending]) -> Result<(), StoreError> {
                         break;
                     }
                     let mut file = files[index].lock().unwrap_or_else(PoisonError::into_inner);
-                    if let Err(error) = file.file.sync() {
+                    if let Err(error) = file.sync() {
                         failed
                             .lock()
                             .unwrap_or_else(PoisonError::into_inner)

@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use reproof_record::Digest;
 
@@ -17,6 +18,8 @@ const MAGIC: &[u8; 8] = b"RPBLOB1\0";
 const LEVEL: i32 = 1;
 /// How many bytes are verified and released at a time.
 const BLOCK: usize = 1 << 20;
+/// How many bytes of a file are read at a time.
+const BUFFER: usize = 1 << 16;
 /// The largest window that a frame may ask for: bounds the memory of a reader to 8 MiB.
 const WINDOW_LOG: u32 = 23;
 
@@ -68,12 +71,21 @@ impl BufRead for Source {
     }
 }
 
+type Encoder = zstd::stream::write::Encoder<'static, Summing<Box<dyn WriteFile>>>;
+
 /// Bytes on their way into the store.
+///
+/// After an error no more bytes are taken: what the file holds then is not what was hashed.
+/// Dropped without [`Batch::add`](crate::Batch::add) it leaves nothing behind.
 pub struct BlobWriter {
+    io: Arc<dyn Io>,
     path: PathBuf,
-    encoder: zstd::stream::write::Encoder<'static, Summing<Box<dyn WriteFile>>>,
+    /// The file, or why it cannot be written any more.
+    encoder: Result<Encoder, io::ErrorKind>,
     hasher: blake3::Hasher,
     size: u64,
+    /// Whether the file belongs to a batch now.
+    kept: bool,
 }
 
 impl std::fmt::Debug for BlobWriter {
@@ -85,42 +97,42 @@ impl std::fmt::Debug for BlobWriter {
 }
 
 impl BlobWriter {
-    pub(crate) fn new(io: &dyn Io, path: PathBuf) -> Result<Self, StoreError> {
-        let fail = |source| IoError::new("write", &path, source);
+    /// Makes the file. Where the size is known beforehand, zstd takes less memory for a small one.
+    pub(crate) fn new(
+        io: Arc<dyn Io>,
+        path: PathBuf,
+        size: Option<u64>,
+    ) -> Result<Self, StoreError> {
         let mut file = Summing {
             inner: io.create_new(&path)?,
             sum: blake3::Hasher::new(),
         };
-        let encoder = file
-            .write_all(MAGIC)
-            .and_then(|()| zstd::stream::write::Encoder::new(file, LEVEL))
-            .map_err(fail);
-        let encoder = encoder.inspect_err(|_| {
-            // The write's own error is the one to report.
-            let _ = io.remove_file(&path);
-        })?;
-        Ok(Self {
+        let mut writer = Self {
+            io,
             path,
-            encoder,
+            encoder: Err(io::ErrorKind::Other),
             hasher: blake3::Hasher::new(),
             size: 0,
-        })
+            kept: false,
+        };
+        let encoder = file.write_all(MAGIC).and_then(|()| {
+            let mut encoder = Encoder::new(file, LEVEL)?;
+            encoder.set_pledged_src_size(size)?;
+            Ok(encoder)
+        });
+        writer.encoder = Ok(encoder.map_err(|source| writer.failed(source))?);
+        Ok(writer)
     }
 
-    /// Where the bytes go.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// A failed write of this file.
+    pub(crate) fn failed(&self, source: io::Error) -> IoError {
+        IoError::new("write", &self.path, source)
     }
 
     /// Ends the file. It is complete, but not durable yet.
-    pub(crate) fn finish(self) -> Result<(BlobInfo, Box<dyn WriteFile>), StoreError> {
-        let Self {
-            path,
-            encoder,
-            hasher,
-            size,
-        } = self;
-        let end = || {
+    pub(crate) fn finish(mut self) -> Result<(BlobInfo, PathBuf, Box<dyn WriteFile>), StoreError> {
+        let end = |encoder: Result<Encoder, io::ErrorKind>| {
+            let encoder = encoder.map_err(broken)?;
             let Summing {
                 inner: mut file,
                 sum,
@@ -128,20 +140,28 @@ impl BlobWriter {
             file.write_all(sum.finalize().as_bytes())?;
             Ok(file)
         };
-        let file = end().map_err(|source| IoError::new("write", &path, source))?;
-        Ok((
-            BlobInfo {
-                digest: hasher.finalize().into(),
-                size,
-            },
-            file,
-        ))
+        let encoder = std::mem::replace(&mut self.encoder, Err(io::ErrorKind::Other));
+        let file = end(encoder).map_err(|source| self.failed(source))?;
+        self.kept = true;
+        let info = BlobInfo {
+            digest: self.hasher.finalize().into(),
+            size: self.size,
+        };
+        Ok((info, self.path.clone(), file))
     }
+}
+
+fn broken(kind: io::ErrorKind) -> io::Error {
+    io::Error::new(kind, "an earlier write failed")
 }
 
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.encoder.write_all(bytes)?;
+        let encoder = self.encoder.as_mut().map_err(|kind| broken(*kind))?;
+        if let Err(error) = encoder.write_all(bytes) {
+            self.encoder = Err(error.kind());
+            return Err(error);
+        }
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
         Ok(bytes.len())
@@ -149,6 +169,15 @@ impl Write for BlobWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What cannot be removed is garbage that a later opening of the store sweeps.
+            let _ = self.io.remove_file(&self.path);
+        }
     }
 }
 
@@ -175,7 +204,7 @@ impl Stored {
             path: path.to_owned(),
         };
         let mut source = Summing {
-            inner: BufReader::new(file),
+            inner: BufReader::with_capacity(BUFFER, file),
             sum: blake3::Hasher::new(),
         };
         let mut magic = [0u8; MAGIC.len()];
@@ -284,20 +313,20 @@ pub(crate) fn read_whole(
     Ok(bytes)
 }
 
-/// Hashes a whole blob in bounded memory. Gives a hash of each block of it.
+/// Hashes a whole blob in bounded memory, and shows each block of it.
 pub(crate) fn verify(
     file: Box<dyn ReadFile>,
     digest: Digest,
     path: &Path,
-) -> Result<Vec<blake3::Hash>, StoreError> {
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), StoreError> {
     let mut stored = Stored::open(file, digest, path)?;
     let mut hasher = blake3::Hasher::new();
-    let mut blocks = Vec::new();
     let mut block = vec![0u8; BLOCK];
     loop {
         let count = stored.fill(&mut block)?;
         hasher.update(&block[..count]);
-        blocks.push(blake3::hash(&block[..count]));
+        each(&block[..count]);
         if count < block.len() {
             break;
         }
@@ -305,7 +334,7 @@ pub(crate) fn verify(
     if Digest::from(hasher.finalize()) != digest {
         return Err(stored.damaged("its bytes have another digest"));
     }
-    Ok(blocks)
+    Ok(())
 }
 
 /// Gives the bytes of a blob that was verified, each block only after it was seen to be the one
@@ -317,6 +346,7 @@ pub(crate) struct VerifiedReader {
     block: Vec<u8>,
     position: usize,
     length: usize,
+    failed: bool,
 }
 
 impl VerifiedReader {
@@ -327,35 +357,47 @@ impl VerifiedReader {
         digest: Digest,
         path: &Path,
     ) -> Result<Self, StoreError> {
-        let blocks = verify(first, digest, path)?.into_iter();
+        let mut blocks = Vec::new();
+        verify(first, digest, path, |block| {
+            blocks.push(blake3::hash(block));
+        })?;
         let stored = Stored::open(second, digest, path)?;
         Ok(Self {
             stored,
-            blocks,
+            blocks: blocks.into_iter(),
             block: vec![0; BLOCK],
             position: 0,
             length: 0,
+            failed: false,
         })
+    }
+
+    /// The next block, if there is one and it is the one that was verified.
+    fn next_block(&mut self) -> Result<(), StoreError> {
+        let changed = |stored: &Stored| stored.damaged("it changed while it was read");
+        (self.position, self.length) = (0, 0);
+        if self.failed {
+            return Err(changed(&self.stored));
+        }
+        let Some(expected) = self.blocks.next() else {
+            return Ok(());
+        };
+        // Until this block is seen to be right, no later one may be given in its place.
+        self.failed = true;
+        let count = self.stored.fill(&mut self.block)?;
+        if blake3::hash(&self.block[..count]) != expected {
+            return Err(changed(&self.stored));
+        }
+        self.failed = false;
+        self.length = count;
+        Ok(())
     }
 }
 
 impl Read for VerifiedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position == self.length {
-            let Some(expected) = self.blocks.next() else {
-                return Ok(0);
-            };
-            self.length = self
-                .stored
-                .fill(&mut self.block)
-                .map_err(io::Error::other)?;
-            self.position = 0;
-            if blake3::hash(&self.block[..self.length]) != expected {
-                self.length = 0;
-                return Err(io::Error::other(
-                    self.stored.damaged("it changed while it was read"),
-                ));
-            }
+            self.next_block().map_err(StoreError::into_io)?;
         }
         let count = buffer.len().min(self.length - self.position);
         buffer[..count].copy_from_slice(&self.block[self.position..self.position + count]);

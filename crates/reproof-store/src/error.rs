@@ -1,5 +1,6 @@
 //! What can go wrong in the store.
 
+use std::io;
 use std::path::PathBuf;
 
 use reproof_record::{CanonicalError, Digest};
@@ -17,6 +18,8 @@ pub enum ErrorClass {
     Storage,
     /// This version cannot read what a later one wrote.
     Version,
+    /// What was to be stored cannot be: a fault of the program.
+    Bug,
 }
 
 /// Why the store could not do what it was asked to.
@@ -51,7 +54,15 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
-    /// Made by a later version, or no store at all.
+    /// The file that names the store's format is damaged.
+    #[error("{} is damaged: it should say '{expected}'", path.display())]
+    DamagedFormat {
+        /// The file.
+        path: PathBuf,
+        /// What it should say.
+        expected: &'static str,
+    },
+    /// Made by a later version.
     #[error("the store {} has the format '{found}'; this version reads '{expected}'", root.display())]
     Format {
         /// The store.
@@ -60,6 +71,28 @@ pub enum StoreError {
         found: String,
         /// The format that is wanted.
         expected: &'static str,
+    },
+    /// An object written by a later version.
+    #[error("blob {} has the format '{found}'; this version reads '{expected}'", digest.short())]
+    Object {
+        /// Its digest.
+        digest: Digest,
+        /// The format that it names.
+        found: String,
+        /// The format that is wanted.
+        expected: &'static str,
+    },
+    /// There is no store.
+    #[error("there is no store in {}", root.display())]
+    NoStore {
+        /// Where it was looked for.
+        root: PathBuf,
+    },
+    /// An artifact whose parts do not fit one another.
+    #[error("an artifact cannot be stored: {what}")]
+    Inconsistent {
+        /// What does not fit.
+        what: String,
     },
     /// A document that cannot be written.
     #[error(transparent)]
@@ -73,11 +106,28 @@ impl StoreError {
     /// The kind of trouble.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Missing { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {
-                ErrorClass::Integrity
-            }
-            Self::Format { .. } => ErrorClass::Version,
-            Self::Canonical(_) | Self::Io(_) => ErrorClass::Storage,
+            Self::Missing { .. }
+            | Self::Damaged { .. }
+            | Self::DamagedFormat { .. }
+            | Self::TooLarge { .. } => ErrorClass::Integrity,
+            Self::Format { .. } | Self::Object { .. } => ErrorClass::Version,
+            Self::NoStore { .. } | Self::Io(_) => ErrorClass::Storage,
+            Self::Inconsistent { .. } | Self::Canonical(_) => ErrorClass::Bug,
         }
+    }
+
+    /// The error as a reader gives it; [`StoreError::from_io`] finds it there again.
+    pub fn into_io(self) -> io::Error {
+        let kind = match &self {
+            Self::Io(error) => error.kind(),
+            Self::Missing { .. } => io::ErrorKind::NotFound,
+            _ => io::ErrorKind::InvalidData,
+        };
+        io::Error::new(kind, self)
+    }
+
+    /// The store's error that a reader of a blob gave, or the error as it is.
+    pub fn from_io(error: io::Error) -> Result<Self, io::Error> {
+        error.downcast()
     }
 }

@@ -71,6 +71,7 @@ impl FaultIo {
 struct FaultRead {
     inner: Box<dyn ReadFile>,
     io: FaultIo,
+    path: PathBuf,
 }
 
 impl Read for FaultRead {
@@ -82,12 +83,14 @@ impl Read for FaultRead {
 
 impl Seek for FaultRead {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.io.check(false)?;
         self.inner.seek(position)
     }
 }
 
 impl ReadFile for FaultRead {
     fn facts(&self) -> Result<Facts, IoError> {
+        self.io.at(false, "stat", &self.path)?;
         self.inner.facts()
     }
 }
@@ -128,6 +131,7 @@ impl Io for FaultIo {
         Ok(Box::new(FaultRead {
             inner,
             io: self.clone(),
+            path: path.to_owned(),
         }))
     }
 

@@ -40,6 +40,18 @@ impl IoError {
         self.source.kind()
     }
 
+    /// Whether no room is left, on the disk or in a quota.
+    pub fn is_storage_full(&self) -> bool {
+        let kind = self.kind();
+        kind == io::ErrorKind::StorageFull || kind == io::ErrorKind::QuotaExceeded
+    }
+
+    /// Whether the file system is read-only, or this user may not write there.
+    pub fn is_read_only(&self) -> bool {
+        let kind = self.kind();
+        kind == io::ErrorKind::ReadOnlyFilesystem || kind == io::ErrorKind::PermissionDenied
+    }
+
     /// Whether nothing is there.
     pub fn is_not_found(&self) -> bool {
         self.kind() == io::ErrorKind::NotFound
@@ -152,13 +164,38 @@ pub trait Io: Send + Sync + Debug {
     }
 }
 
-/// Writes a file so that at any moment the path holds either what was there or all of `bytes`,
-/// durably once this returns.
-pub fn write_atomic(io: &dyn Io, path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+/// Makes a folder and those above it that are missing, so that their names are durable too. The
+/// folder's own name is made durable even if it is there: whoever made it may not have come to
+/// that yet.
+pub fn create_dir_durable(io: &dyn Io, path: &Path) -> Result<(), IoError> {
+    let mut above = vec![parent(path)];
+    for folder in path
+        .ancestors()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        match io.metadata(folder) {
+            Ok(_) => break,
+            Err(error) if error.is_not_found() => above.push(parent(folder)),
+            Err(error) => return Err(error),
+        }
+    }
+    above.dedup();
+    io.create_dir_all(path)?;
+    above.into_iter().try_for_each(|folder| io.sync_dir(folder))
+}
+
+/// The folder that a path lies in.
+fn parent(path: &Path) -> &Path {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Writes a file so that at any moment the path holds either what was there or all of `bytes`,
+/// durably once this returns.
+pub fn write_atomic(io: &dyn Io, path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    let folder = parent(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}", unique()));
     let write = || {

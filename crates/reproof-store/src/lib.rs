@@ -12,24 +12,25 @@ mod blob;
 mod error;
 mod fault;
 pub mod fs;
+mod object;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reproof_record::{Artifact, Digest, Manifest, TableObject, Tree, from_canonical};
+use reproof_record::{Artifact, Digest, Manifest, TableObject, Tree};
 
 pub use batch::Batch;
 pub use blob::{BlobInfo, BlobWriter};
 pub use error::{ErrorClass, StoreError};
 pub use fault::{Fault, FaultIo};
 
-use crate::fs::{Facts, FileKind, Io, write_atomic};
+use crate::fs::{Facts, FileKind, Io, create_dir_durable, write_atomic};
 
-/// What the file `FORMAT` of a store says.
+/// The file that says which format a store has.
+const FORMAT_FILE: &str = "FORMAT";
+/// What it says.
 const FORMAT: &str = "reproof.store/1\n";
-/// The largest object (tree, table, manifest) that is read.
-const MAX_OBJECT: u64 = 256 << 20;
 /// How long a temporary file must have been at rest before it is swept: a day.
 const SWEEP_NS: i64 = 86_400_000_000_000;
 
@@ -65,21 +66,35 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the store in this folder; it is an error if there is none.
+    pub fn open_existing(root: &Path, io: Arc<dyn Io>) -> Result<Self, StoreError> {
+        match io.metadata(&root.join(FORMAT_FILE)) {
+            Ok(_) => Self::open(root, io),
+            Err(error) if error.is_not_found() => Err(StoreError::NoStore {
+                root: root.to_owned(),
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn create(&self) -> Result<(), StoreError> {
-        self.io.create_dir_all(&self.objects())?;
-        self.io.create_dir_all(&self.temp_dir())?;
-        self.io.sync_dir(&self.root)?;
+        let io = self.io.as_ref();
+        create_dir_durable(io, &self.root)?;
+        create_dir_durable(io, &self.objects())?;
+        create_dir_durable(io, &self.temp_dir())?;
         // Last, so that a store without this file is one that was never used.
-        Ok(write_atomic(
-            self.io.as_ref(),
-            &self.format_path(),
-            FORMAT.as_bytes(),
-        )?)
+        Ok(write_atomic(io, &self.format_path(), FORMAT.as_bytes())?)
     }
 
     fn check_format(&self, found: &[u8]) -> Result<(), StoreError> {
         if found == FORMAT.as_bytes() {
             return Ok(());
+        }
+        if !is_format(found) {
+            return Err(StoreError::DamagedFormat {
+                path: self.format_path(),
+                expected: FORMAT.trim_end(),
+            });
         }
         Err(StoreError::Format {
             root: self.root.clone(),
@@ -126,7 +141,7 @@ impl Store {
     }
 
     fn format_path(&self) -> PathBuf {
-        self.root.join("FORMAT")
+        self.root.join(FORMAT_FILE)
     }
 
     pub(crate) fn object_path(&self, digest: &Digest) -> PathBuf {
@@ -187,35 +202,23 @@ impl Store {
     pub fn verify_blob(&self, digest: &Digest) -> Result<Facts, StoreError> {
         let file = self.open_blob(digest)?;
         let facts = file.facts()?;
-        blob::verify(file, *digest, &self.object_path(digest))?;
+        blob::verify(file, *digest, &self.object_path(digest), |_| {})?;
         Ok(facts)
-    }
-
-    fn object<T>(&self, digest: &Digest) -> Result<T, StoreError>
-    where
-        T: serde::de::DeserializeOwned + serde::Serialize,
-    {
-        let bytes = self.read(digest, MAX_OBJECT)?;
-        from_canonical(&bytes).map_err(|error| StoreError::Damaged {
-            digest: *digest,
-            path: self.object_path(digest),
-            what: error.to_string(),
-        })
     }
 
     /// The manifest of this digest.
     pub fn manifest(&self, digest: &Digest) -> Result<Manifest, StoreError> {
-        self.object(digest)
+        object::read(self, digest)
     }
 
     /// The tree of this digest.
     pub fn tree(&self, digest: &Digest) -> Result<Tree, StoreError> {
-        self.object(digest)
+        object::read(self, digest)
     }
 
     /// The table object of this digest.
     pub fn table_object(&self, digest: &Digest) -> Result<TableObject, StoreError> {
-        self.object(digest)
+        object::read(self, digest)
     }
 
     /// The digests of all blobs, sorted.
@@ -224,4 +227,11 @@ impl Store {
         let names = entries.iter().filter_map(|entry| entry.name.to_str());
         Ok(names.filter_map(|name| name.parse().ok()).collect())
     }
+}
+
+/// Whether these are the bytes of a format file, of whatever version.
+fn is_format(bytes: &[u8]) -> bool {
+    let version = std::str::from_utf8(bytes).ok();
+    let version = version.and_then(|text| text.strip_prefix("reproof.store/")?.strip_suffix('\n'));
+    version.is_some_and(|version| version.parse::<u32>().is_ok())
 }

@@ -110,8 +110,11 @@ impl Io for RealIo {
     }
 
     fn sync_dir(&self, path: &Path) -> Result<(), IoError> {
-        let synced = File::open(path).and_then(|folder| folder.sync_all());
-        synced.map_err(|source| IoError::new("sync", path, source))
+        match File::open(path).and_then(|folder| folder.sync_all()) {
+            // Some network file systems have nothing to do here and say so.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            synced => synced.map_err(|source| IoError::new("sync", path, source)),
+        }
     }
 
     fn metadata(&self, path: &Path) -> Result<Facts, IoError> {

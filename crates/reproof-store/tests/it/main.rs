@@ -1,0 +1,75 @@
+//! The store as its users see it: what comes back, what is found, what survives.
+
+// Tests damage files on purpose, so they go around the module that guards them.
+#![allow(clippy::disallowed_methods)]
+// Clippy knows a test by its attribute; what tests share has none.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod damage;
+mod faults;
+mod format;
+mod model;
+mod processes;
+mod roundtrip;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reproof_record::Digest;
+use reproof_store::fs::RealIo;
+use reproof_store::{BlobInfo, Store, StoreError};
+
+/// The largest blob that a test reads whole.
+const LIMIT: u64 = 64 << 20;
+
+fn open(root: &Path) -> Store {
+    Store::open(root, Arc::new(RealIo)).unwrap()
+}
+
+/// A store in a folder of its own, which is removed with the first of the two.
+fn fresh() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("store"));
+    (folder, store)
+}
+
+/// Stores blobs of these bytes in one batch.
+fn put(store: &Store, blobs: &[&[u8]]) -> Vec<BlobInfo> {
+    let mut batch = store.batch();
+    let infos = blobs.iter().map(|bytes| batch.put(bytes).unwrap());
+    let infos = infos.collect();
+    batch.commit().unwrap();
+    infos
+}
+
+/// The file that holds a blob.
+fn file_of(store: &Store, digest: &Digest) -> PathBuf {
+    store.root().join("objects").join(digest.to_hex())
+}
+
+/// The names in the store's folder for files that are being written.
+fn leftovers(store: &Store) -> Vec<String> {
+    let entries = std::fs::read_dir(store.temp_dir()).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// Bytes that zstd cannot make smaller, always the same.
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&seed.to_le_bytes());
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+/// The bytes of a blob by the streaming reader.
+fn stream(store: &Store, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::new();
+    let read = std::io::copy(&mut store.reader(digest)?, &mut bytes);
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(StoreError::from_io(error).unwrap()),
+    }
+}
