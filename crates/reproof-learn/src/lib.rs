@@ -1,1 +1,42 @@
-//! Being written.
+//! Built-in trainers, prediction, metrics with intervals, slices, gates and model files.
+//!
+//! Everything here gives the same bits for any number of threads and on every processor: sums
+//! over rows are exact ([`reproof_table::exact`]), all other arithmetic has one fixed order,
+//! elementary functions come from `libm`, and random numbers are addressed by what they are for.
+//! Nothing here opens a file, reads a clock or draws a random number by order.
+
+mod auc;
+mod bootstrap;
+mod design;
+mod error;
+mod evaluate;
+mod gate;
+mod interval;
+mod label;
+mod linalg;
+mod linear;
+mod logistic;
+mod matrix;
+mod metrics;
+mod model;
+mod slices;
+
+pub use error::LearnError;
+pub use evaluate::{EvaluateParameters, evaluate};
+pub use gate::{Bound, Requirement, judge};
+pub use label::{BinaryLabel, ClassValue, LabelParameters};
+pub use linear::{LinearLabelParameters, LinearParameters, train_linear};
+pub use logistic::{LogisticParameters, train_logistic};
+pub use matrix::Matrix;
+pub use metrics::{Estimate, Method, Metrics, Reason, SliceMetrics, Task};
+pub use model::{LinearFunction, LinearModel, LogisticModel, Model};
+
+#[cfg(test)]
+mod tests {
+    use reproof_table::ColumnData;
+
+    /// A string column.
+    pub(crate) fn strings(values: &[Option<&str>]) -> ColumnData {
+        ColumnData::String(values.iter().copied().collect())
+    }
+}

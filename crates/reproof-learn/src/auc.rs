@@ -1,0 +1,120 @@
+//! The area under the ROC curve, with DeLong's interval.
+
+use crate::interval::{Z, wilson};
+use crate::metrics::{Estimate, Method, Reason};
+
+/// Above this many rows the integers of the variance might overflow.
+const MAX_ROWS: usize = 1 << 32;
+
+/// The area under the ROC curve of scores: the share of pairs of a positive and a negative row in
+/// which the positive one scores higher, ties counting half.
+///
+/// Everything up to the last division is in integers, so neither the order of the rows nor ties
+/// matter. The interval is by E. R. DeLong, D. M. DeLong and D. L. Clarke-Pearson, *Comparing the
+/// areas under two or more correlated receiver operating characteristic curves* (1988), on the
+/// logit scale.
+pub(crate) fn roc_auc(scores: &[f64], positives: &[bool]) -> Estimate {
+    let counts = match Counts::of(scores, positives) {
+        Ok(counts) => counts,
+        Err(reason) => return Estimate::undefined(reason),
+    };
+    let pairs = counts.positives.size * counts.negatives.size;
+    // A pair won counts 2, a tie 1.
+    let won = counts.positives.sum;
+    let lost = 2 * pairs - won;
+    let (area, complement) = (
+        won as f64 / (2 * pairs) as f64,
+        lost as f64 / (2 * pairs) as f64,
+    );
+    let variance = counts
+        .positives
+        .variance_of_mean(counts.negatives.size)
+        .zip(counts.negatives.variance_of_mean(counts.positives.size))
+        .map_or(0.0, |(positives, negatives)| positives + negatives);
+    if variance == 0.0 || won == 0 || lost == 0 {
+        let smaller = counts.positives.size.min(counts.negatives.size) as f64;
+        let interval = wilson(area, complement, smaller);
+        return Estimate::new(area, interval, Method::WilsonSmallerClass);
+    }
+    let logit = libm::log(area / complement);
+    let half = Z * variance.sqrt() / (area * complement);
+    let interval = (
+        crate::logistic::sigmoid(logit - half),
+        crate::logistic::sigmoid(logit + half),
+    );
+    Estimate::new(area, interval, Method::DelongLogit)
+}
+
+/// For the rows of one class: over each row, how many rows of the other class it beats, twice,
+/// plus how many it ties with; their sum and the sum of their squares.
+#[derive(Default)]
+struct Placements {
+    size: u128,
+    sum: u128,
+    squares: u128,
+}
+
+impl Placements {
+    fn add(&mut self, rows: u128, placement: u128) {
+        self.size += rows;
+        self.sum += rows * placement;
+        self.squares += rows * placement * placement;
+    }
+
+    /// The variance of the mean placement, each placement divided by twice the other class's
+    /// size; none for a class of a single row.
+    fn variance_of_mean(&self, other: u128) -> Option<f64> {
+        if self.size < 2 {
+            return None;
+        }
+        let deviations = self.size * self.squares - self.sum * self.sum;
+        let (size, other) = (self.size as f64, other as f64);
+        let sample_variance = deviations as f64 / (size * (size - 1.0));
+        Some(sample_variance / (4.0 * other * other) / size)
+    }
+}
+
+struct Counts {
+    positives: Placements,
+    negatives: Placements,
+}
+
+impl Counts {
+    fn of(scores: &[f64], positives: &[bool]) -> Result<Self, Reason> {
+        let total = positives.iter().filter(|&&positive| positive).count();
+        let negative_total = (positives.len() - total) as u128;
+        if scores.is_empty() {
+            return Err(Reason::NoRows);
+        }
+        if total == 0 || negative_total == 0 {
+            return Err(Reason::OneClass);
+        }
+        if scores.len() > MAX_ROWS {
+            return Err(Reason::OutOfRange);
+        }
+        let mut rows: Vec<(f64, bool)> = scores
+            .iter()
+            .copied()
+            .zip(positives.iter().copied())
+            .collect();
+        rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let mut counts = Self {
+            positives: Placements::default(),
+            negatives: Placements::default(),
+        };
+        let total = total as u128;
+        for tied in rows.chunk_by(|a, b| a.0 == b.0) {
+            let tied_positives = tied.iter().filter(|row| row.1).count() as u128;
+            let tied_negatives = tied.len() as u128 - tied_positives;
+            let negatives_below = counts.negatives.size;
+            let positives_above = total - counts.positives.size - tied_positives;
+            counts
+                .positives
+                .add(tied_positives, 2 * negatives_below + tied_negatives);
+            counts
+                .negatives
+                .add(tied_negatives, 2 * positives_above + tied_positives);
+        }
+        Ok(counts)
+    }
+}

@@ -1,0 +1,482 @@
+//! Labels: which two classes a binary one has, which of them is positive, and the numbers of a
+//! regression.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use reproof_record::MAX_SAFE_INTEGER;
+use reproof_table::ColumnData;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::LearnError;
+
+/// How many classes an error lists.
+const LISTED: usize = 5;
+
+/// Pairs of texts of which the second is the positive class, in lower case.
+const PLAIN_PAIRS: [(&str, &str); 5] = [
+    ("no", "yes"),
+    ("n", "y"),
+    ("false", "true"),
+    ("negative", "positive"),
+    ("0", "1"),
+];
+
+/// The parameter `label` of a binary classification, as the recipe holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelParameters {
+    /// The column.
+    pub column: String,
+    /// The positive class, as a text, a number or a boolean; null where it is plain.
+    #[serde(default)]
+    pub positive: Option<Value>,
+}
+
+/// A class of a binary label, of the type of its column.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClassValue {
+    /// Of a boolean column.
+    Boolean(bool),
+    /// Of an integer column.
+    Integer(i64),
+    /// Of a string column.
+    Text(String),
+}
+
+impl ClassValue {
+    /// As an error shows it, and as YAML writes it: texts in quotes.
+    fn shown(&self) -> String {
+        match self {
+            Self::Text(text) => quoted(text),
+            other => other.to_string(),
+        }
+    }
+
+    /// Whether a JSON value of a pipeline file names this class: by its text, so that `1` and
+    /// `"1"` name the same one.
+    fn is_named(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => *text == self.to_string(),
+            Value::Bool(boolean) => boolean.to_string() == self.to_string(),
+            Value::Number(number) => {
+                let integer = number.as_i64().or_else(|| whole(number.as_f64()?));
+                integer.is_some_and(|integer| integer.to_string() == self.to_string())
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for ClassValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(boolean) => boolean.fmt(f),
+            Self::Integer(integer) => integer.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+fn whole(number: f64) -> Option<i64> {
+    (number.trunc() == number && number.abs() <= MAX_SAFE_INTEGER as f64).then_some(number as i64)
+}
+
+/// A binary label: its column and its two classes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BinaryLabel {
+    /// The column.
+    pub column: String,
+    /// The class that is not positive.
+    pub negative: ClassValue,
+    /// The class whose probability the model gives.
+    pub positive: ClassValue,
+}
+
+impl BinaryLabel {
+    /// Finds the two classes of a training part, and which of them is positive.
+    ///
+    /// Without `positive` that must be plain: `true` of a boolean column, 1 of {0, 1}, and the
+    /// affirmative of a pair like {"No", "Yes"} or {"false", "true"}, in any case.
+    pub fn resolve(data: &ColumnData, parameters: &LabelParameters) -> Result<Self, LearnError> {
+        let column = &parameters.column;
+        let (one, other) = two_classes(column, data)?;
+        for class in [&one, &other] {
+            if let ClassValue::Integer(integer) = class
+                && integer.unsigned_abs() > MAX_SAFE_INTEGER
+            {
+                return Err(LearnError::Unwritable {
+                    what: format!("a class of label '{column}'"),
+                    value: integer.to_string(),
+                });
+            }
+        }
+        let other_is_positive = match &parameters.positive {
+            Some(value) if one.is_named(value) => false,
+            Some(value) if other.is_named(value) => true,
+            Some(value) => {
+                return Err(LearnError::UnknownPositive {
+                    column: column.clone(),
+                    positive: value.to_string(),
+                    classes: list([&one, &other]),
+                    example: example(column, &other),
+                });
+            }
+            None => plain(&one, &other).ok_or_else(|| LearnError::PositiveNotPlain {
+                column: column.clone(),
+                classes: list([&one, &other]),
+                example: example(column, &other),
+            })?,
+        };
+        let (negative, positive) = if other_is_positive {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        Ok(Self {
+            column: column.clone(),
+            negative,
+            positive,
+        })
+    }
+
+    /// For each row whether its label is the positive class.
+    pub fn positives(&self, data: &ColumnData) -> Result<Vec<bool>, LearnError> {
+        let classes = classes(&self.column, data)?;
+        let rows = classes.into_iter().zip(1..);
+        rows.map(|(class, row)| match class {
+            class if class == self.positive => Ok(true),
+            class if class == self.negative => Ok(false),
+            class => Err(LearnError::UnknownClass {
+                column: self.column.clone(),
+                class: class.shown(),
+                row,
+                classes: list([&self.negative, &self.positive]),
+            }),
+        })
+        .collect()
+    }
+}
+
+/// Whether the second class is plainly the positive one; nothing if neither is.
+fn plain(one: &ClassValue, other: &ClassValue) -> Option<bool> {
+    match (one, other) {
+        (ClassValue::Boolean(_), ClassValue::Boolean(other)) => Some(*other),
+        (ClassValue::Integer(0), ClassValue::Integer(1)) => Some(true),
+        (ClassValue::Text(one), ClassValue::Text(other)) => {
+            let (one, other) = (one.to_ascii_lowercase(), other.to_ascii_lowercase());
+            PLAIN_PAIRS.iter().find_map(|&(negative, positive)| {
+                if (one.as_str(), other.as_str()) == (negative, positive) {
+                    Some(true)
+                } else if (other.as_str(), one.as_str()) == (negative, positive) {
+                    Some(false)
+                } else {
+                    None
+                }
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The classes of a training part in their order; there must be two.
+fn two_classes(column: &str, data: &ColumnData) -> Result<(ClassValue, ClassValue), LearnError> {
+    let mut counts = BTreeMap::new();
+    for class in classes(column, data)? {
+        *counts.entry(class).or_insert(0_u64) += 1;
+    }
+    let count = counts.len();
+    let examples = list(counts.keys().take(LISTED));
+    let mut distinct = counts.into_keys();
+    match (distinct.next(), distinct.next(), distinct.next()) {
+        (None, ..) => Err(LearnError::NoRows),
+        (Some(class), None, _) => Err(LearnError::OneClass {
+            column: column.to_owned(),
+            class: class.shown(),
+        }),
+        (Some(one), Some(other), None) => Ok((one, other)),
+        _ => Err(LearnError::TooManyClasses {
+            column: column.to_owned(),
+            count,
+            examples: if count > LISTED {
+                format!("{examples}, ...")
+            } else {
+                examples
+            },
+        }),
+    }
+}
+
+/// Each row's class; none may be missing.
+fn classes(column: &str, data: &ColumnData) -> Result<Vec<ClassValue>, LearnError> {
+    let classes: Vec<Option<ClassValue>> = match data {
+        ColumnData::Boolean(values) => values
+            .iter()
+            .map(|value| value.map(ClassValue::Boolean))
+            .collect(),
+        ColumnData::Integer(values) => values
+            .iter()
+            .map(|value| value.map(ClassValue::Integer))
+            .collect(),
+        ColumnData::String(values) => (0..values.len())
+            .map(|row| {
+                values
+                    .get(row)
+                    .map(|text| ClassValue::Text(text.to_owned()))
+            })
+            .collect(),
+        ColumnData::Float(_) => {
+            return Err(LearnError::LabelType {
+                column: column.to_owned(),
+                found: type_name(data),
+                wanted: "a binary label is of type boolean, integer or string",
+            });
+        }
+    };
+    refuse_missing(column, classes.iter().map(Option::is_none))?;
+    Ok(classes.into_iter().flatten().collect())
+}
+
+/// The labels of a regression; all must be finite numbers.
+pub(crate) fn numbers(column: &str, data: &ColumnData) -> Result<Vec<f64>, LearnError> {
+    let values: Vec<f64> = match data {
+        ColumnData::Float(values) => values.clone(),
+        ColumnData::Integer(values) => values
+            .iter()
+            .map(|value| value.map_or(f64::NAN, |integer| integer as f64))
+            .collect(),
+        _ => {
+            return Err(LearnError::LabelType {
+                column: column.to_owned(),
+                found: type_name(data),
+                wanted: "the label of a regression is a number",
+            });
+        }
+    };
+    refuse_missing(column, values.iter().map(|value| value.is_nan()))?;
+    match values.iter().position(|value| value.is_infinite()) {
+        Some(row) => Err(LearnError::InfiniteLabel {
+            column: column.to_owned(),
+            row: row + 1,
+        }),
+        None => Ok(values),
+    }
+}
+
+fn refuse_missing(
+    column: &str,
+    missing: impl ExactSizeIterator<Item = bool> + Clone,
+) -> Result<(), LearnError> {
+    let rows = missing.len();
+    let count = missing.clone().filter(|&missing| missing).count();
+    match missing.into_iter().position(|missing| missing) {
+        None => Ok(()),
+        Some(first) => Err(LearnError::MissingLabels {
+            column: column.to_owned(),
+            count,
+            rows,
+            first: first + 1,
+        }),
+    }
+}
+
+fn type_name(data: &ColumnData) -> &'static str {
+    match data {
+        ColumnData::Boolean(_) => "boolean",
+        ColumnData::Integer(_) => "integer",
+        ColumnData::Float(_) => "float",
+        ColumnData::String(_) => "string",
+    }
+}
+
+/// A text in the double quotes that JSON and YAML share.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// How a pipeline file says that this class is the positive one.
+fn example(column: &str, class: &ClassValue) -> String {
+    let plain = column.starts_with(|first: char| first.is_ascii_alphabetic())
+        && column
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || character == '_');
+    let column = if plain {
+        column.to_owned()
+    } else {
+        quoted(column)
+    };
+    format!("label: {{column: {column}, positive: {}}}", class.shown())
+}
+
+fn list<'a>(classes: impl IntoIterator<Item = &'a ClassValue>) -> String {
+    let shown: Vec<String> = classes.into_iter().map(ClassValue::shown).collect();
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::tests::strings;
+
+    fn parameters(positive: &Value) -> LabelParameters {
+        serde_json::from_value(json!({"column": "ill", "positive": positive})).unwrap()
+    }
+
+    #[allow(clippy::needless_pass_by_value)]
+    fn check(data: &ColumnData, positive: Value, expect: Result<Value, &str>) {
+        let found = BinaryLabel::resolve(data, &parameters(&positive))
+            .map(|label| serde_json::to_value([label.negative, label.positive]).unwrap());
+        match (found, expect) {
+            (Ok(found), Ok(expect)) => assert_eq!(found, expect),
+            (Err(found), Err(expect)) => assert_eq!(found.to_string(), expect),
+            (found, expect) => panic!("{found:?} where {expect:?} is expected"),
+        }
+    }
+
+    #[test]
+    fn a_plain_positive_class_need_not_be_given() {
+        let text = |a, b| strings(&[Some(a), Some(b), Some(a)]);
+        check(&text("No", "Yes"), json!(null), Ok(json!(["No", "Yes"])));
+        check(&text("yes", "no"), json!(null), Ok(json!(["no", "yes"])));
+        check(
+            &text("TRUE", "FALSE"),
+            json!(null),
+            Ok(json!(["FALSE", "TRUE"])),
+        );
+        check(&text("1", "0"), json!(null), Ok(json!(["0", "1"])));
+        let integers = |a, b| ColumnData::Integer(vec![Some(a), Some(b)]);
+        check(&integers(1, 0), json!(null), Ok(json!([0, 1])));
+        let booleans = ColumnData::Boolean(vec![Some(true), Some(false)]);
+        check(&booleans, json!(null), Ok(json!([false, true])));
+        check(
+            &integers(1, 2),
+            json!(null),
+            Err(
+                "label 'ill' has the classes 1, 2 and it is not plain which is positive: \
+                 write `label: {column: ill, positive: 2}`",
+            ),
+        );
+        check(
+            &text("dead", "alive"),
+            json!(null),
+            Err(
+                "label 'ill' has the classes \"alive\", \"dead\" and it is not plain which is \
+                 positive: write `label: {column: ill, positive: \"dead\"}`",
+            ),
+        );
+    }
+
+    #[test]
+    fn a_given_positive_class_is_found_by_its_text() {
+        let integers = ColumnData::Integer(vec![Some(1), Some(2)]);
+        for one in [json!(1), json!(1.0), json!("1")] {
+            check(&integers, one, Ok(json!([2, 1])));
+        }
+        let booleans = ColumnData::Boolean(vec![Some(true), Some(false)]);
+        check(&booleans, json!(false), Ok(json!([true, false])));
+        let texts = strings(&[Some("No"), Some("Yes")]);
+        check(&texts, json!("No"), Ok(json!(["Yes", "No"])));
+        check(
+            &texts,
+            json!("yes"),
+            Err(
+                "label 'ill' has no class \"yes\": the classes are \"No\", \"Yes\", so write \
+                 `label: {column: ill, positive: \"Yes\"}`",
+            ),
+        );
+        for bad in [json!(1.5), json!([1]), json!(true)] {
+            assert!(BinaryLabel::resolve(&integers, &parameters(&bad)).is_err());
+        }
+    }
+
+    #[test]
+    fn labels_that_are_not_binary_are_refused() {
+        check(
+            &strings(&[Some("a"), None, Some("b"), None]),
+            json!(null),
+            Err(
+                "label 'ill' is missing in 2 of 4 rows, first in row 2: leave these rows out of \
+                 the data",
+            ),
+        );
+        check(
+            &strings(&[Some("a"), Some("a")]),
+            json!(null),
+            Err("label 'ill' is \"a\" in every row of the training part: two classes are needed"),
+        );
+        check(
+            &ColumnData::Integer((0..7).map(Some).collect()),
+            json!(null),
+            Err("label 'ill' has 7 classes (0, 1, 2, 3, 4, ...): this trainer takes exactly two"),
+        );
+        check(
+            &ColumnData::Integer(vec![]),
+            json!(null),
+            Err("there are no rows to train on"),
+        );
+        check(
+            &ColumnData::Float(vec![0.0, 1.0]),
+            json!(null),
+            Err(
+                "label 'ill' is a column of type float: a binary label is of type boolean, \
+                 integer or string",
+            ),
+        );
+        let huge = ColumnData::Integer(vec![Some(0), Some(1 << 53)]);
+        let error = BinaryLabel::resolve(&huge, &parameters(&json!(0))).unwrap_err();
+        assert!(matches!(error, LearnError::Unwritable { .. }));
+    }
+
+    #[test]
+    fn an_example_is_sound_yaml() {
+        let class = ClassValue::Text("a \"b\"".to_owned());
+        assert_eq!(
+            example("is it, now?", &class),
+            r#"label: {column: "is it, now?", positive: "a \"b\""}"#
+        );
+    }
+
+    #[test]
+    fn rows_are_positive_or_negative_or_an_error() {
+        let label = BinaryLabel {
+            column: "ill".to_owned(),
+            negative: ClassValue::Integer(1),
+            positive: ClassValue::Integer(2),
+        };
+        let column =
+            |values: &[i64]| ColumnData::Integer(values.iter().copied().map(Some).collect());
+        assert_eq!(label.positives(&column(&[1, 2])).unwrap(), [false, true]);
+        assert_eq!(
+            label
+                .positives(&column(&[1, 2, 3]))
+                .unwrap_err()
+                .to_string(),
+            "label 'ill' is 3 in row 3, but the model knows only the classes 1, 2"
+        );
+    }
+
+    #[test]
+    fn the_labels_of_a_regression_are_finite_numbers() {
+        let integers = ColumnData::Integer(vec![Some(3), Some(-1)]);
+        assert_eq!(numbers("y", &integers).unwrap(), [3.0, -1.0]);
+        let error = numbers("y", &ColumnData::Integer(vec![Some(3), None])).unwrap_err();
+        assert!(matches!(
+            error,
+            LearnError::MissingLabels {
+                count: 1,
+                first: 2,
+                ..
+            }
+        ));
+        let error = numbers("y", &ColumnData::Float(vec![f64::NEG_INFINITY])).unwrap_err();
+        assert!(matches!(error, LearnError::InfiniteLabel { row: 1, .. }));
+        assert!(matches!(
+            numbers("y", &strings(&[Some("1")])).unwrap_err(),
+            LearnError::LabelType { .. }
+        ));
+    }
+}
