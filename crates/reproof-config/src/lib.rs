@@ -1,1 +1,39 @@
-//! Being written.
+//! The files that a person writes or commits: `reproof.toml`, pipeline files and `reproof.lock`.
+//!
+//! Texts are parsed to a spanned tree of our own and validated against declarative tables of
+//! fields and the registry of built-in operations. All errors of a file
+//! are reported at once, each with its place and, where there is one, the nearest valid name. The
+//! same tables give the JSON Schemas for editors and the reference page.
+//!
+//! A valid pipeline is expanded, with the schemas of its data, to a [`Graph`]: every parameter
+//! resolved, ready to be a recipe.
+//!
+//! This crate is pure: it opens no file, starts no process, reads no clock and no environment. It
+//! never executes a configuration file and never renders a template in one.
+
+mod check;
+mod diagnostic;
+mod json_schema;
+mod lock;
+mod names;
+mod pipeline;
+mod project;
+mod reference;
+mod registry;
+mod shape;
+mod starter;
+mod tables;
+mod tree;
+
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use json_schema::{pipeline_json_schema, project_json_schema};
+pub use lock::{Lock, LockEntry, parse_lock};
+pub use pipeline::{
+    Bound, CsvOptions, DataFormat, DataSource, ExpandOptions, Gate, Graph, Note, Pipeline,
+    parse_pipeline,
+};
+pub use project::{Policy, Project, StoreLocation, parse_project};
+pub use reference::reference_markdown;
+pub use registry::Task;
+pub use starter::{starter_pipeline, starter_pipeline_for};
+pub use tree::{Override, OverrideError};

@@ -1,0 +1,312 @@
+//! `reproof.lock`: which version each data source is pinned to.
+//!
+//! One entry a line, sorted by source, so that git merges it; a line is one JSON object.
+
+use std::collections::BTreeMap;
+
+use reproof_record::{Artifact, Digest, MAX_SAFE_INTEGER, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::{Diagnostics, Report, Sources, Span};
+use crate::names::shown;
+use crate::pipeline::DataSource;
+
+/// The first line. Its version is raised when an older Reproof would misread what follows.
+const HEADER: &str = "# reproof.lock/1: written by reproof, to be committed with the code";
+const FORMAT: &str = "# reproof.lock/";
+
+/// The largest lock file, in bytes.
+const MAX_LOCK: usize = 16 << 20;
+
+/// A data source pinned to a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockEntry {
+    /// The source: [`DataSource::key`].
+    pub source: String,
+    /// The version's table.
+    pub version: Artifact,
+    /// How many rows it has.
+    pub rows: u64,
+    /// The digest of the source's bytes.
+    pub source_digest: Digest,
+    /// Its columns and their types.
+    #[serde(rename = "columns")]
+    pub schema: Schema,
+}
+
+/// What `reproof.lock` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock(BTreeMap<String, LockEntry>);
+
+impl Lock {
+    /// The entry of a source.
+    pub fn get(&self, source: &DataSource) -> Option<&LockEntry> {
+        self.0.get(&source.key())
+    }
+
+    /// Pins a source, in place of what it was pinned to before.
+    pub fn set(&mut self, entry: LockEntry) {
+        self.0.insert(entry.source.clone(), entry);
+    }
+
+    /// All entries, sorted by source.
+    pub fn entries(&self) -> impl Iterator<Item = &LockEntry> {
+        self.0.values()
+    }
+
+    /// The text of the file.
+    pub fn to_text(&self) -> String {
+        let mut text = String::from(HEADER);
+        text.push('\n');
+        for entry in self.0.values() {
+            // An entry is texts, digests and an integer: it always has a JSON form.
+            if let Ok(line) = serde_json::to_string(entry) {
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        text
+    }
+}
+
+/// Parses `reproof.lock`. `file` is its name for messages.
+///
+/// # Errors
+/// Every line that is not an entry, such as the marks of a merge that is not resolved.
+pub fn parse_lock(file: &str, text: &str) -> Result<Lock, Diagnostics> {
+    let mut sources = Sources::default();
+    let source = sources.add(file, text);
+    let mut report = Report::new(&sources);
+    let mut reader = Reader {
+        source,
+        entries: BTreeMap::new(),
+    };
+    if text.len() > MAX_LOCK {
+        let message = format!("the lock file is larger than {MAX_LOCK} bytes");
+        report.error(reader.span(0, 0), message);
+        report.finish()?;
+        return Ok(Lock::default());
+    }
+    let mut start = 0;
+    for (index, piece) in text.split_inclusive('\n').enumerate() {
+        let line = piece.trim_end_matches(['\n', '\r']);
+        let span = reader.span(start, start + line.len());
+        if index == 0 {
+            check_header(line, span, &mut report);
+        } else {
+            reader.line(line, index + 1, span, &mut report);
+        }
+        start += piece.len();
+    }
+    if text.is_empty() {
+        check_header("", reader.span(0, 0), &mut report);
+    }
+    report.finish()?;
+    let entries = reader.entries.into_iter();
+    Ok(Lock(
+        entries
+            .map(|(source, (_, entry))| (source, entry))
+            .collect(),
+    ))
+}
+
+fn check_header(line: &str, span: Span, report: &mut Report<'_>) {
+    if conflict(line) {
+        report_conflict(span, report);
+        return;
+    }
+    let version = line.strip_prefix(FORMAT).and_then(|rest| {
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse::<u32>().ok()
+    });
+    match version {
+        Some(1) => {}
+        Some(version) => {
+            let message = format!("the lock file has format {version}; this version reads 1");
+            report.hinted(span, message, "use the version of reproof that wrote it");
+        }
+        None => report.hinted(
+            span,
+            "this is not a lock file: its first line must begin with '# reproof.lock/1'",
+            "restore it with git, or delete it and let 'reproof run' write it anew",
+        ),
+    }
+}
+
+/// Whether git wrote this line into a file that it could not merge.
+fn conflict(line: &str) -> bool {
+    ["<<<<<<<", "=======", ">>>>>>>", "|||||||"]
+        .iter()
+        .any(|mark| line.starts_with(mark))
+}
+
+fn report_conflict(span: Span, report: &mut Report<'_>) {
+    report.hinted(
+        span,
+        "a merge conflict that is not resolved",
+        "keep one line for each source and delete git's marks; 'reproof run' pins what is there",
+    );
+}
+
+struct Reader {
+    source: usize,
+    /// The entries, each with the line it stands in.
+    entries: BTreeMap<String, (usize, LockEntry)>,
+}
+
+impl Reader {
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span {
+            source: self.source,
+            start,
+            end,
+        }
+    }
+
+    fn line(&mut self, line: &str, number: usize, span: Span, report: &mut Report<'_>) {
+        if line.trim().is_empty() {
+            return;
+        }
+        if conflict(line) {
+            report_conflict(span, report);
+            return;
+        }
+        let entry: LockEntry = match serde_json::from_str(line) {
+            Ok(entry) => entry,
+            Err(error) => {
+                // serde_json counts bytes of the line, from 1.
+                let mut at = error.column().saturating_sub(1).min(line.len());
+                while !line.is_char_boundary(at) {
+                    at -= 1;
+                }
+                let text = error.to_string();
+                let reason = text.split(" at line ").next().unwrap_or(&text);
+                let span = Span {
+                    start: span.start + at,
+                    ..span
+                };
+                report.error(
+                    span,
+                    format!("not an entry of a lock file: {}", shown(reason)),
+                );
+                return;
+            }
+        };
+        if entry.rows > MAX_SAFE_INTEGER {
+            report.error(span, "not an entry of a lock file: too many rows");
+            return;
+        }
+        match self.entries.get(&entry.source) {
+            Some((first, known)) if *known != entry => {
+                let message = format!("'{}' is pinned twice", shown(&entry.source));
+                let hint = format!("keep either this line or line {first}");
+                report.hinted(span, message, hint);
+            }
+            Some(_) => {}
+            None => {
+                self.entries.insert(entry.source.clone(), (number, entry));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reproof_record::{ArtifactKind, Column, LogicalType};
+
+    use super::*;
+
+    fn entry(source: &str, rows: u64) -> LockEntry {
+        let column = Column {
+            name: "é \"x\"\n".to_owned(),
+            logical_type: LogicalType::Float,
+        };
+        LockEntry {
+            source: source.to_owned(),
+            version: Artifact {
+                kind: ArtifactKind::Table,
+                digest: Digest::of(source.as_bytes()),
+            },
+            rows,
+            source_digest: Digest::of(b"bytes"),
+            schema: Schema::new(vec![column]).unwrap(),
+        }
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        let errors = parse_lock("reproof.lock", text).unwrap_err();
+        errors
+            .iter()
+            .map(|found| format!("{}:{}: {}", found.line, found.column, found.message))
+            .collect()
+    }
+
+    #[test]
+    fn it_is_read_back_sorted_a_line_an_entry() {
+        let mut lock = Lock::default();
+        lock.set(entry("csv:b.csv", 1));
+        lock.set(entry("csv:a.csv", 1));
+        lock.set(entry("csv:b.csv", 2));
+        let text = lock.to_text();
+        assert_eq!(text.lines().count(), 3);
+        assert!(
+            text.lines()
+                .nth(1)
+                .unwrap()
+                .starts_with(r#"{"source":"csv:a.csv","version":{"#)
+        );
+        assert_eq!(parse_lock("f", &text).unwrap(), lock);
+        assert_eq!(parse_lock("f", &text.replace('\n', "\r\n")).unwrap(), lock);
+        let swapped: Vec<_> = [0, 2, 1, 2]
+            .iter()
+            .map(|index| text.lines().nth(*index).unwrap())
+            .collect();
+        assert_eq!(parse_lock("f", &swapped.join("\n")).unwrap(), lock);
+    }
+
+    #[test]
+    fn conflicts_and_bad_lines_are_named_by_line() {
+        let (a, b) = (entry("csv:a.csv", 1), entry("csv:a.csv", 2));
+        let (a, b) = (
+            serde_json::to_string(&a).unwrap(),
+            serde_json::to_string(&b).unwrap(),
+        );
+        let conflict = "a merge conflict that is not resolved";
+        assert_eq!(
+            errors(&format!(
+                "{HEADER}\n<<<<<<< HEAD\n{a}\n=======\n{b}\n>>>>>>> other\n"
+            )),
+            [
+                format!("2:1: {conflict}"),
+                format!("4:1: {conflict}"),
+                "5:1: 'csv:a.csv' is pinned twice".to_owned(),
+                format!("6:1: {conflict}"),
+            ]
+        );
+        assert_eq!(
+            errors(&format!("{HEADER}\n{a}\nnonsense\n")),
+            ["3:2: not an entry of a lock file: expected ident"]
+        );
+        let unknown = a.replacen('{', r#"{"more":1,"#, 1);
+        assert!(errors(&format!("{HEADER}\n{unknown}\n"))[0].contains("unknown field"));
+    }
+
+    #[test]
+    fn other_files_and_later_formats_are_refused() {
+        assert!(errors("")[0].contains("not a lock file"));
+        assert!(errors("{}\n")[0].contains("not a lock file"));
+        assert_eq!(
+            errors("# reproof.lock/2: x\n"),
+            ["1:1: the lock file has format 2; this version reads 1"]
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_taken_or_refused(text in "(\\PC|\\n){0,80}") {
+            let _ = parse_lock("f", &format!("{HEADER}\n{text}"));
+            let _ = parse_lock("f", &text);
+        }
+    }
+}

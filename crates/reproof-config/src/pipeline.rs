@@ -1,0 +1,238 @@
+//! Pipeline files: from text to steps whose links are checked, and with the schemas of the data
+//! to the [`Graph`] that is run.
+
+mod blocks;
+mod columns;
+mod draft;
+mod expand;
+mod gates;
+mod graph;
+mod links;
+mod parameters;
+pub(crate) mod print;
+mod steps;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reproof_record::{RelativePath, StepName, canonical_json};
+use serde_json::{Map, Value};
+
+pub use expand::ExpandOptions;
+pub use gates::{Bound, Gate};
+pub use graph::{Graph, Note};
+
+use crate::check::{check_object, delimiter, is_named};
+use crate::diagnostic::{Diagnostics, Report, Sources, Span};
+use crate::tables::{BLOCKS, DATA_SOURCE, PIPELINE};
+use crate::tree::{Node, Override, apply, override_source, parse_yaml};
+use draft::Drafts;
+
+/// A pipeline file that is valid as far as can be told without its data.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Its name; no part of the recipe.
+    pub name: String,
+    /// The seed from which steps derive theirs: 0 unless it is given, at most 2^53 - 1.
+    pub seed: u64,
+    /// The data sources by name; a single one without a name of its own is called `data`.
+    pub data: BTreeMap<StepName, DataSource>,
+    drafts: Drafts,
+    sources: Sources,
+}
+
+/// Where data comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSource {
+    /// The file, inside the project.
+    pub path: RelativePath,
+    /// How it is read.
+    pub format: DataFormat,
+}
+
+/// How a data source is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataFormat {
+    /// Values separated by a character; the first row names the columns.
+    Csv(CsvOptions),
+}
+
+/// How a CSV file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// The character between fields.
+    pub delimiter: u8,
+    /// The texts of a field that mean a missing value.
+    pub null_tokens: Vec<String>,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        Self {
+            delimiter: b',',
+            null_tokens: vec![String::new()],
+        }
+    }
+}
+
+impl DataSource {
+    /// What names the source in the lock file: its format, the options that differ from the
+    /// defaults, its path.
+    pub fn key(&self) -> String {
+        let DataFormat::Csv(options) = &self.format;
+        let default = CsvOptions::default();
+        let mut differing = Map::new();
+        if options.delimiter != default.delimiter {
+            let delimiter = char::from(options.delimiter).to_string();
+            differing.insert("delimiter".to_owned(), delimiter.into());
+        }
+        if options.null_tokens != default.null_tokens {
+            let tokens = options.null_tokens.clone();
+            differing.insert("null_tokens".to_owned(), tokens.into());
+        }
+        let options = if differing.is_empty() {
+            String::new()
+        } else {
+            // Texts always have a canonical form.
+            let bytes = canonical_json(&Value::Object(differing)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        format!("csv{options}:{}", self.path)
+    }
+}
+
+/// Parses a pipeline file. `file` is its name for messages; overrides are put into the tree before
+/// it is validated, the later ones over the earlier.
+///
+/// # Errors
+/// Everything that is wrong as far as can be told without the data.
+pub fn parse_pipeline(
+    file: &str,
+    text: &str,
+    overrides: &[Override],
+) -> Result<Pipeline, Diagnostics> {
+    let mut sources = Sources::default();
+    let main = sources.add(file, text);
+    let sets: Vec<_> = overrides
+        .iter()
+        .map(|set| (set, override_source(set, &mut sources)))
+        .collect();
+    let (outcome, parsed) = {
+        let mut report = Report::new(&sources);
+        let parsed = parse_yaml(text, main, 0, &mut report).and_then(|mut root| {
+            for (set, source) in sets {
+                apply(&mut root, set, source, &mut report);
+            }
+            read(&root, &mut report)
+        });
+        if parsed.is_none() && report.count() == 0 {
+            report.error(Span::default(), "this is not a pipeline file");
+        }
+        (report.finish(), parsed)
+    };
+    outcome?;
+    // Without an error everything was read.
+    let (name, seed, data, drafts) = parsed.unwrap_or_default();
+    Ok(Pipeline {
+        name,
+        seed,
+        data,
+        drafts,
+        sources,
+    })
+}
+
+type Read = (String, u64, BTreeMap<StepName, DataSource>, Drafts);
+
+fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
+    let at = root
+        .entries()
+        .first()
+        .map_or(root.span, |entry| entry.key.span);
+    if root.is_invalid() {
+        return None;
+    }
+    if !matches!(root.value, crate::tree::Value::Map(_)) {
+        let message = format!("a pipeline file is a mapping, found {}", root.describe());
+        report.hinted(
+            at,
+            message,
+            "begin with 'pipeline: NAME'; 'reproof init' writes one to start from",
+        );
+        return None;
+    }
+    check_object(&PIPELINE, root, at, report);
+    let data = read_data(root);
+    let drafts = match root.entry("steps") {
+        Some(steps) => {
+            refuse_blocks(root, report);
+            steps::read(&steps.value, report)
+        }
+        None => blocks::read(root, at, report),
+    };
+    let declared_data: BTreeSet<StepName> = match root.get("data") {
+        Some(node) if is_named(&DATA_SOURCE, node) => node
+            .entries()
+            .iter()
+            .filter_map(|entry| StepName::new(entry.key.value.as_str()).ok())
+            .collect(),
+        _ => std::iter::once(blocks::data_name()?).collect(),
+    };
+    links::check(&drafts, &declared_data, report);
+    let seed = root.get("seed").and_then(Node::integer).unwrap_or(0);
+    Some((
+        root.get("pipeline")?.text()?.to_owned(),
+        u64::try_from(seed).ok()?,
+        data,
+        drafts,
+    ))
+}
+
+fn refuse_blocks(root: &Node, report: &mut Report<'_>) {
+    for entry in root.entries() {
+        if BLOCKS.contains(&entry.key.value.as_str()) {
+            report.hinted(
+                entry.key.span,
+                format!("'{}' cannot stand beside 'steps'", entry.key.value),
+                "write either the blocks or a free graph; 'reproof plan' prints the graph that \
+                 the blocks stand for",
+            );
+        }
+    }
+}
+
+fn read_data(root: &Node) -> BTreeMap<StepName, DataSource> {
+    let Some(node) = root.get("data") else {
+        return BTreeMap::new();
+    };
+    if is_named(&DATA_SOURCE, node) {
+        let entries = node.entries().iter();
+        return entries
+            .filter_map(|entry| {
+                let name = StepName::new(entry.key.value.as_str()).ok()?;
+                Some((name, read_source(&entry.value)?))
+            })
+            .collect();
+    }
+    let source = read_source(node);
+    blocks::data_name().into_iter().zip(source).collect()
+}
+
+fn read_source(node: &Node) -> Option<DataSource> {
+    let mut options = CsvOptions::default();
+    if let Some(text) = node.get("delimiter").and_then(Node::text) {
+        options.delimiter = delimiter(text)?;
+    }
+    if let Some(tokens) = node.get("null_tokens") {
+        let texts = tokens.items().iter().filter_map(Node::text);
+        // Which tokens there are matters, not their order: one key in the lock file for all.
+        let tokens: BTreeSet<_> = texts.map(str::to_owned).collect();
+        options.null_tokens = tokens.into_iter().collect();
+    }
+    Some(DataSource {
+        path: RelativePath::new(node.get("csv")?.text()?).ok()?,
+        format: DataFormat::Csv(options),
+    })
+}

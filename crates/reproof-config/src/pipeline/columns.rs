@@ -1,0 +1,221 @@
+//! Checks what steps say of columns against the schemas of their tables.
+
+use reproof_record::{Column, LogicalType, Schema};
+use serde_json::{Map, Value};
+
+use super::draft::{Chain, ChainItem, Evaluate, Label, Preprocess};
+use super::parameters::number;
+use crate::diagnostic::{Report, Span, Spanned};
+use crate::names::shown;
+use crate::registry::{Task, default_chain};
+
+/// The column of this name; reported if there is none.
+fn find<'s>(
+    schema: &'s Schema,
+    name: &str,
+    span: Span,
+    report: &mut Report<'_>,
+) -> Option<&'s Column> {
+    let column = schema.column(name);
+    if column.is_none() {
+        let known = schema.columns().iter().map(|column| column.name.as_str());
+        report.unknown(span, "column", name, known);
+    }
+    column
+}
+
+/// The features with their chains, as the recipe holds them, and which of them got a default.
+pub(super) fn features(
+    preprocess: &Preprocess,
+    schema: &Schema,
+    at: Span,
+    report: &mut Report<'_>,
+) -> (Map<String, Value>, Vec<Column>) {
+    let columns: Vec<&Column> = if let Some(features) = &preprocess.features {
+        features
+            .iter()
+            .filter_map(|feature| find(schema, &feature.value, feature.span, report))
+            .collect()
+    } else {
+        for (name, chain) in &preprocess.chains {
+            find(schema, name, chain.column, report);
+        }
+        schema
+            .columns()
+            .iter()
+            .filter(|column| preprocess.label.as_ref() != Some(&column.name))
+            .collect()
+    };
+    if columns.is_empty() && preprocess.features.is_none() {
+        report.error(at, "there is no column but the label to predict from");
+    }
+    let mut features = Map::new();
+    let mut defaulted = Vec::new();
+    for column in columns {
+        let chain = if let Some(chain) = preprocess.chains.get(&column.name) {
+            checked_chain(column, chain, report)
+        } else {
+            defaulted.push(column.clone());
+            serde_json::from_str(default_chain(column.logical_type)).unwrap_or_default()
+        };
+        features.insert(column.name.clone(), chain);
+    }
+    (features, defaulted)
+}
+
+/// A chain as JSON, after a check that it suits the column and ends in numbers.
+fn checked_chain(column: &Column, chain: &Chain, report: &mut Report<'_>) -> Value {
+    let named = format!(
+        "the column '{}' is {}",
+        shown(&column.name),
+        column.logical_type
+    );
+    let numeric = column.logical_type.is_numeric();
+    for item in &chain.items {
+        let trouble = match &item.value {
+            ChainItem::FillMean if !numeric => "it has no mean: fill with a constant".to_owned(),
+            ChainItem::ZScore if !numeric => "only numbers can be scaled: use one_hot".to_owned(),
+            ChainItem::FillConstant(value) => match misfit(column.logical_type, value) {
+                Some(wanted) => format!("the constant must be {wanted}"),
+                None => continue,
+            },
+            _ => continue,
+        };
+        report.error(item.span, format!("{named}; {trouble}"));
+    }
+    let one_hot = chain
+        .items
+        .iter()
+        .any(|item| item.value == ChainItem::OneHot);
+    let scaled = chain
+        .items
+        .iter()
+        .any(|item| item.value == ChainItem::ZScore);
+    if !numeric && !one_hot && !scaled {
+        report.hinted(
+            chain.span,
+            format!("{named}; its chain must end in numbers"),
+            "end it with one_hot",
+        );
+    }
+    Value::Array(
+        chain
+            .items
+            .iter()
+            .map(|item| chain_json(&item.value))
+            .collect(),
+    )
+}
+
+/// A chain's item as the recipe holds it.
+fn chain_json(item: &ChainItem) -> Value {
+    match item {
+        ChainItem::FillMean => serde_json::json!({"fill": "mean"}),
+        ChainItem::FillConstant(value) => serde_json::json!({"fill": {"constant": value}}),
+        ChainItem::ZScore => serde_json::json!({"scale": "z_score"}),
+        ChainItem::OneHot => Value::from("one_hot"),
+    }
+}
+
+/// What would be wanted of a value of a column of this type, if this is none.
+fn misfit(logical_type: LogicalType, value: &Value) -> Option<&'static str> {
+    let (fits, wanted) = match logical_type {
+        LogicalType::Boolean => (value.is_boolean(), "true or false"),
+        LogicalType::Integer | LogicalType::Float => (value.is_number(), "a number"),
+        _ => (
+            value.is_string(),
+            "text, in quotes if it looks like a number",
+        ),
+    };
+    (!fits).then_some(wanted)
+}
+
+/// The label as the recipe holds it.
+pub(super) fn label(
+    task: Task,
+    label: &Label,
+    schema: &Schema,
+    report: &mut Report<'_>,
+) -> Option<Value> {
+    let column = find(schema, &label.column.value, label.column.span, report)?;
+    let name = shown(&column.name);
+    let mut json = Map::from_iter([("column".to_owned(), Value::from(column.name.as_str()))]);
+    if task == Task::Regression {
+        if !column.logical_type.is_numeric() {
+            report.hinted(
+                label.column.span,
+                format!(
+                    "the label '{name}' is {}; a regression predicts a number",
+                    column.logical_type
+                ),
+                "train logistic_regression for a label of two classes",
+            );
+        }
+        return Some(Value::Object(json));
+    }
+    let positive = match &label.positive {
+        Some(positive) => {
+            check_positive(column, positive, report);
+            positive.value.clone()
+        }
+        None => Value::Null,
+    };
+    json.insert("positive".to_owned(), positive);
+    Some(Value::Object(json))
+}
+
+fn check_positive(column: &Column, positive: &Spanned<Value>, report: &mut Report<'_>) {
+    let wanted = match column.logical_type {
+        LogicalType::Integer if positive.value.as_i64().is_none() => Some("an integer"),
+        other => misfit(other, &positive.value),
+    };
+    if let Some(wanted) = wanted {
+        let message = format!(
+            "the label '{}' is {}; its positive value must be {wanted}",
+            shown(&column.name),
+            column.logical_type
+        );
+        report.error(positive.span, message);
+    }
+}
+
+/// Checks that every slice is of columns of the table.
+pub(super) fn slices(evaluate: &Evaluate, schema: &Schema, report: &mut Report<'_>) {
+    for column in evaluate.slices.iter().flat_map(|slice| &slice.value) {
+        find(schema, &column.value, column.span, report);
+    }
+}
+
+/// Checks that a table has these columns of another one, with the same types.
+pub(super) fn same<'a>(
+    names: impl Iterator<Item = &'a str>,
+    of: &Schema,
+    schema: &Schema,
+    at: Span,
+    report: &mut Report<'_>,
+) {
+    for name in names {
+        let Some(wanted) = of.column(name) else {
+            continue;
+        };
+        let message = match schema.column(name) {
+            None => format!("the table has no column '{}'", shown(name)),
+            Some(column) if column.logical_type != wanted.logical_type => format!(
+                "the column '{}' is {} here, {} in the part that is fitted on",
+                shown(name),
+                column.logical_type,
+                wanted.logical_type
+            ),
+            Some(_) => continue,
+        };
+        report.error(at, message);
+    }
+}
+
+/// The shares of a split as the recipe holds them.
+pub(super) fn ratios(ratios: &std::collections::BTreeMap<String, f64>) -> Value {
+    let shares = ratios
+        .iter()
+        .map(|(part, share)| (part.clone(), number(*share)));
+    Value::Object(shares.collect())
+}

@@ -1,0 +1,145 @@
+//! Steps as they were written, each value with its place, before the columns are known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reproof_record::{Source, StepName};
+use serde_json::{Map, Value};
+
+use super::gates::WrittenGate;
+use crate::diagnostic::{Span, Spanned};
+use crate::registry::{OperationSpec, Outputs, Role, Task};
+
+/// The steps of a pipeline.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Drafts {
+    pub steps: BTreeMap<StepName, Draft>,
+    /// The names of all steps, those that could not be read too.
+    pub declared: BTreeSet<StepName>,
+}
+
+/// One step.
+#[derive(Clone)]
+pub(crate) struct Draft {
+    /// What to blame if nothing closer is known.
+    pub span: Span,
+    pub spec: &'static OperationSpec,
+    pub inputs: BTreeMap<StepName, Spanned<Source>>,
+    pub parameters: Parameters,
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Draft")
+            .field("operation", &self.spec.name)
+            .field("inputs", &self.inputs)
+            .field("parameters", &self.parameters)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parameters of a step, by what its operation does.
+#[derive(Clone, Debug)]
+pub(crate) enum Parameters {
+    Split(Split),
+    Preprocess(Preprocess),
+    Train(Train),
+    Evaluate(Evaluate),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Split {
+    /// The share of each part.
+    pub ratios: BTreeMap<String, f64>,
+    pub defaulted: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Preprocess {
+    /// The columns that become features; none stands for all but the label.
+    pub features: Option<Vec<Spanned<String>>>,
+    /// What is written for columns; others get a default.
+    pub chains: BTreeMap<String, Chain>,
+    /// The label's column, which is no feature.
+    pub label: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Chain {
+    /// The column's name in the file.
+    pub column: Span,
+    /// The chain itself.
+    pub span: Span,
+    pub items: Vec<Spanned<ChainItem>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ChainItem {
+    FillMean,
+    FillConstant(Value),
+    ZScore,
+    OneHot,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    pub column: Spanned<String>,
+    pub positive: Option<Spanned<Value>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Train {
+    pub task: Task,
+    pub label: Label,
+    /// Every other parameter.
+    pub settings: Map<String, Value>,
+    /// Which of them got their defaults.
+    pub defaulted: Vec<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Evaluate {
+    /// The metrics in the order of the file; none stands for all of the task.
+    pub metrics: Option<Vec<Spanned<&'static str>>>,
+    /// Lists of columns in the order of the file.
+    pub slices: Vec<Spanned<Vec<Spanned<String>>>>,
+    pub gates: Vec<WrittenGate>,
+}
+
+impl Evaluate {
+    /// The slices, each sorted.
+    pub fn sorted_slices(&self) -> BTreeSet<Vec<String>> {
+        let slices = self.slices.iter().map(|slice| {
+            let columns: BTreeSet<_> = slice.value.iter().map(|column| &column.value).collect();
+            columns.into_iter().cloned().collect()
+        });
+        slices.collect()
+    }
+}
+
+impl Draft {
+    /// What each of its outputs is.
+    pub fn outputs(&self) -> BTreeMap<StepName, Role> {
+        let named = |name: &str, role| Some((StepName::new(name).ok()?, role));
+        match (&self.spec.outputs, &self.parameters) {
+            (Outputs::Ratios, Parameters::Split(split)) => split
+                .ratios
+                .keys()
+                .filter_map(|name| named(name, Role::Table))
+                .collect(),
+            (Outputs::Inputs(fixed), _) => fixed
+                .iter()
+                .filter_map(|output| named(output.name, output.role))
+                .chain(
+                    self.inputs
+                        .keys()
+                        .map(|name| (name.clone(), Role::Features)),
+                )
+                .collect(),
+            (Outputs::Fixed(fixed), _) => fixed
+                .iter()
+                .filter_map(|output| named(output.name, output.role))
+                .collect(),
+            (Outputs::Ratios, _) => BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Checks how steps are linked: what can be told without the data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reproof_record::{Source, StepName};
+
+use super::draft::{Draft, Drafts, Evaluate, Parameters, Train};
+use crate::diagnostic::{Report, Spanned};
+use crate::names::shown;
+use crate::registry::{Role, Task};
+
+/// Reports every link that cannot be.
+pub(super) fn check(drafts: &Drafts, data: &BTreeSet<StepName>, report: &mut Report<'_>) {
+    let before = report.count();
+    for draft in drafts.steps.values() {
+        for (input, from) in &draft.inputs {
+            check_input(drafts, data, draft, input, from, report);
+        }
+    }
+    if report.count() > before {
+        return;
+    }
+    let needs = needs(drafts);
+    let order = order(&needs);
+    if order.len() < needs.len() {
+        report_cycle(drafts, &needs, &order, report);
+        return;
+    }
+    let mut gated = None;
+    for (name, draft) in &drafts.steps {
+        match &draft.parameters {
+            Parameters::Train(train) => {
+                check_rows(drafts, draft, report);
+                check_label(drafts, draft, train, report);
+            }
+            Parameters::Evaluate(evaluate) => {
+                check_rows(drafts, draft, report);
+                check_same_features(drafts, draft, report);
+                check_evaluate(task(drafts, draft), evaluate, report);
+                if let Some(gate) = evaluate.gates.first()
+                    && let Some(other) = gated.replace(name)
+                {
+                    let message = format!("gates stand at the step '{other}' already");
+                    report.hinted(gate.metric, message, "put all gates at one step");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_input(
+    drafts: &Drafts,
+    data: &BTreeSet<StepName>,
+    draft: &Draft,
+    input: &StepName,
+    from: &Spanned<Source>,
+    report: &mut Report<'_>,
+) {
+    let role = match &from.value {
+        Source::Data { data: name } if data.contains(name) => Role::Table,
+        Source::Data { data: name } => {
+            if drafts.declared.contains(name) {
+                report.hinted(
+                    from.span,
+                    format!("'{name}' is a step"),
+                    format!("name one of its outputs: {name}.OUTPUT"),
+                );
+            } else {
+                let known = data.iter().map(StepName::as_str);
+                report.unknown(from.span, "data source", name.as_str(), known);
+            }
+            return;
+        }
+        Source::Output { step, output } => match drafts.steps.get(step) {
+            Some(other) => {
+                let outputs = other.outputs();
+                let Some(role) = outputs.get(output) else {
+                    let noun = format!("output of '{step}'");
+                    let known = outputs.keys().map(StepName::as_str);
+                    report.unknown(from.span, &noun, output.as_str(), known);
+                    return;
+                };
+                *role
+            }
+            None if drafts.declared.contains(step) => return,
+            None => {
+                let known = drafts.declared.iter().map(StepName::as_str);
+                report.unknown(from.span, "step", step.as_str(), known);
+                return;
+            }
+        },
+    };
+    if let Some(wanted) = draft.spec.input(input.as_str())
+        && wanted.role != role
+    {
+        let message = format!(
+            "the input '{input}' takes {}; '{}' is {}",
+            wanted.role.described(),
+            from.value,
+            role.described()
+        );
+        report.error(from.span, message);
+    }
+}
+
+/// The steps that each step waits for.
+fn needs(drafts: &Drafts) -> BTreeMap<&StepName, BTreeSet<&StepName>> {
+    let steps = drafts.steps.iter();
+    steps
+        .map(|(name, draft)| {
+            let needs = draft.inputs.values().filter_map(|from| match &from.value {
+                Source::Output { step, .. } if drafts.steps.contains_key(step) => Some(step),
+                _ => None,
+            });
+            (name, needs.collect())
+        })
+        .collect()
+}
+
+/// The names in an order in which each comes after what it needs; those of a cycle, and what
+/// waits for one, are left out.
+pub(super) fn order<'a>(
+    needs: &BTreeMap<&'a StepName, BTreeSet<&'a StepName>>,
+) -> Vec<&'a StepName> {
+    let mut open: BTreeMap<_, _> = needs.iter().map(|(name, of)| (*name, of.len())).collect();
+    let mut waiting: BTreeMap<&StepName, Vec<&StepName>> = BTreeMap::new();
+    for (name, of) in needs {
+        for need in of {
+            waiting.entry(need).or_default().push(name);
+        }
+    }
+    let mut ready: BTreeSet<_> = needs
+        .iter()
+        .filter(|(_, of)| of.is_empty())
+        .map(|(name, _)| *name)
+        .collect();
+    let mut order = Vec::new();
+    while let Some(name) = ready.pop_first() {
+        order.push(name);
+        for next in waiting.get(name).into_iter().flatten() {
+            if let Some(count) = open.get_mut(next) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.insert(next);
+                }
+            }
+        }
+    }
+    order
+}
+
+/// Blames one of the steps that wait for each other; those that merely wait for them are left out.
+fn report_cycle(
+    drafts: &Drafts,
+    needs: &BTreeMap<&StepName, BTreeSet<&StepName>>,
+    order: &[&StepName],
+    report: &mut Report<'_>,
+) {
+    let done: BTreeSet<_> = order.iter().copied().collect();
+    let stuck = needs.iter().filter(|(name, _)| !done.contains(*name));
+    // Turned around, the same search clears what nothing stuck waits for.
+    let mut wanted_by: BTreeMap<&StepName, BTreeSet<&StepName>> = stuck
+        .clone()
+        .map(|(name, _)| (*name, BTreeSet::new()))
+        .collect();
+    for (name, of) in stuck {
+        for need in of {
+            if let Some(wanted_by) = wanted_by.get_mut(need) {
+                wanted_by.insert(name);
+            }
+        }
+    }
+    let cleared: BTreeSet<_> = self::order(&wanted_by).into_iter().collect();
+    let cycle: Vec<_> = wanted_by
+        .keys()
+        .filter(|name| !cleared.contains(*name))
+        .collect();
+    let Some(first) = cycle
+        .first()
+        .and_then(|name| drafts.steps.get(name.as_str()))
+    else {
+        return;
+    };
+    let names: Vec<_> = cycle.iter().map(|name| name.as_str()).collect();
+    let message = match names.as_slice() {
+        [one] => format!("the step '{one}' waits for itself"),
+        names => format!("steps wait for each other: {}", names.join(", ")),
+    };
+    report.error(first.span, message);
+}
+
+/// The step that an input comes from, and the output's name.
+fn origin<'a>(
+    drafts: &'a Drafts,
+    draft: &'a Draft,
+    input: &str,
+) -> Option<(&'a StepName, &'a Draft, &'a StepName)> {
+    match &draft.inputs.get(input)?.value {
+        Source::Output { step, output } => Some((step, drafts.steps.get(step)?, output)),
+        Source::Data { .. } => None,
+    }
+}
+
+/// Features and table of a step must be of the same rows.
+fn check_rows(drafts: &Drafts, draft: &Draft, report: &mut Report<'_>) {
+    let Some((step, preprocess, part)) = origin(drafts, draft, "features") else {
+        return;
+    };
+    let (Some(made_of), Some(table)) = (preprocess.inputs.get(part), draft.inputs.get("table"))
+    else {
+        return;
+    };
+    if made_of.value != table.value {
+        let message = format!(
+            "'table' must be what the features are made of: {step}.{part} is made of {}, not of {}",
+            made_of.value, table.value
+        );
+        report.error(table.span, message);
+    }
+}
+
+/// The label must not be among the features.
+fn check_label(drafts: &Drafts, draft: &Draft, train: &Train, report: &mut Report<'_>) {
+    let Some((_, preprocess, _)) = origin(drafts, draft, "features") else {
+        return;
+    };
+    let Parameters::Preprocess(preprocess) = &preprocess.parameters else {
+        return;
+    };
+    let column = &train.label.column.value;
+    // The short form knows its label and reports this itself.
+    let features = preprocess.features.iter().flatten();
+    let found = features
+        .filter(|_| preprocess.label.is_none())
+        .find(|feature| feature.value == *column);
+    if let Some(feature) = found {
+        let message = format!("'{}' is the label: it cannot be a feature", shown(column));
+        report.error(feature.span, message);
+    }
+}
+
+/// A model is scored on features of the preprocessing that it was trained on.
+fn check_same_features(drafts: &Drafts, draft: &Draft, report: &mut Report<'_>) {
+    let model = origin(drafts, draft, "model");
+    let trained = model.and_then(|(_, train, _)| origin(drafts, train, "features"));
+    let scored = origin(drafts, draft, "features");
+    if let (Some((trained, ..)), Some((scored, ..))) = (trained, scored)
+        && trained != scored
+        && let Some(from) = draft.inputs.get("features")
+    {
+        let message =
+            format!("the model is trained on features of '{trained}', these are of '{scored}'");
+        report.error(from.span, message);
+    }
+}
+
+/// The task of the model that a step scores.
+pub(super) fn task(drafts: &Drafts, draft: &Draft) -> Option<Task> {
+    match &origin(drafts, draft, "model")?.1.parameters {
+        Parameters::Train(train) => Some(train.task),
+        _ => None,
+    }
+}
+
+fn check_evaluate(task: Option<Task>, evaluate: &Evaluate, report: &mut Report<'_>) {
+    let Some(task) = task else { return };
+    let of_task = task.metrics();
+    for metric in evaluate.metrics.iter().flatten() {
+        if !of_task.contains(&metric.value) {
+            report.hinted(
+                metric.span,
+                format!("'{}' is no metric of a {}", metric.value, task.name()),
+                format!("there are {}", of_task.join(", ")),
+            );
+        }
+    }
+    let computed: Vec<_> = match &evaluate.metrics {
+        Some(metrics) => metrics.iter().map(|metric| metric.value).collect(),
+        None => of_task.to_vec(),
+    };
+    let declared = evaluate.sorted_slices();
+    for written in &evaluate.gates {
+        let gate = &written.gate;
+        let metric = gate.metric.as_str();
+        if !of_task.contains(&metric) {
+            let message = format!("'{metric}' is no metric of a {}", task.name());
+            let hint = format!("there are {}", of_task.join(", "));
+            report.hinted(written.metric, message, hint);
+        } else if !computed.contains(&metric) {
+            let message = format!("the gate is on '{metric}', which is not computed");
+            report.hinted(
+                written.metric,
+                message,
+                format!("add {metric} to 'metrics'"),
+            );
+        }
+        if let Some(span) = written.per_class
+            && task == Task::Regression
+        {
+            report.error(span, "a regression has no classes");
+        }
+        if let Some(slice) = &gate.slice
+            && !declared.contains(slice)
+            && !slice.is_empty()
+        {
+            let columns: Vec<_> = slice.iter().map(|column| shown(column)).collect();
+            let columns = columns.join(", ");
+            let wanted = if slice.len() == 1 {
+                columns.clone()
+            } else {
+                format!("[{columns}]")
+            };
+            report.hinted(
+                written.slice,
+                format!("the gate is on the slice {columns}, which is not declared"),
+                format!("add {wanted} to 'slices'"),
+            );
+        }
+    }
+}

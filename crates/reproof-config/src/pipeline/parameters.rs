@@ -1,0 +1,279 @@
+//! Reads the parameters of steps from the tree. What is malformed was reported by the validation
+//! and is skipped here; what the validation cannot see is reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reproof_record::MAX_SAFE_INTEGER;
+use serde_json::{Map, Value};
+
+use super::draft::{Chain, ChainItem, Evaluate, Label, Preprocess, Split, Train};
+use super::gates;
+use crate::diagnostic::{Report, Span, Spanned};
+use crate::names::shown;
+use crate::registry::{METRICS, OperationSpec, RATIOS, Task};
+use crate::shape::{Object, Shape};
+use crate::tree::{Node, Value as Tree};
+
+/// A number as recipes hold it: an integer where it is one, as canonical JSON writes it.
+pub(crate) fn number(value: f64) -> Value {
+    if value == value.trunc() && value.abs() <= MAX_SAFE_INTEGER as f64 {
+        Value::from(value as i64)
+    } else {
+        Value::from(value)
+    }
+}
+
+/// A value of a column.
+pub(super) fn scalar(node: &Node) -> Option<Value> {
+    match &node.value {
+        Tree::Boolean(value) => Some(Value::from(*value)),
+        Tree::Integer(value) => Some(Value::from(*value)),
+        Tree::Float(value) => Some(number(*value)),
+        Tree::Text(text) => Some(Value::from(text.as_str())),
+        _ => None,
+    }
+}
+
+/// The shares of a random split; `at` is blamed if they do not sum to 1.
+pub(super) fn split(
+    ratios: Option<&Node>,
+    at: Span,
+    spec: &OperationSpec,
+    report: &mut Report<'_>,
+) -> Option<Split> {
+    let Some(node) = ratios.filter(|node| !node.is_null()) else {
+        let field = spec.parameters.field("ratios")?;
+        let default = field.default_value();
+        let shares = default.as_object()?.iter();
+        return Some(Split {
+            ratios: shares
+                .filter_map(|(name, share)| Some((name.clone(), share.as_f64()?)))
+                .collect(),
+            defaulted: true,
+        });
+    };
+    let mut ratios = BTreeMap::new();
+    for entry in node.entries() {
+        RATIOS.field(&entry.key.value)?;
+        let share = entry.value.number().filter(|share| *share > 0.0)?;
+        ratios.insert(entry.key.value.clone(), share);
+    }
+    // Without the part to train on the sum is no second error.
+    ratios.get("train")?;
+    let sum: f64 = ratios.values().sum();
+    if (sum - 1.0).abs() > 1e-9 && ratios.values().all(|share| *share <= 1.0) {
+        // Rounded, so that 0.1 + 0.2 does not look like a slip of the person's.
+        let sum = (sum * 1e9).round() / 1e9;
+        report.error(
+            at,
+            format!("the shares of the parts sum to {sum}, not to 1"),
+        );
+        return None;
+    }
+    Some(Split {
+        ratios,
+        defaulted: false,
+    })
+}
+
+/// A label: `label: churn` or `label: {column: churn, positive: "Yes"}`.
+pub(super) fn label(node: &Node) -> Option<Label> {
+    if let Some(column) = node.text() {
+        return Some(Label {
+            column: Spanned::new(column.to_owned(), node.span),
+            positive: None,
+        });
+    }
+    let column = node.get("column")?;
+    let positive = node.get("positive");
+    Some(Label {
+        column: Spanned::new(column.text()?.to_owned(), column.span),
+        positive: positive.and_then(|node| Some(Spanned::new(scalar(node)?, node.span))),
+    })
+}
+
+/// The training of a model; `settings` holds its parameters, with or without the label.
+pub(super) fn train(
+    task: Task,
+    label: Label,
+    object: &'static Object,
+    settings: Option<&Node>,
+    report: &mut Report<'_>,
+) -> Train {
+    if task == Task::Regression
+        && let Some(positive) = &label.positive
+    {
+        report.error(
+            positive.span,
+            "a regression predicts a number: there is no positive class",
+        );
+    }
+    let mut train = Train {
+        task,
+        label,
+        settings: Map::new(),
+        defaulted: Vec::new(),
+    };
+    for field in object.fields.iter().filter(|field| field.name != "label") {
+        let value = if let Some(node) = settings.and_then(|node| node.get(field.name)) {
+            node.number().map(number).unwrap_or_default()
+        } else {
+            train.defaulted.push(field.name);
+            match field.shape {
+                Shape::Number(_) => field.default_value().as_f64().map(number),
+                _ => Some(field.default_value()),
+            }
+            .unwrap_or_default()
+        };
+        train.settings.insert(field.name.to_owned(), value);
+    }
+    train
+}
+
+/// The chains of columns.
+pub(super) fn chains(node: Option<&Node>, report: &mut Report<'_>) -> BTreeMap<String, Chain> {
+    let mut chains = BTreeMap::new();
+    for entry in node.map(Node::entries).unwrap_or_default() {
+        let items = entry.value.items().iter();
+        let items: Vec<_> = items
+            .filter_map(|item| Some(Spanned::new(chain_item(item)?, item.span)))
+            .collect();
+        check_order(&items, report);
+        let chain = Chain {
+            column: entry.key.span,
+            span: entry.value.span,
+            items,
+        };
+        chains.insert(entry.key.value.clone(), chain);
+    }
+    chains
+}
+
+fn chain_item(node: &Node) -> Option<ChainItem> {
+    if node.text() == Some("one_hot") {
+        return Some(ChainItem::OneHot);
+    }
+    if let Some(fill) = node.get("fill") {
+        if fill.text() == Some("mean") {
+            return Some(ChainItem::FillMean);
+        }
+        return Some(ChainItem::FillConstant(scalar(fill.get("constant")?)?));
+    }
+    (node.get("scale")?.text() == Some("z_score")).then_some(ChainItem::ZScore)
+}
+
+fn kind(item: &ChainItem) -> &'static str {
+    match item {
+        ChainItem::FillMean | ChainItem::FillConstant(_) => "fill",
+        ChainItem::ZScore => "scale",
+        ChainItem::OneHot => "one_hot",
+    }
+}
+
+/// In a chain every item stands once, in the order fill, then scale or `one_hot`.
+fn check_order(items: &[Spanned<ChainItem>], report: &mut Report<'_>) {
+    for (index, item) in items.iter().enumerate() {
+        let this = kind(&item.value);
+        let before = &items[..index];
+        let Some(last) = before.last() else { continue };
+        if before.iter().any(|other| kind(&other.value) == this) {
+            report.error(item.span, format!("'{this}' stands twice in the chain"));
+        } else if this == "fill" {
+            let message = format!("'fill' comes before '{}'", kind(&last.value));
+            report.error(item.span, message);
+        } else if before.iter().any(|other| kind(&other.value) != "fill") {
+            report.error(
+                item.span,
+                "a column is either scaled or made one-hot, not both",
+            );
+        }
+    }
+}
+
+/// A list of columns, each once.
+pub(super) fn columns(node: &Node, report: &mut Report<'_>) -> Vec<Spanned<String>> {
+    let mut seen = BTreeSet::new();
+    let mut columns = Vec::new();
+    for item in node.items() {
+        let Some(name) = item.text().filter(|name| !name.is_empty()) else {
+            continue;
+        };
+        if seen.insert(name) {
+            columns.push(Spanned::new(name.to_owned(), item.span));
+        } else {
+            let message = format!("the column '{}' stands twice", shown(name));
+            report.error(item.span, message);
+        }
+    }
+    columns
+}
+
+/// A preprocessing of the columns that the chains name, and only of those.
+pub(super) fn preprocess(features: Option<&Node>, report: &mut Report<'_>) -> Preprocess {
+    let entries = features.map(Node::entries).unwrap_or_default().iter();
+    Preprocess {
+        features: Some(entries.map(|entry| entry.key.clone()).collect()),
+        chains: chains(features, report),
+        label: None,
+    }
+}
+
+/// An evaluation; gates stand under `require` of `gates`.
+pub(super) fn evaluate(
+    node: Option<&Node>,
+    require: Option<&Node>,
+    report: &mut Report<'_>,
+) -> Evaluate {
+    let metrics = node.and_then(|node| node.get("metrics"));
+    let slices = node.and_then(|node| node.get("slices"));
+    let require = require.map(Node::items).unwrap_or_default();
+    Evaluate {
+        metrics: metrics.map(|node| read_metrics(node, report)),
+        slices: slices.map_or_else(Vec::new, |node| read_slices(node, report)),
+        gates: require
+            .iter()
+            .filter_map(|gate| gates::read(gate, report))
+            .collect(),
+    }
+}
+
+fn read_metrics(node: &Node, report: &mut Report<'_>) -> Vec<Spanned<&'static str>> {
+    let mut metrics: Vec<Spanned<&'static str>> = Vec::new();
+    for item in node.items() {
+        let Some(name) = METRICS.iter().find(|name| item.text() == Some(name)) else {
+            continue;
+        };
+        if metrics.iter().any(|metric| metric.value == *name) {
+            report.error(item.span, format!("the metric '{name}' stands twice"));
+        } else {
+            metrics.push(Spanned::new(name, item.span));
+        }
+    }
+    metrics
+}
+
+/// The columns of a slice: one, or a list.
+pub(super) fn slice_columns(node: &Node, report: &mut Report<'_>) -> Vec<Spanned<String>> {
+    match node.text() {
+        Some(column) if !column.is_empty() => vec![Spanned::new(column.to_owned(), node.span)],
+        _ => columns(node, report),
+    }
+}
+
+fn read_slices(node: &Node, report: &mut Report<'_>) -> Vec<Spanned<Vec<Spanned<String>>>> {
+    let mut seen = BTreeSet::new();
+    let mut slices = Vec::new();
+    for item in node.items() {
+        let columns = slice_columns(item, report);
+        let names: BTreeSet<_> = columns.iter().map(|column| column.value.clone()).collect();
+        if names.is_empty() {
+            continue;
+        }
+        if seen.insert(names) {
+            slices.push(Spanned::new(columns, item.span));
+        } else {
+            report.error(item.span, "the slice stands twice");
+        }
+    }
+    slices
+}

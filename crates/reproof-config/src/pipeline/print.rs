@@ -1,0 +1,237 @@
+//! Prints an expanded graph as a pipeline file: what `reproof plan` shows. Read again, it expands
+//! to the same recipe.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use reproof_record::{RecipeStep, Source, StepName, canonical_number};
+use serde_json::{Map, Value};
+
+use super::gates::Gate;
+use super::graph::Graph;
+use super::{CsvOptions, DataFormat, DataSource, Pipeline, blocks, links};
+
+/// Keys of flow mappings longer than this are written with `? `: YAML ends the search for the `:`
+/// of a simple key after 1024 characters.
+const MAX_SIMPLE_KEY: usize = 1000;
+
+impl Graph {
+    /// The graph as a pipeline file with `steps:`, every parameter written out.
+    pub fn to_steps_yaml(&self, pipeline: &Pipeline) -> String {
+        let mut out = String::new();
+        line(&mut out, 0, "pipeline", &quoted(&pipeline.name));
+        line(&mut out, 0, "seed", &pipeline.seed.to_string());
+        print_data(&mut out, &pipeline.data);
+        out.push_str("steps:\n");
+        for name in self.order() {
+            if let Some(step) = self.steps.get(name) {
+                let gates: &[Gate] = if self.evaluate.as_ref() == Some(name) {
+                    &self.gates
+                } else {
+                    &[]
+                };
+                print_step(&mut out, name, step, gates);
+            }
+        }
+        out
+    }
+
+    /// The steps, each after those that it needs.
+    fn order(&self) -> Vec<&StepName> {
+        let needs: BTreeMap<_, _> = self
+            .steps
+            .iter()
+            .map(|(name, step)| {
+                let needs = step.inputs.values().filter_map(|from| match from {
+                    Source::Output { step, .. } => Some(step),
+                    Source::Data { .. } => None,
+                });
+                (name, needs.collect())
+            })
+            .collect();
+        links::order(&needs)
+    }
+}
+
+fn print_data(out: &mut String, data: &BTreeMap<StepName, DataSource>) {
+    let unnamed = blocks::data_name();
+    match data.iter().next() {
+        Some((name, source)) if data.len() == 1 && Some(name) == unnamed.as_ref() => {
+            line(out, 0, "data", &print_source(source));
+        }
+        _ => {
+            out.push_str("data:\n");
+            for (name, source) in data {
+                line(out, 1, name.as_str(), &print_source(source));
+            }
+        }
+    }
+}
+
+fn print_source(source: &DataSource) -> String {
+    let DataFormat::Csv(options) = &source.format;
+    let default = CsvOptions::default();
+    let mut text = format!("{{csv: {}", quoted(source.path.as_str()));
+    // A text that is written to cannot fail.
+    if options.delimiter != default.delimiter {
+        let delimiter = quoted(&char::from(options.delimiter).to_string());
+        let _ = write!(text, ", delimiter: {delimiter}");
+    }
+    if options.null_tokens != default.null_tokens {
+        let tokens = flow(&Value::from(options.null_tokens.clone()));
+        let _ = write!(text, ", null_tokens: {tokens}");
+    }
+    text.push('}');
+    text
+}
+
+fn print_step(out: &mut String, name: &StepName, step: &RecipeStep, gates: &[Gate]) {
+    let _ = writeln!(out, "  {name}:");
+    line(out, 2, "operation", &step.operation.to_string());
+    let inputs = step.inputs.iter();
+    let inputs: Vec<_> = inputs
+        .map(|(input, from)| format!("{input}: {from}"))
+        .collect();
+    line(out, 2, "inputs", &format!("{{{}}}", inputs.join(", ")));
+    print_mapping(out, 2, "parameters", &step.parameters);
+    if !gates.is_empty() {
+        out.push_str("    require:\n");
+        for gate in gates {
+            let _ = writeln!(out, "      - {}", print_gate(gate));
+        }
+    }
+}
+
+/// A mapping, an entry a line; mappings inside, too, but for those in lists.
+fn print_mapping(out: &mut String, depth: usize, key: &str, map: &Map<String, Value>) {
+    if map.is_empty() {
+        line(out, depth, key, "{}");
+        return;
+    }
+    let indent = "  ".repeat(depth);
+    let key = print_key(key);
+    if key.len() > MAX_SIMPLE_KEY {
+        let _ = writeln!(out, "{indent}? {key}\n{indent}:");
+    } else {
+        let _ = writeln!(out, "{indent}{key}:");
+    }
+    for (key, value) in map {
+        match value {
+            Value::Object(inner) if depth < 3 => print_mapping(out, depth + 1, key, inner),
+            value => line(out, depth + 1, key, &flow(value)),
+        }
+    }
+}
+
+fn line(out: &mut String, depth: usize, key: &str, value: &str) {
+    let indent = "  ".repeat(depth);
+    let key = print_key(key);
+    if key.len() > MAX_SIMPLE_KEY {
+        let _ = writeln!(out, "{indent}? {key}\n{indent}: {value}");
+    } else {
+        let _ = writeln!(out, "{indent}{key}: {value}");
+    }
+}
+
+fn print_gate(gate: &Gate) -> String {
+    // A threshold is finite, so it can be written.
+    let threshold = canonical_number(gate.threshold).unwrap_or_default();
+    let Some(slice) = &gate.slice else {
+        return quoted(&format!(
+            "{} {} {threshold}",
+            gate.metric,
+            gate.bound.sign()
+        ));
+    };
+    let mut text = format!(
+        "{{metric: {}, {}: {threshold}, in: {}, min_rows: {}",
+        gate.metric,
+        gate.bound.key(),
+        flow(&Value::from(slice.clone())),
+        gate.min_rows,
+    );
+    if let Some(count) = gate.per_class_to_print() {
+        let _ = write!(text, ", min_per_class: {count}");
+    }
+    text.push('}');
+    text
+}
+
+/// A value on one line.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(flow).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(map) => {
+            let entries: Vec<_> = map.iter().map(|(key, value)| entry(key, value)).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        Value::Number(number) if !number.is_i64() => number
+            .as_f64()
+            .and_then(|number| canonical_number(number).ok())
+            .unwrap_or_else(|| number.to_string()),
+        other => other.to_string(),
+    }
+}
+
+fn entry(key: &str, value: &Value) -> String {
+    let key = print_key(key);
+    let mark = if key.len() > MAX_SIMPLE_KEY { "? " } else { "" };
+    format!("{mark}{key}: {}", flow(value))
+}
+
+fn print_key(text: &str) -> String {
+    // A key is text whatever it looks like, so only its characters matter.
+    quoted_if(text, is_plain(text))
+}
+
+/// A text as a scalar that is read back as this text: plain where that is safe.
+pub(crate) fn quoted(text: &str) -> String {
+    let is_text = matches!(
+        crate::tree::parse_plain(text),
+        Ok(crate::tree::Value::Text(_))
+    );
+    // Readers of YAML 1.1 take these for booleans; a person may, too.
+    let doubtful = matches!(
+        text.to_lowercase().as_str(),
+        "yes" | "no" | "on" | "off" | "y" | "n"
+    );
+    quoted_if(text, is_plain(text) && is_text && !doubtful)
+}
+
+fn is_plain(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '@');
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && text.chars().all(inner)
+}
+
+fn quoted_if(text: &str, plain: bool) -> String {
+    if plain {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if !crate::names::is_visible(c) || is_noncharacter(c) => {
+                let _ = write!(out, "\\U{:08X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Characters that YAML does not let stand as they are, besides control characters.
+fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}' | '\u{a0}')
+}

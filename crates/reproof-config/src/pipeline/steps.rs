@@ -1,0 +1,122 @@
+//! The free graph under `steps:`.
+
+use reproof_record::{Source, StepName};
+
+use super::draft::{Draft, Drafts, Parameters};
+use super::parameters;
+use crate::check::step_operation;
+use crate::diagnostic::{Report, Span, Spanned};
+use crate::names::shown;
+use crate::registry::{Action, OperationSpec};
+use crate::tree::{Entry, Node};
+
+/// The most steps of a graph.
+const MAX_STEPS: usize = 1000;
+
+/// Reads the steps.
+pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Drafts {
+    let mut drafts = Drafts::default();
+    for (index, entry) in node.entries().iter().enumerate() {
+        if index == MAX_STEPS {
+            let message = format!("more than {MAX_STEPS} steps");
+            report.error(entry.key.span, message);
+            break;
+        }
+        let Ok(name) = StepName::new(entry.key.value.as_str()) else {
+            continue;
+        };
+        drafts.declared.insert(name.clone());
+        if let Some(draft) = read_step(entry, report) {
+            drafts.steps.insert(name, draft);
+        }
+    }
+    if node.entries().is_empty() && !node.is_invalid() {
+        report.error(node.span, "there are no steps");
+    }
+    drafts
+}
+
+fn read_step(entry: &Entry, report: &mut Report<'_>) -> Option<Draft> {
+    let node = &entry.value;
+    let spec = step_operation(node)?;
+    let mut inputs = std::collections::BTreeMap::new();
+    for input in node.get("inputs").map(Node::entries).unwrap_or_default() {
+        let (Ok(name), Some(text)) = (StepName::new(input.key.value.as_str()), input.value.text())
+        else {
+            continue;
+        };
+        if spec.input(name.as_str()).is_none() {
+            continue;
+        }
+        if let Some(source) = read_source(text, input.value.span, report) {
+            inputs.insert(name, Spanned::new(source, input.value.span));
+        }
+    }
+    let parameters = read_parameters(spec, node, entry.key.span, report)?;
+    Some(Draft {
+        span: entry.key.span,
+        spec,
+        inputs,
+        parameters,
+    })
+}
+
+/// `data` or `split.train`.
+fn read_source(text: &str, span: Span, report: &mut Report<'_>) -> Option<Source> {
+    let source = match text.split_once('.') {
+        None => StepName::new(text).map(|data| Source::Data { data }),
+        Some((step, output)) => StepName::new(step).and_then(|step| {
+            Ok(Source::Output {
+                step,
+                output: StepName::new(output)?,
+            })
+        }),
+    };
+    if let Ok(source) = source {
+        Some(source)
+    } else {
+        report.hinted(
+            span,
+            format!("'{}' names no data and no output", shown(text)),
+            "write the name of a data source, or STEP.OUTPUT such as split.train",
+        );
+        None
+    }
+}
+
+fn read_parameters(
+    spec: &'static OperationSpec,
+    step: &Node,
+    at: Span,
+    report: &mut Report<'_>,
+) -> Option<Parameters> {
+    let node = step.get("parameters");
+    let get = |name: &str| node.and_then(|node| node.entry(name));
+    Some(match spec.action {
+        Action::Split => {
+            let ratios = get("ratios");
+            let at = ratios.map_or(at, |entry| entry.key.span);
+            let ratios = ratios.map(|entry| &entry.value);
+            Parameters::Split(parameters::split(ratios, at, spec, report)?)
+        }
+        Action::Preprocess => {
+            let features = get("features");
+            if let Some(entry) = features
+                && entry.value.entries().is_empty()
+                && !entry.value.is_invalid()
+            {
+                report.error(entry.key.span, "there are no features");
+            }
+            let features = features.map(|entry| &entry.value);
+            Parameters::Preprocess(parameters::preprocess(features, report))
+        }
+        Action::Train(task) => {
+            let label = parameters::label(&get("label")?.value)?;
+            let object = spec.parameters;
+            Parameters::Train(parameters::train(task, label, object, node, report))
+        }
+        Action::Evaluate => {
+            Parameters::Evaluate(parameters::evaluate(node, step.get("require"), report))
+        }
+    })
+}

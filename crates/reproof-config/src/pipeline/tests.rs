@@ -1,0 +1,1026 @@
+//! Pipeline files from text to recipe: what is taken, what is refused and where, and what changes
+//! a recipe's ID.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use reproof_record::{
+    Artifact, ArtifactKind, Column, Digest, LogicalType, Recipe, RecipeId, Schema, StepName,
+};
+
+use super::*;
+
+fn name(text: &str) -> StepName {
+    text.parse().unwrap()
+}
+
+/// The columns of a small churn table.
+fn schema() -> Schema {
+    let column = |name: &str, logical_type| Column {
+        name: name.to_owned(),
+        logical_type,
+    };
+    Schema::new(vec![
+        column("churn", LogicalType::String),
+        column("tenure", LogicalType::Integer),
+        column("monthly_charges", LogicalType::Float),
+        column("contract", LogicalType::String),
+        column("senior", LogicalType::Boolean),
+    ])
+    .unwrap()
+}
+
+fn expand_with(text: &str, options: ExpandOptions) -> Result<(Pipeline, Graph), Diagnostics> {
+    let pipeline = parse_pipeline("p.yaml", text, &[])?;
+    let schemas = pipeline
+        .data
+        .keys()
+        .map(|name| (name.clone(), schema()))
+        .collect();
+    let graph = pipeline.expand(&schemas, &options)?;
+    Ok((pipeline, graph))
+}
+
+fn expand(text: &str) -> Result<(Pipeline, Graph), Diagnostics> {
+    expand_with(text, ExpandOptions::default())
+}
+
+fn recipe(pipeline: &Pipeline, graph: &Graph) -> Recipe {
+    let data = pipeline.data.keys().map(|name| {
+        let version = Artifact {
+            kind: ArtifactKind::Table,
+            digest: Digest::of(name.as_str().as_bytes()),
+        };
+        (name.clone(), version)
+    });
+    graph.recipe(&data.collect()).unwrap()
+}
+
+fn id(text: &str) -> RecipeId {
+    let (pipeline, graph) = expand(text).unwrap_or_else(|errors| panic!("{errors}"));
+    recipe(&pipeline, &graph).id().unwrap()
+}
+
+fn lines(errors: &Diagnostics) -> String {
+    let lines = errors.iter().map(|found| {
+        let hint = found.hint.as_deref().map(|hint| format!(" ({hint})"));
+        let (line, column) = (found.line, found.column);
+        format!(
+            "{line}:{column}: {}{}",
+            found.message,
+            hint.unwrap_or_default()
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The errors of a file, line by line.
+fn refused(text: &str, expect: &str) {
+    match expand(text) {
+        Ok(_) => panic!("taken:\n{text}"),
+        Err(errors) => assert_eq!(lines(&errors), expect, "{text}"),
+    }
+}
+
+/// The errors of the churn pipeline with one piece of it replaced.
+fn refused_with(from: &str, to: &str, expect: &str) {
+    assert!(CHURN.contains(from), "{from}");
+    refused(&CHURN.replacen(from, to, 1), expect);
+}
+
+const CHURN: &str = "\
+pipeline: churn
+seed: 42
+data: {csv: data/churn.csv}
+label: {column: churn, positive: \"Yes\"}
+features: [tenure, contract, monthly_charges, senior]
+split: {random: {train: 0.7, eval: 0.15, test: 0.15}}
+preprocess:
+  monthly_charges: [{fill: mean}, {scale: z_score}]
+  contract: [one_hot]
+train: {logistic_regression: {l2: 0.5}}
+evaluate:
+  on: eval
+  metrics: [roc_auc, accuracy, log_loss]
+  slices: [senior, contract, [senior, contract]]
+  require:
+    - roc_auc >= 0.80
+    - {metric: roc_auc, at_least: 0.65, in: contract, min_rows: 100, min_per_class: 30}
+";
+
+const MINIMAL: &str = "\
+pipeline: small
+data: {csv: a.csv}
+label: churn
+train: logistic_regression
+";
+
+const STEPS: &str = "\
+pipeline: free
+seed: 7
+data: {csv: data/churn.csv}
+steps:
+  parts:
+    operation: split_random
+    inputs: {table: data}
+    parameters: {ratios: {train: 0.8, test: 0.2}}
+  features:
+    operation: preprocess@1
+    inputs: {train: parts.train, test: parts.test}
+    parameters:
+      features: {tenure: [{fill: {constant: 0}}], contract: [one_hot]}
+  model:
+    operation: train_logistic_regression
+    inputs: {features: features.train, table: parts.train}
+    parameters: {label: {column: churn, positive: \"Yes\"}}
+  score:
+    operation: evaluate
+    inputs: {model: model.model, features: features.test, table: parts.test}
+    parameters: {metrics: [log_loss, accuracy], slices: [contract]}
+    require: [accuracy > 0.7]
+";
+
+#[test]
+fn the_blocks_stand_for_steps() {
+    let (pipeline, graph) = expand(CHURN).unwrap();
+    assert_eq!((pipeline.name.as_str(), pipeline.seed), ("churn", 42));
+    insta::assert_snapshot!(graph.to_steps_yaml(&pipeline), @r#"
+    pipeline: churn
+    seed: 42
+    data: {csv: data/churn.csv}
+    steps:
+      split:
+        operation: split_random@1
+        inputs: {table: data}
+        parameters:
+          ratios:
+            eval: 0.15
+            test: 0.15
+            train: 0.7
+      preprocess:
+        operation: preprocess@1
+        inputs: {eval: split.eval, test: split.test, train: split.train}
+        parameters:
+          features:
+            contract: [one_hot]
+            monthly_charges: [{fill: mean}, {scale: z_score}]
+            senior: [one_hot]
+            tenure: [{fill: mean}, {scale: z_score}]
+      train:
+        operation: train_logistic_regression@1
+        inputs: {features: preprocess.train, table: split.train}
+        parameters:
+          l2: 0.5
+          label:
+            column: churn
+            positive: "Yes"
+          max_iterations: 100
+          tolerance: 1e-10
+      evaluate:
+        operation: evaluate@1
+        inputs: {features: preprocess.eval, model: train.model, table: split.eval}
+        parameters:
+          metrics: [accuracy, log_loss, roc_auc]
+          slices: [[contract], [contract, senior], [senior]]
+        require:
+          - "roc_auc >= 0.8"
+          - {metric: roc_auc, at_least: 0.65, in: [contract], min_rows: 100, min_per_class: 30}
+    "#);
+    assert_eq!(graph.evaluate, Some(name("evaluate")));
+    assert_eq!(graph.metrics, ["roc_auc", "accuracy", "log_loss"]);
+    assert_eq!(graph.gates[0].text, "roc_auc >= 0.8");
+    assert_eq!(
+        (graph.gates[0].min_rows, graph.gates[0].min_per_class),
+        (30, 5)
+    );
+    assert_eq!(graph.gates[1].text, "roc_auc >= 0.65 in contract");
+    assert_eq!(graph.gates[1].slice, Some(vec!["contract".to_owned()]));
+    assert_eq!(
+        (graph.gates[1].min_rows, graph.gates[1].min_per_class),
+        (100, 30)
+    );
+}
+
+#[test]
+fn defaults_are_filled_in_and_noted() {
+    let (_, graph) = expand(MINIMAL).unwrap();
+    assert_eq!(graph.evaluate, None);
+    let notes: Vec<_> = graph
+        .notes
+        .iter()
+        .map(|note| {
+            format!(
+                "{} {}: {} ({})",
+                note.step, note.what, note.value, note.reason
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(notes.join("\n"), @r#"
+    preprocess tenure: [{"fill":"mean"},{"scale":"z_score"}] (the default for integer)
+    preprocess monthly_charges: [{"fill":"mean"},{"scale":"z_score"}] (the default for float)
+    preprocess contract: ["one_hot"] (the default for string)
+    preprocess senior: ["one_hot"] (the default for boolean)
+    split ratios: {"eval":0.15,"test":0.15,"train":0.7} (the default)
+    train l2: 1 (the default)
+    train max_iterations: 100 (the default)
+    train tolerance: 1e-10 (the default)
+    "#);
+}
+
+/// What `plan` prints is the same pipeline.
+#[test]
+fn the_printed_graph_expands_to_the_same_recipe() {
+    for text in [CHURN, MINIMAL, STEPS, TWO_SOURCES] {
+        for final_look in [false, true] {
+            let options = ExpandOptions { final_look };
+            let Ok((pipeline, graph)) = expand_with(text, options) else {
+                assert_eq!((text, final_look), (MINIMAL, true));
+                continue;
+            };
+            let printed = graph.to_steps_yaml(&pipeline);
+            let (again, graph_again) =
+                expand(&printed).unwrap_or_else(|e| panic!("{e}\n{printed}"));
+            assert_eq!(
+                recipe(&again, &graph_again),
+                recipe(&pipeline, &graph),
+                "{printed}"
+            );
+            assert_eq!(graph_again.gates, graph.gates);
+            assert_eq!(graph_again.evaluate, graph.evaluate);
+            assert_eq!(again.data, pipeline.data);
+            assert_eq!(graph_again.to_steps_yaml(&again).len(), printed.len());
+        }
+    }
+}
+
+const TWO_SOURCES: &str = "\
+pipeline: two
+data:
+  old: {csv: old.csv, delimiter: \";\"}
+  new: {csv: new.csv, null_tokens: [\"\", NA]}
+steps:
+  prepare:
+    operation: preprocess
+    inputs: {train: old, test: new}
+    parameters: {features: {tenure: [{scale: z_score}]}}
+  model:
+    operation: train_linear_regression
+    inputs: {features: prepare.train, table: old}
+    parameters: {label: monthly_charges}
+  score:
+    operation: evaluate
+    inputs: {model: model.model, features: prepare.test, table: new}
+";
+
+#[test]
+fn what_is_no_part_of_the_result_changes_no_id() {
+    let same = id(CHURN);
+    assert_eq!(
+        id(&CHURN.replace("pipeline: churn", "pipeline: other")),
+        same
+    );
+    assert_eq!(id(&CHURN.replace("data/churn.csv", "elsewhere.csv")), same);
+    assert_eq!(
+        id(&format!(
+            "# a comment\n\n{}",
+            CHURN.replace('\n', "  # x\n")
+        )),
+        same
+    );
+    let other = "features: [senior, monthly_charges, contract, tenure]";
+    assert_eq!(
+        id(&CHURN.replace(
+            "features: [tenure, contract, monthly_charges, senior]",
+            other
+        )),
+        same
+    );
+    assert_eq!(
+        id(&CHURN.replace(
+            "train: 0.7, eval: 0.15, test: 0.15",
+            "test: 0.15, eval: 0.15, train: 7e-1"
+        )),
+        same
+    );
+    assert_eq!(
+        id(&CHURN.replace(
+            "slices: [senior, contract, [senior, contract]]",
+            "slices: [[contract, senior], [contract], senior]"
+        )),
+        same
+    );
+    assert_eq!(
+        id(&CHURN.replace(
+            "[roc_auc, accuracy, log_loss]",
+            "[log_loss, roc_auc, accuracy]"
+        )),
+        same
+    );
+    assert_eq!(
+        id(&CHURN.replace("  metrics: [roc_auc, accuracy, log_loss]\n", "")),
+        same
+    );
+    assert_eq!(id(&CHURN.replace("0.80", "0.99")), same);
+    assert_eq!(id(&CHURN.replace("  on: eval\n", "")), same);
+    assert_eq!(id(&CHURN.replace("  contract: [one_hot]\n", "")), same);
+    assert_eq!(
+        id(&CHURN.replace(
+            "features: [tenure, contract, monthly_charges, senior]\n",
+            ""
+        )),
+        same
+    );
+    assert_eq!(
+        id(&CHURN.replace(
+            "split: {random: {train: 0.7, eval: 0.15, test: 0.15}}",
+            "split: random"
+        )),
+        same
+    );
+    let (first, rest) = CHURN.split_once("label:").unwrap();
+    let (label, rest) = rest.split_once('\n').unwrap();
+    assert_eq!(id(&format!("label:{label}\n{rest}{first}")), same);
+}
+
+#[test]
+fn what_can_change_a_result_changes_the_id() {
+    let mut seen = std::collections::BTreeSet::from([id(CHURN)]);
+    for (from, to) in [
+        ("seed: 42", "seed: 43"),
+        ("seed: 42\n", ""),
+        ("\"Yes\"", "\"No\""),
+        (", positive: \"Yes\"", ""),
+        ("l2: 0.5", "l2: 0.25"),
+        ("{l2: 0.5}", "{l2: 0.5, tolerance: 1e-9}"),
+        ("{l2: 0.5}", "{l2: 0.5, max_iterations: 99}"),
+        ("train: 0.7, eval: 0.15", "train: 0.6, eval: 0.25"),
+        ("{fill: mean}, ", "{fill: {constant: 0}}, "),
+        ("{fill: mean}, ", ""),
+        (", senior]\nsplit", "]\nsplit"),
+        ("on: eval", "on: test"),
+        ("accuracy, log_loss", "accuracy"),
+        ("[senior, contract]]", "[senior, tenure]]"),
+    ] {
+        assert!(CHURN.contains(from), "{from}");
+        assert!(seen.insert(id(&CHURN.replace(from, to))), "{from} -> {to}");
+    }
+}
+
+/// Stored recipes of this version must stay what they are.
+#[test]
+fn the_ids_of_these_pipelines_are_fixed() {
+    insta::assert_snapshot!(id(CHURN).to_string(), @"e81327dc1182efda97b93c04c318faed97abc9df03ac71f3a7d1d07d36280e44");
+    insta::assert_snapshot!(id(MINIMAL).to_string(), @"b1ca9a09772d3763677bce8d20affd9a44a5fa941694d377e3d34319c2894a00");
+    insta::assert_snapshot!(id(STEPS).to_string(), @"e0303143e0b2df7c6fd3733dc54fb0e4f4b5c56df4ae9b3480eea1572a2d19aa");
+}
+
+#[test]
+fn a_final_look_scores_the_test_part() {
+    let options = ExpandOptions { final_look: true };
+    let (pipeline, graph) = expand_with(CHURN, options).unwrap();
+    assert_eq!(
+        recipe(&pipeline, &graph).id().unwrap(),
+        id(&CHURN.replace("on: eval", "on: test"))
+    );
+    let (pipeline, graph) = expand_with(STEPS, options).unwrap();
+    assert_eq!(recipe(&pipeline, &graph).id().unwrap(), id(STEPS));
+    let errors = expand_with(MINIMAL, options).unwrap_err();
+    assert!(lines(&errors).contains("no step scores a part"), "{errors}");
+    let text = CHURN.replace("eval: 0.15, test: 0.15", "eval: 0.3");
+    let errors = expand_with(&text, options).unwrap_err();
+    assert_eq!(
+        lines(&errors),
+        "12:7: a final look scores the part 'test', which 'split' does not make \
+         (add 'test' to the split)"
+    );
+}
+
+#[test]
+fn only_steps_that_draw_at_random_have_a_seed() {
+    let (_, graph) = expand(CHURN).unwrap();
+    for (step, seeded) in [
+        ("split", true),
+        ("preprocess", false),
+        ("train", false),
+        ("evaluate", true),
+    ] {
+        let seed = graph.steps[step].seed;
+        assert_eq!(seed.is_some(), seeded, "{step}");
+        if seeded {
+            assert_eq!(seed, Some(reproof_record::Seed(42).derive(&name(step))));
+        }
+    }
+}
+
+#[test]
+fn sources_have_one_key_each() {
+    let key = |data: &str| {
+        let text = MINIMAL.replace("{csv: a.csv}", data);
+        let pipeline = parse_pipeline("f", &text, &[]).unwrap();
+        pipeline.data["data"].key()
+    };
+    assert_eq!(key("{csv: a.csv}"), "csv:a.csv");
+    assert_eq!(
+        key("{csv: a.csv, delimiter: \",\", null_tokens: [\"\"]}"),
+        "csv:a.csv"
+    );
+    assert_eq!(
+        key("{csv: a.csv, delimiter: \"\\t\", null_tokens: [NA, \"\"]}"),
+        r#"csv{"delimiter":"\t","null_tokens":["","NA"]}:a.csv"#
+    );
+}
+
+#[test]
+fn all_errors_are_reported_at_once() {
+    refused(
+        "\
+pipeline: Churn
+sed: 42
+data: {cvs: a.csv}
+label: {colum: churn}
+features: [tenure, tenure, 5]
+split: {randm: {train: 0.7}}
+preprocess: {contract: one_hot}
+train: {logistic_regresion: {}}
+evaluate: {metrics: [roc_acu], slices: contract, require: [roc_auc = 0.8]}
+",
+        "\
+1:11: 'Churn' is not a name: it must begin with a letter from a to z
+2:1: unknown key 'sed' (did you mean 'seed'?)
+3:8: unknown key 'cvs' (did you mean 'csv'?)
+4:9: unknown key 'colum' (did you mean 'column'?)
+5:20: the column 'tenure' stands twice
+5:28: a column's name is wanted, found the number 5 (put it in quotes if text is meant)
+6:9: unknown split 'randm' (did you mean 'random'?)
+7:14: unknown feature 'contract' (known here: tenure)
+7:24: a list is wanted, found the text 'one_hot' (write [one_hot])
+8:9: unknown trainer 'logistic_regresion' (did you mean 'logistic_regression'?)
+9:22: unknown metric 'roc_acu' (did you mean 'roc_auc'?)
+9:40: a list is wanted, found the text 'contract' (write [contract])
+9:60: 'roc_auc = 0.8' is not a gate (write a metric, one of >=, <=, >, < and a number: roc_auc >= 0.80)",
+    );
+}
+
+#[test]
+fn missing_blocks_are_named() {
+    refused(
+        "seed: 1\n",
+        "\
+1:1: the key 'pipeline' is missing
+1:1: the key 'data' is missing
+1:1: the key 'label' is missing (a pipeline has the blocks 'label' and 'train', or a free graph under 'steps')
+1:1: the key 'train' is missing (a pipeline has the blocks 'label' and 'train', or a free graph under 'steps')",
+    );
+    let start = "begin with 'pipeline: NAME'; 'reproof init' writes one to start from";
+    refused(
+        "",
+        &format!("1:1: a pipeline file is a mapping, found nothing (null) ({start})"),
+    );
+    refused(
+        "[1]\n",
+        &format!("1:1: a pipeline file is a mapping, found a list ({start})"),
+    );
+}
+
+#[test]
+fn values_out_of_bounds_are_refused_at_their_place() {
+    refused_with(
+        "seed: 42",
+        "seed: -1",
+        "2:7: an integer from 0 to 9007199254740991 is wanted, found the number -1",
+    );
+    refused_with(
+        "seed: 42",
+        "seed: 1.5",
+        "2:7: an integer from 0 to 9007199254740991 is wanted, found the number 1.5",
+    );
+    refused_with(
+        "seed: 42",
+        "seed: \"42\"",
+        "2:7: an integer from 0 to 9007199254740991 is wanted, found the text '42' (write it without quotes)",
+    );
+    refused_with(
+        "l2: 0.5",
+        "l2: -0.5",
+        "10:35: a number from 0 is wanted, found the number -0.5",
+    );
+    refused_with(
+        "train: 0.7,",
+        "train: 0.6,",
+        "6:9: the shares of the parts sum to 0.9, not to 1",
+    );
+    refused_with(
+        "train: 0.7, eval: 0.15",
+        "train: 0.85, eval: 0",
+        "6:37: a number above 0 to 1 is wanted, found the number 0",
+    );
+    refused_with("train: 0.7, ", "", "6:9: the part 'train' is missing");
+    refused_with(
+        "train: 0.7, eval",
+        "train: 0.7, evl",
+        "6:30: unknown part 'evl' (did you mean 'eval'?)",
+    );
+    refused_with(
+        "train: 0.7, eval: 0.15",
+        "train: 0.85",
+        "12:7: the split makes no part 'eval' to score (it makes test, train; add 'eval' to it)",
+    );
+    refused_with(
+        "on: eval",
+        "on: train",
+        "12:7: unknown part 'train' (known here: eval, test)",
+    );
+}
+
+#[test]
+fn paths_stay_inside_the_project() {
+    let inside = "only files inside the project can be read";
+    for (path, hint) in [
+        (
+            "/etc/passwd",
+            format!("{inside}; write the path from the project's folder"),
+        ),
+        (
+            "~/a.csv",
+            format!("{inside}; write the path from the project's folder"),
+        ),
+        (
+            "../a.csv",
+            format!("{inside}; copy or link the file into it"),
+        ),
+        (
+            "a/../../b",
+            format!("{inside}; copy or link the file into it"),
+        ),
+        ("./a.csv", "write a.csv".to_owned()),
+        ("a//b.csv", "write a/b.csv".to_owned()),
+        (
+            "s3://b/a.csv",
+            "sources that are not files of the project are not supported by this version"
+                .to_owned(),
+        ),
+        ("a\\b.csv", "write / between folders: a/b.csv".to_owned()),
+    ] {
+        let text = MINIMAL.replace("a.csv", path);
+        let expect = format!("2:13: '{path}' is not a path inside the project ({hint})");
+        refused(&text, &expect);
+    }
+}
+
+#[test]
+fn columns_are_checked_with_hints() {
+    refused_with(
+        "column: churn",
+        "column: chrun",
+        "4:17: unknown column 'chrun' (did you mean 'churn'?)",
+    );
+    refused_with(
+        "[tenure, contract,",
+        "[tenur, contract,",
+        "5:12: unknown column 'tenur' (did you mean 'tenure'?)",
+    );
+    refused_with(
+        "[senior, contract]]",
+        "[senior, contrct]]",
+        "14:39: unknown column 'contrct' (did you mean 'contract'?)",
+    );
+    refused_with(
+        "[tenure, ",
+        "[tenure, churn, ",
+        "5:20: 'churn' is the label: it cannot be a feature",
+    );
+    refused_with(
+        "  contract: [",
+        "  churn: [",
+        "9:3: 'churn' is the label: it is not preprocessed",
+    );
+    refused_with(
+        "  contract: [",
+        "  contrat: [",
+        "9:3: unknown feature 'contrat' (did you mean 'contract'?)",
+    );
+    refused_with(
+        "[one_hot]",
+        "[{scale: z_score}]",
+        "9:14: the column 'contract' is string; only numbers can be scaled: use one_hot",
+    );
+    refused_with(
+        "[one_hot]",
+        "[{fill: mean}, one_hot]",
+        "9:14: the column 'contract' is string; it has no mean: fill with a constant",
+    );
+    refused_with(
+        "[one_hot]",
+        "[{fill: {constant: 1}}]",
+        "9:13: the column 'contract' is string; its chain must end in numbers (end it with one_hot)\n9:14: the column 'contract' is string; the constant must be text, in quotes if it looks like a number",
+    );
+    refused_with(
+        "[one_hot]",
+        "[one_hot, {fill: mean}]",
+        "9:23: 'fill' comes before 'one_hot'",
+    );
+    refused_with(
+        "{scale: z_score}]",
+        "{scale: z_score}, one_hot]",
+        "8:53: a column is either scaled or made one-hot, not both",
+    );
+    refused_with(
+        "{fill: mean}, ",
+        "{fill: mean}, {fill: mean}, ",
+        "8:35: 'fill' stands twice in the chain",
+    );
+    refused_with(
+        "{fill: mean}, ",
+        "{fill: median}, ",
+        "8:28: unknown filling 'median' (did you mean 'mean'?)",
+    );
+    refused_with(
+        "positive: \"Yes\"",
+        "positive: 1",
+        "4:34: the label 'churn' is string; its positive value must be text, in quotes if it looks like a number",
+    );
+    refused(
+        &MINIMAL.replace("logistic", "linear"),
+        "3:8: the label 'churn' is string; a regression predicts a number (train logistic_regression for a label of two classes)",
+    );
+    refused_with(
+        "logistic_regression: {l2: 0.5}",
+        "linear_regression",
+        "4:34: a regression predicts a number: there is no positive class\n13:13: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n13:22: 'accuracy' is no metric of a regression (there are rmse, mae, r2)\n13:32: 'log_loss' is no metric of a regression (there are rmse, mae, r2)\n16:7: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n17:16: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n17:70: a regression has no classes",
+    );
+}
+
+#[test]
+fn gates_are_checked() {
+    let gate = "roc_auc >= 0.80";
+    refused_with(
+        gate,
+        "roc_acu >= 0.80",
+        "16:7: unknown metric 'roc_acu' (did you mean 'roc_auc'?)",
+    );
+    refused_with(
+        gate,
+        "roc_auc >= 80",
+        "16:7: roc_auc lies between 0 and 1, not at 80",
+    );
+    refused_with(
+        gate,
+        "roc_auc >= 0.8 in contract",
+        "16:7: '0.8 in contract' is not a number (a gate on a slice is a mapping: {metric: roc_auc, at_least: 0.65, in: COLUMN})",
+    );
+    refused_with(
+        gate,
+        "rmse <= 3",
+        "16:7: 'rmse' is no metric of a classification (there are roc_auc, accuracy, log_loss)",
+    );
+    refused_with(
+        "[roc_auc, accuracy, log_loss]",
+        "[accuracy]",
+        "16:7: the gate is on 'roc_auc', which is not computed (add roc_auc to 'metrics')\n17:16: the gate is on 'roc_auc', which is not computed (add roc_auc to 'metrics')",
+    );
+    refused_with(
+        "in: contract",
+        "in: tenure",
+        "17:45: the gate is on the slice tenure, which is not declared (add tenure to 'slices')",
+    );
+    refused_with(
+        "in: contract",
+        "in: [contract, tenure]",
+        "17:45: the gate is on the slice contract, tenure, which is not declared (add [contract, tenure] to 'slices')",
+    );
+    refused_with(
+        "in: contract, ",
+        "",
+        "17:41: 'min_rows' has a use only beside 'in'\n17:56: 'min_per_class' has a use only beside 'in'",
+    );
+    refused_with(
+        "at_least: 0.65, ",
+        "",
+        "17:16: the gate has no bound: one of at_least, at_most, above, below",
+    );
+    refused_with(
+        "at_least: 0.65, ",
+        "at_least: 0.65, below: 0.9, ",
+        "17:41: a gate has one bound; write two gates",
+    );
+    refused_with(
+        "[roc_auc, accuracy, log_loss]",
+        "[roc_auc, rmse]",
+        "13:22: 'rmse' is no metric of a classification (there are roc_auc, accuracy, log_loss)",
+    );
+    let (_, graph) = expand(&CHURN.replace("in: contract", "in: [senior, contract]")).unwrap();
+    assert_eq!(graph.gates[1].text, "roc_auc >= 0.65 in contract, senior");
+}
+
+#[test]
+fn what_a_later_version_may_support_is_said_plainly() {
+    let program = "'run': steps that run a program are not supported by this version";
+    refused_with(
+        "{logistic_regression: {l2: 0.5}}",
+        "{run: [python, train.py]}",
+        &format!("10:9: {program}"),
+    );
+    refused_with(
+        "{logistic_regression: {l2: 0.5}}",
+        "{gradient_boosting: {rounds: 200}}",
+        "10:9: 'gradient_boosting': this trainer is not supported by this version",
+    );
+    refused_with(
+        "{csv: data/churn.csv}",
+        "{parquet: a}",
+        "3:8: 'parquet': this kind of data source is not supported by this version",
+    );
+    refused_with(
+        "{random: {train: 0.7, eval: 0.15, test: 0.15}}",
+        "{stratified: {by: churn}}",
+        "6:9: 'stratified': this way to split is not supported by this version",
+    );
+    refused(
+        &STEPS.replace("operation: preprocess@1", "run: [x]"),
+        &format!("10:5: {program}"),
+    );
+}
+
+#[test]
+#[allow(clippy::too_many_lines)] // One list of wrong files.
+fn a_free_graph_is_checked() {
+    let refused_with = |from: &str, to: &str, expect: &str| {
+        assert!(STEPS.contains(from), "{from}");
+        refused(&STEPS.replacen(from, to, 1), expect);
+    };
+    refused_with(
+        "operation: split_random",
+        "operation: split_randm",
+        "6:16: unknown operation 'split_randm' (did you mean 'split_random'?)",
+    );
+    refused_with(
+        "preprocess@1",
+        "preprocess@2",
+        "10:16: this version has preprocess@1, not 'preprocess@2'",
+    );
+    refused_with(
+        "{table: data}",
+        "{tabel: data}",
+        "7:5: the input 'table' of split_random is missing\n7:14: unknown input of split_random 'tabel' (did you mean 'table'?)",
+    );
+    refused_with(
+        "{table: data}",
+        "{table: dta}",
+        "7:21: unknown data source 'dta' (did you mean 'data'?)",
+    );
+    refused_with(
+        "{table: data}",
+        "{table: features}",
+        "7:21: 'features' is a step (name one of its outputs: features.OUTPUT)",
+    );
+    refused_with(
+        "train: parts.train",
+        "train: part.train",
+        "11:21: unknown step 'part' (did you mean 'parts'?)",
+    );
+    refused_with(
+        "train: parts.train",
+        "train: parts.trian",
+        "11:21: unknown output of 'parts' 'trian' (did you mean 'train'?)",
+    );
+    refused_with(
+        "model: model.model",
+        "model: features.state",
+        "20:21: the input 'model' takes a trained model; 'features.state' is the state of a preprocessing",
+    );
+    refused_with(
+        "{table: data}",
+        "{table: parts.train}",
+        "5:3: the step 'parts' waits for itself",
+    );
+    refused_with(
+        "table: parts.test}",
+        "table: parts.train}",
+        "20:66: 'table' must be what the features are made of: features.test is made of parts.test, not of parts.train",
+    );
+    refused_with(
+        "tenure: [",
+        "churn: [one_hot], tenure: [",
+        "13:18: 'churn' is the label: it cannot be a feature",
+    );
+    refused_with(
+        "constant: 0",
+        "constant: x",
+        "13:27: the column 'tenure' is integer; the constant must be a number",
+    );
+    refused_with(
+        "{label: {",
+        "{l3: 1, label: {",
+        "17:18: unknown parameter 'l3' (did you mean 'l2'?)",
+    );
+    refused_with(
+        "label: {column: churn, positive: \"Yes\"}",
+        "l2: 2",
+        "17:5: the parameter 'label' is missing",
+    );
+    refused_with(
+        "steps:\n",
+        "label: x\nsteps:\n",
+        "4:1: 'label' cannot stand beside 'steps' (write either the blocks or a free graph; 'reproof plan' prints the graph that the blocks stand for)",
+    );
+    refused_with(
+        "    parameters: {ratios: {train: 0.8, test: 0.2}}\n",
+        "    parameters: {ratios: {train: 0.8, test: 0.2}}\n    require: []\n",
+        "9:5: gates stand only at a step that evaluates",
+    );
+    let empty = "pipeline: x\ndata: {csv: a}\nsteps: {}\n";
+    refused(empty, "3:8: there are no steps");
+}
+
+#[test]
+fn a_model_is_scored_on_the_features_it_was_trained_on() {
+    let text = STEPS.replace(
+        "  model:\n",
+        "  other:\n    operation: preprocess\n    inputs: {train: parts.train, test: parts.test}\n    \
+         parameters: {features: {senior: [one_hot]}}\n  model:\n",
+    );
+    let text = text.replace("features: features.test", "features: other.test");
+    refused(
+        &text,
+        "24:44: the model is trained on features of 'features', these are of 'other'",
+    );
+}
+
+#[test]
+fn tables_of_two_sources_must_agree() {
+    let pipeline = parse_pipeline("f", TWO_SOURCES, &[]).unwrap();
+    let columns = schema().columns().to_vec();
+    let mut other = columns.clone();
+    other[1].logical_type = LogicalType::String;
+    other.remove(2);
+    let schemas = BTreeMap::from([
+        (name("old"), Schema::new(columns).unwrap()),
+        (name("new"), Schema::new(other).unwrap()),
+    ]);
+    let errors = pipeline
+        .expand(&schemas, &ExpandOptions::default())
+        .unwrap_err();
+    assert_eq!(
+        lines(&errors),
+        "8:32: the column 'tenure' is string here, integer in the part that is fitted on\n\
+         16:65: the table has no column 'monthly_charges'"
+    );
+    let errors = pipeline
+        .expand(&BTreeMap::new(), &ExpandOptions::default())
+        .unwrap_err();
+    assert!(lines(&errors).contains("the columns of the data 'old' are not known"));
+}
+
+#[test]
+fn overrides_are_validated_like_the_file() {
+    let parse = |sets: &[&str]| {
+        let sets: Vec<Override> = sets.iter().map(|set| set.parse().unwrap()).collect();
+        parse_pipeline("p.yaml", CHURN, &sets)
+    };
+    let id_with = |sets: &[&str]| {
+        let pipeline = parse(sets).unwrap();
+        let schemas = BTreeMap::from([(name("data"), schema())]);
+        let graph = pipeline
+            .expand(&schemas, &ExpandOptions::default())
+            .unwrap();
+        recipe(&pipeline, &graph).id().unwrap()
+    };
+    assert_eq!(
+        id_with(&["seed=43"]),
+        id(&CHURN.replace("seed: 42", "seed: 43"))
+    );
+    assert_eq!(id_with(&["seed=1", "seed=42"]), id(CHURN));
+    assert_eq!(
+        id_with(&["train.logistic_regression.l2=0.25", "label.positive=No"]),
+        id(&CHURN
+            .replace("l2: 0.5", "l2: 0.25")
+            .replace("\"Yes\"", "\"No\""))
+    );
+    assert_eq!(
+        id_with(&["evaluate.on=test"]),
+        id(&CHURN.replace("on: eval", "on: test"))
+    );
+    let refused = |set: &str, expect: &str| {
+        assert_eq!(parse(&[set]).unwrap_err().to_string(), expect);
+    };
+    refused(
+        "train.logistic_regression.l3=1",
+        "--set:1:27: unknown parameter 'l3'\n    1 | train.logistic_regression.l3=1\n      |                           ^^\nhint: did you mean 'l2'?",
+    );
+    refused(
+        "sed=1",
+        "--set:1:1: unknown key 'sed'\n    1 | sed=1\n      | ^^^\nhint: did you mean 'seed'?",
+    );
+    assert!(
+        parse(&["seed=x"])
+            .unwrap_err()
+            .to_string()
+            .starts_with("--set:1:6: an integer")
+    );
+    assert!(
+        parse(&["seed=[1"])
+            .unwrap_err()
+            .to_string()
+            .starts_with("--set:1:")
+    );
+}
+
+#[test]
+fn errors_are_shown_with_their_line() {
+    let errors = expand(&CHURN.replace("random:", "randm:")).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "p.yaml:6:9: unknown split 'randm'\n    6 | split: {randm: {train: 0.7, eval: 0.15, test: 0.15}}\n      |         ^^^^^\nhint: did you mean 'random'?"
+    );
+}
+
+#[test]
+fn the_default_options_are_those_of_the_table() {
+    let field = |name: &str| DATA_SOURCE.field(name).unwrap().default_value();
+    let default = CsvOptions::default();
+    assert_eq!(
+        field("delimiter"),
+        char::from(default.delimiter).to_string()
+    );
+    assert_eq!(field("null_tokens"), serde_json::json!(default.null_tokens));
+}
+
+/// Pieces of pipeline files, so that random texts get past the parser.
+fn piece() -> impl Strategy<Value = String> {
+    let pieces = "pipeline: a\n|data: {csv: a}\n|label: churn\n|train: logistic_regression\n|steps:\n|\
+        evaluate: {on: test}\n|split: {random: {train: 1}}\n|  x:\n|    operation: evaluate\n|\
+        preprocess: {tenure: [{fill: mean}]}\n|features: [tenure]\n|  metrics: [r2]\n|null|~|-1|\"|'";
+    let words: Vec<_> = pieces.split('|').map(str::to_owned).collect();
+    prop_oneof![
+        prop::sample::select(words),
+        "[-a-z0-9:{}\\[\\], \\n]{0,6}".prop_map(String::from)
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_taken_or_refused(
+        pieces in prop::collection::vec(piece(), 0..12),
+        path in "[a-z.\"]{1,12}",
+        value in "[-a-z0-9:{}\\[\\], ]{0,8}",
+    ) {
+        let text = pieces.concat();
+        let _ = expand(&text);
+        let _ = parse_pipeline("f", &text, &[Override { path, value }]);
+    }
+
+    /// A file that is valid but for one change is taken or refused, with a place inside it.
+    #[test]
+    fn any_change_of_a_valid_file_is_taken_or_refused(at in 0usize..600, to in "[-a-z0-9:{}\\[\\], \"\\n#]{0,3}", steps: bool) {
+        let text = if steps { STEPS } else { CHURN };
+        let at = at.min(text.len() - 1);
+        let changed = format!("{}{to}{}", &text[..at], &text[at + 1..]);
+        if let Err(errors) = expand(&changed) {
+            prop_assert!(!errors.is_empty());
+            for found in &errors {
+                let line = changed.lines().nth(found.line - 1).unwrap_or_default();
+                prop_assert!(found.column <= line.chars().count() + 1, "{found}");
+            }
+        }
+    }
+
+    /// Column names and values of any text survive the printed graph.
+    #[test]
+    fn any_names_survive_the_printed_graph(
+        names in prop::collection::btree_set("\\PC{1,20}|[\\t\\n\\r\\x00-\\x1f\\x7f\u{85}\u{2028}\u{feff}'\"#:, -]{1,4}|no|yes|1|~|null|<<|a{1100}", 2..6),
+        positive in any::<String>(),
+        share in 0.001f64..0.999,
+        l2 in prop::num::f64::POSITIVE,
+    ) {
+        prop_assume!(reproof_record::canonical_json(&l2.into()).is_ok());
+        let columns: Vec<_> = names
+            .iter()
+            .map(|name| Column { name: name.clone(), logical_type: LogicalType::String })
+            .collect();
+        let label = columns[0].name.clone();
+        let slice = columns[1].name.clone();
+        let schemas = BTreeMap::from([(name("data"), Schema::new(columns).unwrap())]);
+        let quoted = print::quoted;
+        let text = format!(
+            "pipeline: x\ndata: {{csv: a.csv}}\nlabel: {{column: {}, positive: {}}}\n\
+             split: {{random: {{train: {share:?}, eval: {:?}}}}}\n\
+             train: {{logistic_regression: {{l2: {l2:e}}}}}\n\
+             evaluate:\n  slices: [{}]\n  require: [{{metric: roc_auc, above: 0.5, in: {}}}]\n",
+            quoted(&label), quoted(&positive), 1.0 - share, quoted(&slice), quoted(&slice),
+        );
+        let run = |text: &str| {
+            let pipeline = parse_pipeline("f", text, &[]).map_err(|e| e.to_string())?;
+            let graph = pipeline.expand(&schemas, &ExpandOptions::default()).map_err(|e| e.to_string())?;
+            Ok::<_, String>((pipeline, graph))
+        };
+        let (pipeline, graph) = run(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        let printed = graph.to_steps_yaml(&pipeline);
+        let (again, graph_again) = run(&printed).map_err(|error| TestCaseError::fail(format!("{error}\n{printed}")))?;
+        prop_assert_eq!(&graph_again.steps, &graph.steps, "{}", printed);
+        prop_assert_eq!(graph_again.gates, graph.gates.clone());
+        prop_assert_eq!(
+            recipe(&again, &Graph { gates: Vec::new(), ..graph.clone() }).id().unwrap(),
+            recipe(&pipeline, &graph).id().unwrap()
+        );
+    }
+}

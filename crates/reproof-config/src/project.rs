@@ -1,0 +1,137 @@
+//! `reproof.toml`.
+
+use crate::check::check_object;
+use crate::diagnostic::{Diagnostics, Report, Sources};
+use crate::tables::PROJECT;
+use crate::tree::{Node, parse_toml};
+
+/// What `reproof.toml` says; everything in it may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Project {
+    /// Where blobs are kept.
+    pub store: StoreLocation,
+    /// What a run insists on.
+    pub policy: Policy,
+}
+
+/// Where blobs are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// In the project's folder `.reproof`.
+    #[default]
+    Project,
+    /// In a folder of the user's, shared by projects.
+    User,
+}
+
+/// What a run insists on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether files that differ from the commit are refused.
+    pub require_clean: bool,
+    /// Whether data that differs from the lock file is refused.
+    pub locked: bool,
+}
+
+/// Parses `reproof.toml`. `file` is its name for messages.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_project(file: &str, text: &str) -> Result<Project, Diagnostics> {
+    let mut sources = Sources::default();
+    let source = sources.add(file, text);
+    let mut report = Report::new(&sources);
+    let root = parse_toml(text, source, &mut report);
+    if let Some(root) = &root {
+        check_object(&PROJECT, root, root.span, &mut report);
+    }
+    report.finish()?;
+    let get = |section: &str, key: &str| {
+        let section = root.as_ref().and_then(|root| root.get(section));
+        section.and_then(|section| section.get(key)).cloned()
+    };
+    let flag = |key: &str| get("policy", key).as_ref().and_then(Node::boolean) == Some(true);
+    let location = get("store", "location");
+    Ok(Project {
+        store: match location.as_ref().and_then(Node::text) {
+            Some("user") => StoreLocation::User,
+            _ => StoreLocation::Project,
+        },
+        policy: Policy {
+            require_clean: flag("require_clean"),
+            locked: flag("locked"),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str, expect: &str) {
+        let errors = parse_project("reproof.toml", text).unwrap_err();
+        let lines: Vec<_> = errors
+            .iter()
+            .map(|found| {
+                let hint = found.hint.as_deref().map(|hint| format!(" ({hint})"));
+                let (line, column) = (found.line, found.column);
+                format!(
+                    "{line}:{column}: {}{}",
+                    found.message,
+                    hint.unwrap_or_default()
+                )
+            })
+            .collect();
+        assert_eq!(lines.join("\n"), expect, "{text}");
+    }
+
+    #[test]
+    fn everything_may_be_left_out() {
+        assert_eq!(parse_project("f", "").unwrap(), Project::default());
+        let text =
+            "[store]\nlocation = \"user\"\n\n[policy]\nrequire_clean = true\nlocked = true\n";
+        let project = parse_project("f", text).unwrap();
+        assert_eq!(project.store, StoreLocation::User);
+        assert!(project.policy.require_clean && project.policy.locked);
+    }
+
+    #[test]
+    fn all_errors_have_their_places() {
+        refused(
+            "[stor]\nlocation = \"user\"\n\n[policy]\nlocked = \"yes\"\nrequire_claen = true\n",
+            "1:2: unknown section 'stor' (did you mean 'store'?)\n\
+             5:10: true or false is wanted, found the text 'yes' \
+             (only true and false, without quotes, are booleans)\n\
+             6:1: unknown key 'require_claen' (did you mean 'require_clean'?)",
+        );
+        refused(
+            "[environments.default]\nrequirements = \"r.txt\"\n[remotes.origin]\nurl = \"s3://x\"\n",
+            "1:2: 'environments': environments are not supported by this version\n\
+             3:2: 'remotes': remotes are not supported by this version",
+        );
+        refused(
+            "[store]\nlocation = \"usr\"\n[policy]\nbranches = [\"main\"]\n",
+            "2:12: unknown location 'usr' (did you mean 'user'?)\n\
+             4:1: 'branches': this policy is not supported by this version",
+        );
+        refused(
+            "store = 1\n",
+            "1:9: a mapping with location is wanted, found the number 1",
+        );
+    }
+
+    #[test]
+    fn syntax_errors_have_a_place() {
+        let errors = parse_project("f", "[store]\nlocation = \n").unwrap_err();
+        assert_eq!(errors.iter().next().unwrap().line, 2);
+        let deep = format!("x = {}{}", "[".repeat(1000), "]".repeat(1000));
+        assert!(parse_project("f", &deep).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_taken_or_refused(text in "[-a-z0-9=\\[\\]{}\"'., \\n#é]{0,80}") {
+            let _ = parse_project("f", &text);
+        }
+    }
+}

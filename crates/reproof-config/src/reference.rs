@@ -1,0 +1,175 @@
+//! The reference page of the pipeline file and the built-in operations, from the tables that
+//! validate.
+
+use std::fmt::Write as _;
+
+use reproof_record::LogicalType;
+
+use crate::registry::{OPERATIONS, OperationSpec, Outputs, default_chain};
+use crate::shape::{Field, Object, Shape};
+use crate::tables::{PIPELINE, PROJECT, STEP};
+
+/// The reference of pipeline files, operations and `reproof.toml`, in Markdown.
+pub fn reference_markdown() -> String {
+    let mut out = String::from(
+        "# Reference: pipeline file, operations, settings\n\n\
+         <!-- Generated from the tables that validate these files. Do not edit. -->\n\n\
+         ## The pipeline file\n\n",
+    );
+    fields(&mut out, &PIPELINE, "", 0);
+    out.push_str(
+        "\n### Defaults of preprocessing\n\nA feature that `preprocess` does not name is \
+         preprocessed by the type of its column:\n\n| type | chain |\n|---|---|\n",
+    );
+    for logical_type in [
+        LogicalType::Boolean,
+        LogicalType::Integer,
+        LogicalType::Float,
+        LogicalType::String,
+    ] {
+        let _ = writeln!(
+            out,
+            "| {logical_type} | `{}` |",
+            default_chain(logical_type)
+        );
+    }
+    out.push_str("\n### A step under `steps`\n\n");
+    fields(&mut out, &STEP, "", 0);
+    out.push_str(
+        "\n## Operations\n\nA change that alters what an operation produces raises its version. \
+         A recipe holds every parameter, so a changed default never changes what an old recipe \
+         means.\n",
+    );
+    for spec in OPERATIONS {
+        operation(&mut out, spec);
+    }
+    out.push_str("\n## `reproof.toml`\n\n");
+    fields(&mut out, &PROJECT, "", 0);
+    out
+}
+
+/// A list of the fields of an object, with those inside indented.
+fn fields(out: &mut String, object: &Object, path: &str, depth: usize) {
+    for field in object.fields {
+        let indent = "  ".repeat(depth);
+        let facts = facts(field);
+        let _ = writeln!(
+            out,
+            "{indent}- `{path}{}`{facts}: {}",
+            field.name, field.doc
+        );
+        if let Some(inner) = inner(&field.shape) {
+            let path = format!("{path}{}.", field.name);
+            fields(out, inner, &path, depth + 1);
+        }
+    }
+}
+
+fn facts(field: &Field) -> String {
+    let mut facts = vec![kind(&field.shape)];
+    if field.required {
+        facts.push("required".to_owned());
+    }
+    if let Some(default) = field.default {
+        facts.push(format!("default `{default}`"));
+    }
+    format!(" ({})", facts.join("; "))
+}
+
+/// The object inside a shape whose fields are listed below it.
+fn inner(shape: &Shape) -> Option<&'static Object> {
+    match shape {
+        Shape::Object(object) | Shape::Tagged(object) | Shape::OneOrNamed(object) => Some(object),
+        Shape::Either(shapes) => shapes.iter().find_map(inner),
+        Shape::List { of, .. } | Shape::Map { of, .. } => inner(of),
+        _ => None,
+    }
+}
+
+/// What is wanted, in a few words; what is inside is listed below.
+fn kind(shape: &Shape) -> String {
+    match shape {
+        Shape::Object(_) | Shape::Step => "mapping".to_owned(),
+        Shape::Tagged(_) => "one of these".to_owned(),
+        Shape::OneOrNamed(_) => "mapping, or several by name".to_owned(),
+        Shape::Map { of, .. } => format!("names to {}", kind(of)),
+        Shape::List { of, .. } => format!("list of {}", kind(of)),
+        Shape::Either(shapes) => {
+            let kinds: Vec<_> = shapes.iter().map(kind).collect();
+            kinds.join(" or ")
+        }
+        Shape::Choice { of, .. } => {
+            let of: Vec<_> = of.iter().map(|text| format!("`{text}`")).collect();
+            of.join(", ")
+        }
+        other => other.wanted(),
+    }
+}
+
+fn operation(out: &mut String, spec: &OperationSpec) {
+    let _ = write!(
+        out,
+        "\n### `{}@{}`\n\n{}{}\n\n",
+        spec.name,
+        spec.version,
+        spec.doc,
+        if spec.seeded {
+            " It draws at random: its derived seed is part of the recipe."
+        } else {
+            ""
+        }
+    );
+    out.push_str("Inputs:\n\n");
+    for input in spec.inputs {
+        let optional = if input.required { "" } else { ", optional" };
+        let _ = writeln!(
+            out,
+            "- `{}` ({}{optional}): {}",
+            input.name,
+            input.role.described(),
+            input.doc
+        );
+    }
+    out.push_str("\nParameters:\n\n");
+    fields(out, spec.parameters, "", 0);
+    out.push_str("\nOutputs:\n\n");
+    let fixed = match &spec.outputs {
+        Outputs::Ratios => {
+            out.push_str("- one table for each name in `ratios`\n");
+            return;
+        }
+        Outputs::Inputs(fixed) => {
+            out.push_str("- features under the name of each input\n");
+            fixed
+        }
+        Outputs::Fixed(fixed) => fixed,
+    };
+    for output in *fixed {
+        let _ = writeln!(
+            out,
+            "- `{}` ({}): {}",
+            output.name,
+            output.role.kind(),
+            output.doc
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_in_it() {
+        let text = reference_markdown();
+        for spec in OPERATIONS {
+            assert!(text.contains(&format!("### `{}@{}`", spec.name, spec.version)));
+            for field in spec.parameters.fields {
+                assert!(text.contains(field.doc), "{}", field.name);
+            }
+        }
+        for field in PIPELINE.fields {
+            assert!(text.contains(&format!("- `{}`", field.name)));
+        }
+    }
+}

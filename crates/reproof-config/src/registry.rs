@@ -1,0 +1,269 @@
+//! The built-in operations: their versions, inputs, parameters and outputs.
+//!
+//! A change of an operation's bits raises its version. A parameter's default may change: that
+//! changes what an expansion writes, never what an old recipe means, because a recipe holds every
+//! parameter.
+
+use reproof_record::{ArtifactKind, LogicalType};
+
+use crate::shape::Object;
+
+mod parameters;
+
+pub(crate) use parameters::{
+    CHAIN, LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS_FIELD, RATIOS, SLICE, SLICES_FIELD,
+};
+use parameters::{
+    EVALUATE_PARAMETERS, LINEAR_PARAMETERS, LOGISTIC_PARAMETERS, PREPROCESS_PARAMETERS,
+    SPLIT_PARAMETERS,
+};
+
+/// What a model is trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Two classes.
+    Classification,
+    /// A number.
+    Regression,
+}
+
+impl Task {
+    /// The metrics of the task, in the order in which they are shown.
+    pub(crate) const fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Classification => &["roc_auc", "accuracy", "log_loss"],
+            Self::Regression => &["rmse", "mae", "r2"],
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Classification => "classification",
+            Self::Regression => "regression",
+        }
+    }
+}
+
+/// The metrics of every task.
+pub(crate) const METRICS: &[&str] = &["roc_auc", "accuracy", "log_loss", "rmse", "mae", "r2"];
+
+/// What an input takes and an output is, finer than the kind of its artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A table with the columns of a data source.
+    Table,
+    /// A table of preprocessed, numeric features.
+    Features,
+    /// A trained model.
+    Model,
+    /// The fitted state of a preprocessing.
+    State,
+    Metrics,
+    Predictions,
+}
+
+impl Role {
+    pub const fn kind(self) -> ArtifactKind {
+        match self {
+            Self::Table | Self::Features | Self::Predictions => ArtifactKind::Table,
+            Self::Model | Self::State => ArtifactKind::Model,
+            Self::Metrics => ArtifactKind::Metrics,
+        }
+    }
+
+    pub const fn described(self) -> &'static str {
+        match self {
+            Self::Table => "a table of data or of a part of it",
+            Self::Features => "preprocessed features",
+            Self::Model => "a trained model",
+            Self::State => "the state of a preprocessing",
+            Self::Metrics => "metrics",
+            Self::Predictions => "predictions",
+        }
+    }
+}
+
+/// An input of an operation.
+pub(crate) struct Input {
+    pub name: &'static str,
+    pub role: Role,
+    pub required: bool,
+    pub doc: &'static str,
+}
+
+/// The outputs of an operation.
+pub(crate) enum Outputs {
+    /// Always these.
+    Fixed(&'static [Output]),
+    /// A table for every name in the parameter `ratios`.
+    Ratios,
+    /// These, and features for every input that is given.
+    Inputs(&'static [Output]),
+}
+
+/// An output of an operation.
+pub(crate) struct Output {
+    pub name: &'static str,
+    pub role: Role,
+    pub doc: &'static str,
+}
+
+/// What sets an operation apart for the checks of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Split,
+    Preprocess,
+    Train(Task),
+    Evaluate,
+}
+
+/// A built-in operation.
+pub(crate) struct OperationSpec {
+    pub name: &'static str,
+    pub version: u32,
+    pub doc: &'static str,
+    pub action: Action,
+    pub inputs: &'static [Input],
+    pub parameters: &'static Object,
+    pub outputs: Outputs,
+    /// Whether it draws numbers at random, so that a derived seed is part of the recipe.
+    pub seeded: bool,
+}
+
+impl OperationSpec {
+    pub fn input(&self, name: &str) -> Option<&'static Input> {
+        self.inputs.iter().find(|input| input.name == name)
+    }
+}
+
+/// The operation of this name.
+pub(crate) fn operation(name: &str) -> Option<&'static OperationSpec> {
+    OPERATIONS.iter().find(|spec| spec.name == name)
+}
+
+/// The chain of a feature that `preprocess` does not name, as JSON, and why.
+pub(crate) fn default_chain(logical_type: LogicalType) -> &'static str {
+    match logical_type {
+        LogicalType::Integer | LogicalType::Float => r#"[{"fill":"mean"},{"scale":"z_score"}]"#,
+        _ => r#"["one_hot"]"#,
+    }
+}
+
+const fn input(name: &'static str, role: Role, doc: &'static str) -> Input {
+    Input {
+        name,
+        role,
+        required: true,
+        doc,
+    }
+}
+
+const fn optional(name: &'static str, role: Role, doc: &'static str) -> Input {
+    Input {
+        required: false,
+        ..input(name, role, doc)
+    }
+}
+
+const TRAIN_INPUTS: &[Input] = &[
+    input(
+        "features",
+        Role::Features,
+        "The preprocessed training part.",
+    ),
+    input(
+        "table",
+        Role::Table,
+        "The training part, which holds the label.",
+    ),
+];
+
+const TRAIN_OUTPUTS: Outputs = Outputs::Fixed(&[Output {
+    name: "model",
+    role: Role::Model,
+    doc: "The model, as JSON.",
+}]);
+
+/// Every built-in operation.
+pub(crate) static OPERATIONS: &[OperationSpec] = &[
+    OperationSpec {
+        name: "split_random",
+        version: 1,
+        doc: "Divides the rows of a table at random. The part of a row follows from the seed and \
+              the row's content, so that adding rows moves no other and equal rows share a part.",
+        action: Action::Split,
+        inputs: &[input("table", Role::Table, "The table to divide.")],
+        parameters: &SPLIT_PARAMETERS,
+        outputs: Outputs::Ratios,
+        seeded: true,
+    },
+    OperationSpec {
+        name: "preprocess",
+        version: 1,
+        doc: "Turns columns into numeric features. What is learned from data (means, standard \
+              deviations, categories) is learned from the training part only.",
+        action: Action::Preprocess,
+        inputs: &[
+            input("train", Role::Table, "The part that is fitted on."),
+            optional("eval", Role::Table, "A part to transform."),
+            optional("test", Role::Table, "A part to transform."),
+        ],
+        parameters: &PREPROCESS_PARAMETERS,
+        outputs: Outputs::Inputs(&[Output {
+            name: "state",
+            role: Role::State,
+            doc: "What was fitted, as JSON; serving uses it, too.",
+        }]),
+        seeded: false,
+    },
+    OperationSpec {
+        name: "train_logistic_regression",
+        version: 1,
+        doc: "Fits a logistic regression with an L2 penalty to a label of two classes.",
+        action: Action::Train(Task::Classification),
+        inputs: TRAIN_INPUTS,
+        parameters: &LOGISTIC_PARAMETERS,
+        outputs: TRAIN_OUTPUTS,
+        seeded: false,
+    },
+    OperationSpec {
+        name: "train_linear_regression",
+        version: 1,
+        doc: "Fits a linear regression with an L2 penalty to a numeric label.",
+        action: Action::Train(Task::Regression),
+        inputs: TRAIN_INPUTS,
+        parameters: &LINEAR_PARAMETERS,
+        outputs: TRAIN_OUTPUTS,
+        seeded: false,
+    },
+    OperationSpec {
+        name: "evaluate",
+        version: 1,
+        doc: "Predicts the rows of a part and computes metrics with 95 % intervals, overall and on \
+              slices.",
+        action: Action::Evaluate,
+        inputs: &[
+            input("model", Role::Model, "The model."),
+            input("features", Role::Features, "The preprocessed part."),
+            input(
+                "table",
+                Role::Table,
+                "The part itself, which holds the label and the columns of slices.",
+            ),
+        ],
+        parameters: &EVALUATE_PARAMETERS,
+        outputs: Outputs::Fixed(&[
+            Output {
+                name: "metrics",
+                role: Role::Metrics,
+                doc: "The metrics, as JSON.",
+            },
+            Output {
+                name: "predictions",
+                role: Role::Predictions,
+                doc: "The prediction for each row.",
+            },
+        ]),
+        seeded: true,
+    },
+];

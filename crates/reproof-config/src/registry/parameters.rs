@@ -1,0 +1,250 @@
+//! The parameters of the built-in operations, and what the blocks of the short form share with them.
+
+use super::METRICS;
+use crate::shape::{Field, KeyShape, Object, Range, Shape};
+
+const fn field(name: &'static str, doc: &'static str, shape: Shape) -> Field {
+    Field {
+        name,
+        doc,
+        shape,
+        required: false,
+        default: None,
+    }
+}
+
+const fn required(name: &'static str, doc: &'static str, shape: Shape) -> Field {
+    Field {
+        required: true,
+        ..field(name, doc, shape)
+    }
+}
+
+const fn with_default(
+    name: &'static str,
+    doc: &'static str,
+    shape: Shape,
+    default: &'static str,
+) -> Field {
+    Field {
+        default: Some(default),
+        ..field(name, doc, shape)
+    }
+}
+
+const SHARE: Shape = Shape::Number(Range {
+    min: 0.0,
+    above: true,
+    max: 1.0,
+});
+
+/// The shares of a random split.
+pub(crate) static RATIOS: Object = Object {
+    noun: "part",
+    fields: &[
+        required("train", "The share that models are fitted on.", SHARE),
+        field("eval", "The share that is scored while you work.", SHARE),
+        field("test", "The share that is kept for the final look.", SHARE),
+    ],
+    later: &[],
+};
+
+pub(super) static SPLIT_PARAMETERS: Object = Object {
+    noun: "parameter",
+    fields: &[with_default(
+        "ratios",
+        "The share of rows of each part. They sum to 1; they hold in expectation.",
+        Shape::Object(&RATIOS),
+        r#"{"train":0.7,"eval":0.15,"test":0.15}"#,
+    )],
+    later: &[],
+};
+
+static CONSTANT: Object = Object {
+    noun: "filling",
+    fields: &[required(
+        "constant",
+        "This value, of the column's type.",
+        Shape::Scalar,
+    )],
+    later: &[],
+};
+
+static CHAIN_ITEM: Object = Object {
+    noun: "preprocessing",
+    fields: &[
+        field(
+            "fill",
+            "Puts the mean of the training part, or a constant, where a value is missing.",
+            Shape::Either(&[
+                Shape::Choice {
+                    noun: "filling",
+                    of: &["mean"],
+                },
+                Shape::Tagged(&CONSTANT),
+            ]),
+        ),
+        field(
+            "scale",
+            "`z_score`: less the mean, divided by the standard deviation, both of the training part.",
+            Shape::Choice {
+                noun: "scaling",
+                of: &["z_score"],
+            },
+        ),
+    ],
+    later: &[],
+};
+
+/// How one column becomes features.
+pub(crate) static CHAIN: Shape = Shape::List {
+    of: &Shape::Either(&[
+        Shape::Choice {
+            noun: "preprocessing",
+            of: &["one_hot"],
+        },
+        Shape::Tagged(&CHAIN_ITEM),
+    ]),
+    non_empty: false,
+};
+
+pub(super) static PREPROCESS_PARAMETERS: Object = Object {
+    noun: "parameter",
+    fields: &[required(
+        "features",
+        "The columns that become features, each with its chain. Their order does not matter.",
+        Shape::Map {
+            key: KeyShape::Column,
+            of: &CHAIN,
+        },
+    )],
+    later: &[],
+};
+
+/// The label in its long form.
+pub(crate) static LABEL_OBJECT: Object = Object {
+    noun: "key",
+    fields: &[
+        required(
+            "column",
+            "The column that is to be predicted.",
+            Shape::Column,
+        ),
+        field(
+            "positive",
+            "The value of the positive class. Left out, it is the plain one of the two: `true`, `1`, \
+             `Yes` and the like.",
+            Shape::Either(&[Shape::Scalar, Shape::Null]),
+        ),
+    ],
+    later: &[],
+};
+
+/// A label: a column's name, or a mapping with the positive class.
+pub(crate) const LABEL: Shape = Shape::Either(&[Shape::Column, Shape::Object(&LABEL_OBJECT)]);
+
+const L2: Field = with_default(
+    "l2",
+    "The weight λ of the squared coefficients in what is minimised; the intercept is not \
+     penalised.",
+    Shape::Number(Range {
+        min: 0.0,
+        above: false,
+        max: f64::INFINITY,
+    }),
+    "1.0",
+);
+
+const LABEL_PARAMETER: Field = required(
+    "label",
+    "The column that is to be predicted, and for classification the value of the positive class.",
+    LABEL,
+);
+
+const MAX_ITERATIONS: Field = with_default(
+    "max_iterations",
+    "The most Newton steps.",
+    Shape::Integer {
+        min: 1,
+        max: 1_000_000,
+    },
+    "100",
+);
+
+const TOLERANCE: Field = with_default(
+    "tolerance",
+    "The training has converged when it changes less than this.",
+    Shape::Number(Range {
+        min: 0.0,
+        above: true,
+        max: 1.0,
+    }),
+    "1e-10",
+);
+
+pub(super) static LOGISTIC_PARAMETERS: Object = Object {
+    noun: "parameter",
+    fields: &[LABEL_PARAMETER, L2, MAX_ITERATIONS, TOLERANCE],
+    later: &[],
+};
+
+/// The parameters of `train_logistic_regression` but for the label.
+pub(crate) static LOGISTIC_SETTINGS: Object = Object {
+    noun: "parameter",
+    fields: &[L2, MAX_ITERATIONS, TOLERANCE],
+    later: &[],
+};
+
+pub(super) static LINEAR_PARAMETERS: Object = Object {
+    noun: "parameter",
+    fields: &[LABEL_PARAMETER, L2],
+    later: &[],
+};
+
+/// The parameters of `train_linear_regression` but for the label.
+pub(crate) static LINEAR_SETTINGS: Object = Object {
+    noun: "parameter",
+    fields: &[L2],
+    later: &[],
+};
+
+/// A column or a list of columns.
+pub(crate) const SLICE: Shape = Shape::Either(&[
+    Shape::Column,
+    Shape::List {
+        of: &Shape::Column,
+        non_empty: true,
+    },
+]);
+
+/// The metrics to compute.
+pub(crate) const METRICS_FIELD: Field = field(
+    "metrics",
+    "The metrics to compute: `roc_auc`, `accuracy`, `log_loss` of a classification; `rmse`, \
+     `mae`, `r2` of a regression. Left out, all of the task.",
+    Shape::List {
+        of: &Shape::Choice {
+            noun: "metric",
+            of: METRICS,
+        },
+        non_empty: true,
+    },
+);
+
+/// The slices to compute them on.
+pub(crate) const SLICES_FIELD: Field = with_default(
+    "slices",
+    "Columns, or lists of columns: every metric is computed for each combination of their values, \
+     too.",
+    Shape::List {
+        of: &SLICE,
+        non_empty: false,
+    },
+    "[]",
+);
+
+pub(super) static EVALUATE_PARAMETERS: Object = Object {
+    noun: "parameter",
+    fields: &[METRICS_FIELD, SLICES_FIELD],
+    later: &[],
+};

@@ -1,0 +1,434 @@
+//! What may stand in a pipeline file and in `reproof.toml`.
+
+use crate::registry::{
+    CHAIN, LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS, METRICS_FIELD, RATIOS, SLICE,
+    SLICES_FIELD,
+};
+use crate::shape::{Field, KeyShape, Later, Object, Range, Shape};
+
+/// The largest seed: integers beyond are not exact in JSON.
+pub(crate) const MAX_SEED: i64 = (1 << 53) - 1;
+
+const PROGRAM: Later = Later {
+    key: "run",
+    message: "steps that run a program are not supported by this version",
+};
+
+const fn optional(name: &'static str, doc: &'static str, shape: Shape) -> Field {
+    Field {
+        name,
+        doc,
+        shape,
+        required: false,
+        default: None,
+    }
+}
+
+const fn later_trainer(key: &'static str) -> Later {
+    Later {
+        key,
+        message: "this trainer is not supported by this version",
+    }
+}
+
+const fn later_split(key: &'static str) -> Later {
+    Later {
+        key,
+        message: "this way to split is not supported by this version",
+    }
+}
+
+const fn later_source(key: &'static str) -> Later {
+    Later {
+        key,
+        message: "this kind of data source is not supported by this version",
+    }
+}
+
+/// One source of data.
+pub(crate) static DATA_SOURCE: Object = Object {
+    noun: "key",
+    fields: &[
+        Field {
+            name: "csv",
+            doc: "A file with values separated by commas, inside the project; its first row names \
+                  the columns. The types of columns are decided over the whole file and pinned in \
+                  `reproof.lock`.",
+            shape: Shape::Path,
+            required: true,
+            default: None,
+        },
+        Field {
+            name: "delimiter",
+            doc: "The character between fields: `\",\"`, `\";\"`, `\"\\t\"`.",
+            shape: Shape::Delimiter,
+            required: false,
+            default: Some("\",\""),
+        },
+        Field {
+            name: "null_tokens",
+            doc: "The texts of a field that mean a missing value. Only the empty one does unless \
+                  more are named, because `NA` or `None` may be a value.",
+            shape: Shape::List {
+                of: &Shape::Text,
+                non_empty: false,
+            },
+            required: false,
+            default: Some("[\"\"]"),
+        },
+    ],
+    later: &[
+        PROGRAM,
+        later_source("parquet"),
+        later_source("jsonl"),
+        later_source("arrow"),
+        later_source("numpy"),
+        later_source("images"),
+        later_source("files"),
+        later_source("postgresql"),
+        later_source("sqlite"),
+    ],
+};
+
+static SPLIT: Object = Object {
+    noun: "split",
+    fields: &[Field {
+        name: "random",
+        doc: "At random, with these shares of rows.",
+        shape: Shape::Object(&RATIOS),
+        required: false,
+        default: Some(r#"{"train":0.7,"eval":0.15,"test":0.15}"#),
+    }],
+    later: &[
+        PROGRAM,
+        later_split("stratified"),
+        later_split("key"),
+        later_split("group"),
+        later_split("time"),
+        later_split("ratio"),
+        later_split("domain"),
+        later_split("indexed"),
+        later_split("none"),
+    ],
+};
+
+static TRAINERS: Object = Object {
+    noun: "trainer",
+    fields: &[
+        optional(
+            "logistic_regression",
+            "A logistic regression with an L2 penalty, for a label of two classes.",
+            Shape::Object(&LOGISTIC_SETTINGS),
+        ),
+        optional(
+            "linear_regression",
+            "A linear regression with an L2 penalty, for a numeric label.",
+            Shape::Object(&LINEAR_SETTINGS),
+        ),
+    ],
+    later: &[
+        PROGRAM,
+        later_trainer("gradient_boosting"),
+        later_trainer("neural_network"),
+    ],
+};
+
+/// The operation that a trainer of the short form stands for.
+pub(crate) fn trainer_operation(trainer: &str) -> String {
+    format!("train_{trainer}")
+}
+
+/// A gate in its long form.
+pub(crate) static GATE: Object = Object {
+    noun: "key",
+    fields: &[
+        Field {
+            required: true,
+            ..optional(
+                "metric",
+                "The metric; it must be among those computed.",
+                Shape::Choice {
+                    noun: "metric",
+                    of: METRICS,
+                },
+            )
+        },
+        optional("at_least", "The least that passes.", NUMBER),
+        optional("at_most", "The most that passes.", NUMBER),
+        optional("above", "Only more than this passes.", NUMBER),
+        optional("below", "Only less than this passes.", NUMBER),
+        optional(
+            "in",
+            "The slice in whose every part the bound must hold; one of `slices`.",
+            SLICE,
+        ),
+        Field {
+            default: Some("30"),
+            ..optional(
+                "min_rows",
+                "A part of the slice with fewer rows is not judged.",
+                COUNT,
+            )
+        },
+        Field {
+            default: Some("5"),
+            ..optional(
+                "min_per_class",
+                "A part of the slice with fewer rows of one of the classes is not judged.",
+                COUNT,
+            )
+        },
+    ],
+    later: &[],
+};
+
+const NUMBER: Shape = Shape::Number(Range::ANY);
+const COUNT: Shape = Shape::Integer {
+    min: 0,
+    max: 1_000_000_000,
+};
+
+/// The gates of an evaluation.
+pub(crate) const REQUIRE_FIELD: Field = Field {
+    default: Some("[]"),
+    ..optional(
+        "require",
+        "Gates. A run whose gates do not pass fails. Written as `roc_auc >= 0.80`, or as a mapping.",
+        REQUIRE,
+    )
+};
+
+const REQUIRE: Shape = Shape::List {
+    of: &Shape::Either(&[Shape::Text, Shape::Object(&GATE)]),
+    non_empty: false,
+};
+
+static EVALUATE: Object = Object {
+    noun: "key",
+    fields: &[
+        Field {
+            default: Some("\"eval\""),
+            ..optional(
+                "on",
+                "The part that is scored. `reproof run --final` scores `test` instead.",
+                Shape::Choice {
+                    noun: "part",
+                    of: &["eval", "test"],
+                },
+            )
+        },
+        METRICS_FIELD,
+        SLICES_FIELD,
+        REQUIRE_FIELD,
+    ],
+    later: &[PROGRAM],
+};
+
+/// A pipeline file.
+pub(crate) static PIPELINE: Object = Object {
+    noun: "key",
+    fields: &[
+        Field {
+            required: true,
+            ..optional(
+                "pipeline",
+                "The pipeline's name. It is no part of the recipe.",
+                Shape::Name,
+            )
+        },
+        Field {
+            default: Some("0"),
+            ..optional(
+                "seed",
+                "The number from which every step that draws at random derives its own seed.",
+                Shape::Integer {
+                    min: 0,
+                    max: MAX_SEED,
+                },
+            )
+        },
+        Field {
+            required: true,
+            ..optional(
+                "data",
+                "Where the data comes from. With `steps`, several sources may be named.",
+                Shape::OneOrNamed(&DATA_SOURCE),
+            )
+        },
+        optional("label", "What is to be predicted.", LABEL),
+        optional(
+            "features",
+            "The columns to predict from; their order does not matter. Left out, all but the \
+             label.",
+            Shape::List {
+                of: &Shape::Column,
+                non_empty: true,
+            },
+        ),
+        Field {
+            default: Some(r#"{"random":{"train":0.7,"eval":0.15,"test":0.15}}"#),
+            ..optional(
+                "split",
+                "How the rows are divided into parts.",
+                Shape::Tagged(&SPLIT),
+            )
+        },
+        Field {
+            default: Some("{}"),
+            ..optional(
+                "preprocess",
+                "How columns become features. A feature that is not named gets a default by its \
+                 type.",
+                Shape::Map {
+                    key: KeyShape::Column,
+                    of: &CHAIN,
+                },
+            )
+        },
+        optional("train", "What is trained.", Shape::Tagged(&TRAINERS)),
+        optional(
+            "evaluate",
+            "How the model is scored. Left out, it is not.",
+            Shape::Object(&EVALUATE),
+        ),
+        optional(
+            "steps",
+            "A free graph of steps, instead of the blocks from `label` to `evaluate`.",
+            Shape::Map {
+                key: KeyShape::Name,
+                of: &Shape::Step,
+            },
+        ),
+    ],
+    later: &[
+        Later {
+            key: "environment",
+            message: "environments are not supported by this version",
+        },
+        PROGRAM,
+    ],
+};
+
+/// The blocks that a free graph stands instead of.
+pub(crate) const BLOCKS: &[&str] = &[
+    "label",
+    "features",
+    "split",
+    "preprocess",
+    "train",
+    "evaluate",
+];
+
+/// A step of a free graph, but for what its operation says.
+pub(crate) static STEP: Object = Object {
+    noun: "key",
+    fields: &[
+        Field {
+            required: true,
+            ..optional(
+                "operation",
+                "A built-in operation, by name or as `name@version`.",
+                Shape::Text,
+            )
+        },
+        Field {
+            default: Some("{}"),
+            ..optional(
+                "inputs",
+                "For each input a data source (`data`) or an output of a step (`split.train`).",
+                Shape::Map {
+                    key: KeyShape::Name,
+                    of: &Shape::Text,
+                },
+            )
+        },
+        Field {
+            default: Some("{}"),
+            ..optional(
+                "parameters",
+                "The operation's parameters; those left out get their defaults.",
+                Shape::Any,
+            )
+        },
+        optional(
+            "require",
+            "The gates of a step that evaluates. They are no part of the recipe.",
+            Shape::Any,
+        ),
+    ],
+    later: &[PROGRAM],
+};
+
+/// `reproof.toml`.
+pub(crate) static PROJECT: Object = Object {
+    noun: "section",
+    fields: &[
+        optional("store", "Where blobs are kept.", Shape::Object(&STORE)),
+        optional(
+            "policy",
+            "What a run insists on. The command line may be stricter, never laxer.",
+            Shape::Object(&POLICY),
+        ),
+    ],
+    later: &[
+        Later {
+            key: "environments",
+            message: "environments are not supported by this version",
+        },
+        Later {
+            key: "remotes",
+            message: "remotes are not supported by this version",
+        },
+    ],
+};
+
+static STORE: Object = Object {
+    noun: "key",
+    fields: &[Field {
+        default: Some("\"project\""),
+        ..optional(
+            "location",
+            "`project`: in the project's folder `.reproof`. `user`: shared by the user's projects, \
+             under `$XDG_DATA_HOME`.",
+            Shape::Choice {
+                noun: "location",
+                of: &["project", "user"],
+            },
+        )
+    }],
+    later: &[],
+};
+
+const fn later_policy(key: &'static str) -> Later {
+    Later {
+        key,
+        message: "this policy is not supported by this version",
+    }
+}
+
+static POLICY: Object = Object {
+    noun: "key",
+    fields: &[
+        Field {
+            default: Some("false"),
+            ..optional(
+                "require_clean",
+                "Whether a run refuses files that differ from the commit.",
+                Shape::Boolean,
+            )
+        },
+        Field {
+            default: Some("false"),
+            ..optional(
+                "locked",
+                "Whether a run refuses data that differs from the lock file.",
+                Shape::Boolean,
+            )
+        },
+    ],
+    later: &[
+        later_policy("branches"),
+        later_policy("isolation"),
+        later_policy("max_unpinned"),
+    ],
+};
