@@ -1,1 +1,31 @@
-//! Being written.
+//! The code of a project as it is now: the state of git and a tree of content digests.
+//!
+//! What is captured are the tracked files as they lie on disk, plus the untracked files that git
+//! does not ignore, within the project's folder only. Without a git repository the folder is
+//! walked instead (see [`capture`]). Whatever is left out that a person might miss is named with
+//! the reason in [`CodeState::left_out`](reproof_record::CodeState::left_out).
+//!
+//! This crate starts no process (it asks a [`Runner`]), keeps nothing between calls (it asks a
+//! [`DigestCache`]), writes nothing, and executes nothing of the project: no hook, no diff driver,
+//! no file-system monitor.
+
+mod cache;
+mod capture;
+mod error;
+mod git;
+mod ignore;
+mod link;
+mod read;
+mod runner;
+mod scope;
+mod secrets;
+mod select;
+mod walk;
+
+pub use cache::{CachedDigest, DigestCache, NoCache};
+pub use capture::{Capture, CaptureOptions, LOCK_FILE, OWN_FOLDER, capture, lock_committed};
+pub use error::CaptureError;
+pub use ignore::IgnoreRules;
+pub use link::link_digest;
+pub use read::LARGE;
+pub use runner::{Output, Runner};
