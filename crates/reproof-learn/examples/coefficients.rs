@@ -9,8 +9,9 @@ use std::error::Error;
 use reproof_learn::{
     LinearParameters, LogisticParameters, Matrix, Model, train_linear, train_logistic,
 };
-use reproof_table::exact::ExactSum;
-use reproof_table::{ColumnData, Threads};
+use reproof_record::{Column, LogicalType, Schema};
+use reproof_table::preprocess::{Chains, fit};
+use reproof_table::{ColumnData, Table, Threads};
 use serde_json::{Value, json};
 
 const CLASS: &str = "has_diabetes";
@@ -103,32 +104,28 @@ fn features(
     without: &[&str],
     standardised: bool,
 ) -> Result<Matrix, Box<dyn Error>> {
-    let mut named = Vec::new();
+    let mut described = Vec::new();
+    let mut data = Vec::new();
     for (name, values) in columns {
         if !without.contains(&name.as_str()) {
-            let values: Vec<f64> = values
-                .iter()
-                .map(|value| value.parse())
-                .collect::<Result<_, _>>()?;
-            let values = if standardised {
-                standardise(&values)
-            } else {
-                values
-            };
-            named.push((name.clone(), values));
+            described.push(Column {
+                name: name.clone(),
+                logical_type: LogicalType::Float,
+            });
+            let values = values.iter().map(|value| value.parse());
+            data.push(ColumnData::Float(values.collect::<Result<_, _>>()?));
         }
     }
-    let rows = named.first().map_or(0, |(_, values)| values.len());
-    Ok(Matrix::new(rows, named)?)
-}
-
-fn standardise(values: &[f64]) -> Vec<f64> {
-    let rows = values.len() as f64;
-    let mean = values.iter().copied().collect::<ExactSum>().value() / rows;
-    let squares = values.iter().map(|value| (value - mean) * (value - mean));
-    let deviation = (squares.collect::<ExactSum>().value() / rows).sqrt();
-    values
+    let chain = if standardised {
+        json!([{"scale": "z_score"}])
+    } else {
+        json!([])
+    };
+    let chains = described
         .iter()
-        .map(|value| (value - mean) / deviation)
-        .collect()
+        .map(|column| (column.name.clone(), chain.clone()));
+    let chains: Chains = serde_json::from_value(Value::Object(chains.collect()))?;
+    let table = Table::new(Schema::new(described)?, data)?;
+    let prepared = fit(&table, &chains, Threads::ONE)?.apply(&table, Threads::ONE)?;
+    Ok(Matrix::from_table(&prepared)?)
 }

@@ -230,7 +230,7 @@ fn classes(column: &str, data: &ColumnData) -> Result<Vec<ClassValue>, LearnErro
         ColumnData::Float(_) => {
             return Err(LearnError::LabelType {
                 column: column.to_owned(),
-                found: type_name(data),
+                found: data.logical_type().name(),
                 wanted: "a binary label is of type boolean, integer or string",
             });
         }
@@ -250,7 +250,7 @@ pub(crate) fn numbers(column: &str, data: &ColumnData) -> Result<Vec<f64>, Learn
         _ => {
             return Err(LearnError::LabelType {
                 column: column.to_owned(),
-                found: type_name(data),
+                found: data.logical_type().name(),
                 wanted: "the label of a regression is a number",
             });
         }
@@ -279,15 +279,6 @@ fn refuse_missing(
             rows,
             first: first + 1,
         }),
-    }
-}
-
-fn type_name(data: &ColumnData) -> &'static str {
-    match data {
-        ColumnData::Boolean(_) => "boolean",
-        ColumnData::Integer(_) => "integer",
-        ColumnData::Float(_) => "float",
-        ColumnData::String(_) => "string",
     }
 }
 

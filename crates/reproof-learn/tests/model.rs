@@ -146,11 +146,17 @@ fn the_documents_of_the_format_page_are_sound() {
                 let metrics: Metrics = serde_json::from_slice(&bytes).unwrap();
                 assert_eq!(reproof_record::to_canonical(&metrics).unwrap(), bytes);
             }
-            _ => {}
+            other => panic!("{other}"),
         }
         formats.push(format);
     }
-    assert!(
-        formats.starts_with(&[Model::FORMAT, Model::FORMAT, Metrics::FORMAT].map(str::to_owned))
+    assert_eq!(
+        formats,
+        [
+            Model::FORMAT,
+            Model::FORMAT,
+            Metrics::FORMAT,
+            Fitted::FORMAT
+        ]
     );
 }
