@@ -150,13 +150,5 @@ fn the_documents_of_the_format_page_are_sound() {
         }
         formats.push(format);
     }
-    assert_eq!(
-        formats,
-        [
-            Model::FORMAT,
-            Model::FORMAT,
-            Metrics::FORMAT,
-            Fitted::FORMAT
-        ]
-    );
+    assert_eq!(formats, [Model::FORMAT, Model::FORMAT, Metrics::FORMAT]);
 }
