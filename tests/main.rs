@@ -1,1 +1,29 @@
-//! End-to-end tests on the real binary.
+//! End-to-end tests on the real binary, in temporary projects. One module for each command, and
+//! one for each promise that spans them.
+#![allow(clippy::disallowed_methods)]
+
+#[path = "cli/support.rs"]
+mod support;
+
+#[path = "cli/exit_codes.rs"]
+mod exit_codes;
+#[path = "cli/identity.rs"]
+mod identity;
+#[path = "cli/init.rs"]
+mod init;
+#[path = "cli/integrity.rs"]
+mod integrity;
+#[path = "cli/log.rs"]
+mod log;
+#[path = "cli/output.rs"]
+mod output;
+#[path = "cli/plan.rs"]
+mod plan;
+#[path = "cli/run.rs"]
+mod run;
+#[path = "cli/schema.rs"]
+mod schema;
+#[path = "cli/show.rs"]
+mod show;
+#[path = "cli/verify.rs"]
+mod verify;

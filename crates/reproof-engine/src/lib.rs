@@ -1,1 +1,36 @@
-//! Being written.
+//! Plan, step keys, cache, scheduling, run and verify.
+//!
+//! The engine neither prints nor reads the user's environment: what it needs comes through
+//! [`Services`], what happens goes to an [`Observer`].
+
+mod cache;
+mod data;
+mod digests;
+mod error;
+pub mod host;
+mod lookup;
+mod observer;
+mod operations;
+mod plan;
+mod prepare;
+mod process;
+mod project;
+mod report;
+mod run;
+mod schedule;
+mod services;
+mod verify;
+
+pub use error::{Class, EngineError, OperationError};
+pub use lookup::{describe, record_of, resolve, resolve_record};
+pub use observer::{DataChange, Event, Observer, Silent};
+pub use plan::{Plan, PlannedStep, plan};
+pub use prepare::{Prepared, Request};
+pub use process::HostRunner;
+pub use project::{
+    LOCK_FILE, PROJECT_FILE, Project, SCHEMA_FILE, STATE_FOLDER, exists, read_text, write_schema,
+};
+pub use report::{Repeatability, evaluation, lock_is_committed, repeatability, verdict};
+pub use run::{Outcome, RunOptions, run};
+pub use services::{Cancel, Clock, Services, SystemClock};
+pub use verify::{Verified, read_record, verify};

@@ -72,7 +72,6 @@ pub struct Timestamp(pub i64);
 /// Why something was executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum ExecutionKind {
     /// `reproof run`.
     Run,
@@ -83,7 +82,6 @@ pub enum ExecutionKind {
 /// How an execution ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum ExecutionStatus {
     /// Every step has its outputs, and every gate passed or was not judged.
     Succeeded,
@@ -98,7 +96,6 @@ pub enum ExecutionStatus {
 /// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum StepStatus {
     /// It ran.
     Ran,

@@ -1,0 +1,59 @@
+//! The command line: global options and the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+
+/// Machine learning whose every result can be repeated, and proved to have been.
+#[derive(Debug, Parser)]
+#[command(name = "reproof", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage or configuration, 10 gate failed, 11 step \
+failed, 12 diverged, 14 impossible, 20 environment, 30 integrity, 31 storage, 40 refused, 70 a bug \
+of ours, 130 interrupted.";
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Work in this folder.
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print only what was asked for, no progress and no notes.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a folder a project.
+    Init(commands::init::Arguments),
+    /// Show the steps of a pipeline, without running them.
+    Plan(commands::plan::Arguments),
+    /// Run a pipeline and print its record's ID.
+    Run(commands::run::Arguments),
+    /// List executions, newest first.
+    Log(commands::log::Arguments),
+    /// Show a record, recipe, data version or execution.
+    Show(commands::show::Arguments),
+    /// Run a record again from nothing and compare every output.
+    Verify(commands::verify::Arguments),
+    /// Print the JSON Schema of a file that Reproof reads.
+    Schema(commands::schema::Arguments),
+    /// Print a generated page of the documentation.
+    #[command(hide = true)]
+    Docs(commands::docs::Arguments),
+}

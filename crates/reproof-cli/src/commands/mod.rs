@@ -1,0 +1,31 @@
+//! One file per command: it parses its options, calls the engine, prints.
+
+pub mod docs;
+pub mod init;
+pub mod log;
+pub mod plan;
+pub mod run;
+pub mod schema;
+pub mod show;
+pub mod verify;
+
+use reproof_engine::EngineError;
+
+use crate::arguments::{Arguments, Command};
+use crate::exit::Exit;
+use crate::printer::Printer;
+
+/// Carries out the command that was given.
+pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, EngineError> {
+    let global = &arguments.global;
+    match &arguments.command {
+        Command::Init(arguments) => init::execute(arguments, global, printer),
+        Command::Plan(arguments) => plan::execute(arguments, global, printer),
+        Command::Run(arguments) => run::execute(arguments, global, printer),
+        Command::Log(arguments) => log::execute(arguments, global, printer),
+        Command::Show(arguments) => show::execute(arguments, global, printer),
+        Command::Verify(arguments) => verify::execute(arguments, global, printer),
+        Command::Schema(arguments) => Ok(schema::execute(arguments, printer)),
+        Command::Docs(arguments) => Ok(docs::execute(arguments, printer)),
+    }
+}

@@ -1,0 +1,171 @@
+//! `reproof run`: runs a pipeline and prints its record's ID.
+
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use reproof_config::Override;
+use reproof_engine::{EngineError, Outcome, Project, Request, RunOptions, run};
+use reproof_record::{ExecutionStatus, StepStatus};
+use serde_json::{Value, json};
+
+use crate::arguments::Global;
+use crate::exit::Exit;
+use crate::printer::{Printer, Style};
+use crate::progress::Progress;
+use crate::{format, session, summary};
+
+/// Which pipeline, and how strictly.
+#[derive(Debug, Args)]
+pub struct PipelineOptions {
+    /// The pipeline: its file, or its name in pipelines/. Not needed where there is only one.
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Set a value of the pipeline file, such as train.logistic_regression.l2=10. The lock file is
+    /// then left as it is.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<Override>,
+    /// Refuse data that is not the version which reproof.lock pins.
+    #[arg(long)]
+    pub locked: bool,
+    /// Refuse to run if files differ from the git commit.
+    #[arg(long)]
+    pub require_clean: bool,
+    /// Score the test part instead of the eval part. Each such look is counted in the history.
+    #[arg(long = "final")]
+    pub final_look: bool,
+}
+
+/// The options of the command.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Which pipeline, and how strictly.
+    #[command(flatten)]
+    pub pipeline: PipelineOptions,
+    /// Run every step, even if its results are there.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Use at most this many threads; changes no result.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl PipelineOptions {
+    /// What the engine is asked for.
+    pub fn request(&self, project: &Project, global: &Global) -> Result<Request, EngineError> {
+        Ok(Request {
+            pipeline_file: session::pipeline_file(project, global, self.pipeline.as_deref())?,
+            overrides: self.set.clone(),
+            locked: self.locked,
+            require_clean: self.require_clean,
+            final_look: self.final_look,
+        })
+    }
+}
+
+/// Runs the command.
+pub fn execute(
+    arguments: &Arguments,
+    global: &Global,
+    printer: &Printer,
+) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let options = RunOptions {
+        request: arguments.pipeline.request(&project, global)?,
+        use_cache: !arguments.no_cache,
+        threads: session::threads(arguments.threads),
+    };
+    let cancel = session::stop_on_signals()?;
+    let progress = Progress::new(printer);
+    let outcome = run(&project, &options, &progress, &cancel);
+    progress.clear();
+    let outcome = outcome?;
+    if printer.json {
+        printer.document(&document(&project, &outcome)?);
+    } else {
+        print(&project, &outcome, &progress, printer)?;
+    }
+    report_failures(&outcome, printer);
+    Ok(outcome.trouble().map_or(Exit::Done, Exit::from))
+}
+
+/// The text for a person. A run in which nothing happened is one line.
+fn print(
+    project: &Project,
+    outcome: &Outcome,
+    progress: &Progress,
+    printer: &Printer,
+) -> Result<(), EngineError> {
+    let execution = &outcome.execution;
+    let eventful = execution.count(StepStatus::Cached) < execution.steps.len()
+        || progress.data_changed()
+        || execution.status == ExecutionStatus::GateFailed;
+    if eventful && !printer.quiet {
+        for line in summary::lines(project, outcome, progress, printer)? {
+            printer.line(&line);
+        }
+    }
+    printer.line(&closing_line(outcome, printer));
+    Ok(())
+}
+
+fn closing_line(outcome: &Outcome, printer: &Printer) -> String {
+    let execution = &outcome.execution;
+    let took = format::seconds(format::between(execution.started, execution.ended));
+    let ran = execution.count(StepStatus::Ran) as u64;
+    let mut text = match (&execution.record, execution.status) {
+        (Some(record), _) => format!("record {}", printer.paint(Style::Strong, &record.short())),
+        (None, ExecutionStatus::Interrupted) => {
+            format!(
+                "{} {}",
+                printer.paint(Style::Warning, "interrupted"),
+                execution.id.short()
+            )
+        }
+        (None, _) => format!(
+            "{} {}",
+            printer.paint(Style::Bad, "failed"),
+            execution.id.short()
+        ),
+    };
+    text += &format!(
+        "   {took}, {} run, {} cached",
+        format::counted(ran, "step"),
+        execution.count(StepStatus::Cached)
+    );
+    for (status, word) in [
+        (StepStatus::Failed, "failed"),
+        (StepStatus::Skipped, "not run"),
+    ] {
+        let count = execution.count(status);
+        if count > 0 {
+            text += &format!(", {count} {word}");
+        }
+    }
+    if execution.status == ExecutionStatus::GateFailed {
+        text += &format!(", {}", printer.paint(Style::Bad, "gate failed"));
+    }
+    text
+}
+
+fn report_failures(outcome: &Outcome, printer: &Printer) {
+    for (step, error) in &outcome.failures {
+        printer.error_text(&format!("step '{step}' failed: {error}"), None);
+    }
+}
+
+fn document(project: &Project, outcome: &Outcome) -> Result<Value, EngineError> {
+    let metrics = summary::metrics(project, outcome)?;
+    let execution = serde_json::to_value(&outcome.execution)
+        .map_err(|error| EngineError::Bug(error.to_string()))?;
+    Ok(json!({
+        "record": outcome.execution.record,
+        "recipe": outcome.execution.recipe,
+        "results": outcome.execution.results,
+        "status": outcome.execution.status,
+        "metrics": metrics,
+        "execution": execution,
+        "errors": outcome.failures.iter().map(|(step, error)| json!({
+            "step": step, "message": error.to_string(),
+        })).collect::<Vec<_>>(),
+    }))
+}

@@ -1,0 +1,292 @@
+//! `reproof show`: shows a record, recipe, data version or execution.
+
+use clap::Args;
+use reproof_catalog::{ExecutionFilter, Named};
+use reproof_engine::{
+    EngineError, Project, Repeatability, evaluation, lock_is_committed, read_record, repeatability,
+    resolve, verdict,
+};
+use reproof_learn::Metrics;
+use reproof_record::{
+    Digest, Execution, ExecutionId, ExecutionKind, Recipe, RecipeId, Record, RecordId, to_canonical,
+};
+use serde_json::{Value, json};
+
+use super::log::ending;
+use crate::arguments::Global;
+use crate::exit::Exit;
+use crate::printer::{Printer, Style};
+use crate::{format, session, summary};
+
+/// The options of the command.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// What to show: an ID or a prefix of it, PIPELINE@latest or @latest.
+    #[arg(value_name = "ID", default_value = "@latest")]
+    pub id: String,
+}
+
+/// Runs the command.
+pub fn execute(
+    arguments: &Arguments,
+    global: &Global,
+    printer: &Printer,
+) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    match resolve(&project, &arguments.id)? {
+        Named::Record(id) => show_record(&project, &id, printer),
+        Named::Recipe(id) => show_recipe(&project, &id, printer),
+        Named::Data(digest) => show_data(&project, &digest, printer),
+        Named::Execution(id) => show_execution(&project, &id, printer),
+    }?;
+    Ok(Exit::Done)
+}
+
+fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<(), EngineError> {
+    let record = read_record(project, id)?;
+    let recipe = record.recipe.id()?;
+    let metrics = evaluation(project, &record)?.map(|(_, metrics)| metrics);
+    let filter = ExecutionFilter {
+        record: Some(*id),
+        ..Default::default()
+    };
+    let executions = project.catalog.executions(&filter)?;
+    if printer.json {
+        printer.document(&json!({
+            "record_id": id,
+            "recipe_id": recipe,
+            "results_id": record.results_id()?,
+            "record": record,
+            "metrics": metrics,
+            "executions": executions,
+        }));
+        return Ok(());
+    }
+    printer.line(&format!(
+        "record    {}",
+        printer.paint(Style::Strong, &id.to_string())
+    ));
+    printer.line(&format!(
+        "recipe    recipe:{}{}",
+        recipe.short(),
+        repeats(project, &recipe)?
+    ));
+    printer.line(&format!("results   {}", record.results_id()?.short()));
+    printer.line(&format!("status    {}", standing(project, id)?));
+    print_lock(project, &executions, printer)?;
+    print_recipe(&record.recipe, Some(&record), printer);
+    if let Some(metrics) = metrics {
+        print_metrics(&metrics, printer);
+    }
+    printer.line("\nexecutions");
+    for execution in &executions {
+        let (style, what) = ending(execution);
+        printer.line(&format!(
+            "  {}  {}  {}  {}  {}",
+            execution.id.short(),
+            format::local(execution.started),
+            printer.paint(style, &format!("{what:<11}")),
+            execution.user,
+            if execution.kind == ExecutionKind::Verify {
+                "verification".to_owned()
+            } else {
+                format!(
+                    "{} · {}",
+                    execution.pipeline,
+                    summary::code(&execution.code)
+                )
+            },
+        ));
+    }
+    Ok(())
+}
+
+fn repeats(project: &Project, recipe: &RecipeId) -> Result<&'static str, EngineError> {
+    Ok(match repeatability(project, recipe)? {
+        Repeatability::OneRecord => "",
+        Repeatability::NotReproducible => "   not reproducible: it gave other records too",
+        Repeatability::DependsOnPlatform => "   depends on the platform: it gave other records too",
+    })
+}
+
+/// What was observed of a record, and no more than that.
+fn standing(project: &Project, id: &RecordId) -> Result<String, EngineError> {
+    Ok(match verdict(project, id)? {
+        None => "recorded, not verified yet".to_owned(),
+        Some((found, execution)) => format!(
+            "{}: every step run again on {} at {}",
+            found.verdict,
+            execution.host.name,
+            format::local(execution.started)
+        ),
+    })
+}
+
+fn print_lock(
+    project: &Project,
+    executions: &[Execution],
+    printer: &Printer,
+) -> Result<(), EngineError> {
+    let used = executions.iter().find_map(|execution| execution.lock);
+    if let Some(lock) = used {
+        let note = match lock_is_committed(project)? {
+            Some(false) => "   reproof.lock is not committed yet",
+            _ => "",
+        };
+        printer.line(&format!("lock      {}{note}", lock.short()));
+    }
+    Ok(())
+}
+
+fn print_recipe(recipe: &Recipe, record: Option<&Record>, printer: &Printer) {
+    printer.line("\ndata");
+    for (name, version) in &recipe.data {
+        printer.line(&format!(
+            "  {:<12}data:{}",
+            name.as_str(),
+            version.digest.short()
+        ));
+    }
+    printer.line("\nsteps");
+    let names = recipe.order().unwrap_or_default();
+    for name in names {
+        let step = &recipe.steps[name];
+        printer.line(&format!("  {:<12}{}", name.as_str(), step.operation));
+        let parameters = to_canonical(&step.parameters).unwrap_or_default();
+        printer.line(&format!(
+            "    parameters  {}",
+            String::from_utf8_lossy(&parameters)
+        ));
+        for (input, source) in &step.inputs {
+            printer.line(&format!("    {input:<12}<- {source}"));
+        }
+        for (output, kind) in &step.outputs {
+            let digest = record.and_then(|record| record.results.get(name)?.get(output));
+            let digest = digest
+                .map(|artifact| artifact.digest.short())
+                .unwrap_or_default();
+            printer.line(&format!("    {output:<12}-> {kind:<8} {digest}"));
+        }
+    }
+}
+
+fn print_metrics(metrics: &Metrics, printer: &Printer) {
+    let rows = format::counted(metrics.rows, "row");
+    printer.line(&format!("\nmetrics   {rows}"));
+    for (name, estimate) in &metrics.overall {
+        printer.line(&format!("  {}", summary::estimate(name, estimate)));
+    }
+    for slice in &metrics.slices {
+        let all: Vec<_> = slice
+            .metrics
+            .iter()
+            .map(|(name, value)| summary::estimate(name, value))
+            .collect();
+        printer.line(&format!(
+            "  {}   {}   {}",
+            slice.name(),
+            format::counted(slice.rows, "row"),
+            all.join("   ")
+        ));
+    }
+}
+
+fn show_recipe(project: &Project, id: &RecipeId, printer: &Printer) -> Result<(), EngineError> {
+    let bytes = project.store.read(id.digest(), 64 << 20)?;
+    let recipe = Recipe::from_bytes(&bytes)?;
+    let records = project.catalog.records_of(id)?;
+    if printer.json {
+        let records: Vec<_> = records.iter().map(|entry| entry.id).collect();
+        printer.document(&json!({ "recipe_id": id, "recipe": recipe, "records": records }));
+        return Ok(());
+    }
+    printer.line(&format!("recipe    {id}{}", repeats(project, id)?));
+    for entry in &records {
+        printer.line(&format!("record    {}", entry.id.short()));
+    }
+    print_recipe(&recipe, None, printer);
+    Ok(())
+}
+
+fn show_data(project: &Project, digest: &Digest, printer: &Printer) -> Result<(), EngineError> {
+    let table = project.store.table_object(digest)?;
+    let uses = project.catalog.lineage(digest)?;
+    if printer.json {
+        printer.document(&json!({ "data_id": digest, "table": table, "lineage": uses }));
+        return Ok(());
+    }
+    printer.line(&format!("data      {digest}"));
+    printer.line(&format!("rows      {}", format::count(table.rows)));
+    printer.line("\ncolumns");
+    for (column, digest) in table.schema.columns().iter().zip(&table.columns) {
+        printer.line(&format!(
+            "  {:<24}{:<10}{}",
+            column.name,
+            column.logical_type,
+            digest.short()
+        ));
+    }
+    Ok(())
+}
+
+fn show_execution(
+    project: &Project,
+    id: &ExecutionId,
+    printer: &Printer,
+) -> Result<(), EngineError> {
+    let execution = project
+        .catalog
+        .execution(id)?
+        .ok_or_else(|| EngineError::usage(format!("there is no execution {}", id.short())))?;
+    if printer.json {
+        let document = serde_json::to_value(&execution).unwrap_or(Value::Null);
+        printer.document(&document);
+        return Ok(());
+    }
+    let (style, what) = ending(&execution);
+    let line = |label: &str, text: &str| printer.line(&format!("{label:<10}{text}"));
+    line("execution", &execution.id.to_string());
+    line("ended", &printer.paint(style, what));
+    line("pipeline", &execution.pipeline);
+    if let Some(record) = reproof_engine::record_of(&execution) {
+        line("record", &record.short());
+    }
+    line("started", &format::local(execution.started));
+    line(
+        "took",
+        &format::seconds(format::between(execution.started, execution.ended)),
+    );
+    line("user", &execution.user);
+    let host = &execution.host;
+    line(
+        "host",
+        &format!(
+            "{} · {} {} · {}",
+            host.name, host.os, host.architecture, host.cpu
+        ),
+    );
+    if execution.kind == ExecutionKind::Run {
+        line("code", &summary::code(&execution.code));
+        for (path, reason) in &execution.code.left_out {
+            line("", &format!("not captured: {path} ({reason})"));
+        }
+    }
+    for set in &execution.overrides {
+        line("set", set);
+    }
+    printer.line("");
+    for (name, used) in &execution.data {
+        printer.line(&summary::data_line(name, used, None));
+    }
+    for (name, step) in &execution.steps {
+        let status = serde_json::to_value(step.status).unwrap_or(Value::Null);
+        let status = status.as_str().unwrap_or_default().to_owned();
+        let error = step.error.as_deref().unwrap_or_default();
+        let took = format::seconds(step.micros);
+        printer.line(format!("  {:<12}{status:<10}{took:<12}{error}", name.as_str()).trim_end());
+    }
+    for gate in &execution.gates {
+        printer.line(&format!("  {:<12}{}", "gate", summary::gate_text(gate)));
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What a person sees while the engine works, and what the closing summary needs to know of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use reproof_engine::{DataChange, Event, Observer};
+use reproof_record::StepName;
+
+use crate::printer::Printer;
+
+/// Shows a spinner on a terminal after a moment, and remembers how the data changed.
+pub struct Progress {
+    spinner: ProgressBar,
+    state: Mutex<State>,
+    printer: Printer,
+}
+
+#[derive(Default)]
+struct State {
+    running: Vec<String>,
+    data: BTreeMap<StepName, DataChange>,
+}
+
+impl Progress {
+    /// A progress display, silent where nobody watches.
+    pub fn new(printer: &Printer) -> Self {
+        let spinner = if printer.watched && !printer.quiet {
+            let spinner = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+                spinner.set_style(style);
+            }
+            spinner
+        } else {
+            ProgressBar::hidden()
+        };
+        Self {
+            spinner,
+            state: Mutex::default(),
+            printer: printer.clone(),
+        }
+    }
+
+    /// Takes the display away.
+    pub fn clear(&self) {
+        self.spinner.finish_and_clear();
+    }
+
+    /// How the data source of this name compares with the lock file.
+    pub fn data_change(&self, name: &str) -> Option<DataChange> {
+        self.state().data.get(name).cloned()
+    }
+
+    /// Whether any data source is not the version that the lock file pinned.
+    pub fn data_changed(&self) -> bool {
+        self.state()
+            .data
+            .values()
+            .any(|change| *change != DataChange::Unchanged)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, running: &[String]) {
+        self.spinner.set_message(running.join(", "));
+        self.spinner.enable_steady_tick(Duration::from_millis(120));
+    }
+}
+
+impl Observer for Progress {
+    fn event(&self, event: &Event<'_>) {
+        let mut state = self.state();
+        match event {
+            Event::DataStarted { name, source } => {
+                self.show(&[format!("{name}: reading {source}")])
+            }
+            Event::Data { name, change, .. } => {
+                state.data.insert((*name).clone(), (*change).clone());
+            }
+            Event::StepStarted { name, .. } => {
+                state.running.push(name.to_string());
+                self.show(&state.running);
+            }
+            Event::StepFinished { name, .. } => {
+                state.running.retain(|running| running != name.as_str());
+                self.show(&state.running);
+            }
+            Event::Note(text) => self.spinner.suspend(|| self.printer.note(text)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a command needs from the machine: the folder, the project, the account, the signals.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reproof_engine::{
+    Cancel, EngineError, HostRunner, Project, Services, SystemClock, exists, host,
+};
+use reproof_store::fs::RealIo;
+use reproof_table::Threads;
+
+use crate::arguments::Global;
+
+/// The services of this machine.
+pub fn services() -> Services {
+    let io = Arc::new(RealIo);
+    Services {
+        host: host::describe(io.as_ref()),
+        io,
+        runner: Arc::new(HostRunner),
+        clock: Arc::new(SystemClock),
+        user: account(),
+        data_home: data_home(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// The folder a command works in.
+pub fn folder(global: &Global) -> Result<PathBuf, EngineError> {
+    let here = std::env::current_dir().map_err(|error| {
+        EngineError::usage(format!("the current folder cannot be used: {error}"))
+    })?;
+    Ok(match &global.directory {
+        Some(folder) => here.join(folder),
+        None => here,
+    })
+}
+
+/// Opens the project that the command works in.
+pub fn project(global: &Global) -> Result<Project, EngineError> {
+    let services = services();
+    let root = Project::find(services.io.as_ref(), &folder(global)?)?;
+    Project::open(&root, services)
+}
+
+fn account() -> String {
+    let mut named = ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok());
+    named
+        .find(|name| !name.is_empty())
+        .unwrap_or_else(|| format!("uid {}", host::user_id()))
+}
+
+fn data_home() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    variable("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".local/share")))
+}
+
+/// How many threads to use: as many as were asked for, or as the machine has.
+pub fn threads(asked: Option<NonZeroUsize>) -> Threads {
+    let available = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    Threads::new(asked.unwrap_or_else(available))
+}
+
+/// Turns the signals that ask to stop into a request to the engine. A second one ends at once.
+pub fn stop_on_signals() -> Result<Cancel, EngineError> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let cancel = Cancel::default();
+    let failed = |error: std::io::Error| EngineError::Bug(format!("signals: {error}"));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let flag = cancel.flag();
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
+            .map_err(failed)?;
+        signal_hook::flag::register(signal, flag).map_err(failed)?;
+    }
+    Ok(cancel)
+}
+
+/// The pipeline file that a command means: the one that is named, by its path or its name, or the
+/// project's only one.
+pub fn pipeline_file(
+    project: &Project,
+    global: &Global,
+    named: Option<&str>,
+) -> Result<String, EngineError> {
+    let io = project.io();
+    let Some(named) = named else {
+        return only_pipeline(project);
+    };
+    let candidates = [
+        folder(global)?.join(named),
+        project.root.join(named),
+        project.root.join("pipelines").join(format!("{named}.yaml")),
+    ];
+    for path in candidates {
+        if !exists(io, &path)? {
+            continue;
+        }
+        let inside = io.canonicalize(&path)?;
+        let root = io.canonicalize(&project.root)?;
+        return match inside.strip_prefix(&root).ok().and_then(Path::to_str) {
+            Some(inside) => Ok(inside.to_owned()),
+            None => Err(EngineError::usage(format!(
+                "{} is outside the project {}",
+                path.display(),
+                project.root.display()
+            ))),
+        };
+    }
+    Err(EngineError::Usage {
+        message: format!("there is no pipeline file '{named}'"),
+        hint: Some(list_pipelines(project)?),
+    })
+}
+
+fn only_pipeline(project: &Project) -> Result<String, EngineError> {
+    let mut names = pipelines(project)?;
+    match names.len() {
+        1 => Ok(format!("pipelines/{}", names.remove(0))),
+        0 => Err(EngineError::Usage {
+            message: "the project has no pipeline".to_owned(),
+            hint: Some(
+                "'reproof init --data FILE.csv --label COLUMN' writes a first one".to_owned(),
+            ),
+        }),
+        _ => Err(EngineError::Usage {
+            message: "the project has several pipelines: say which".to_owned(),
+            hint: Some(list_pipelines(project)?),
+        }),
+    }
+}
+
+fn list_pipelines(project: &Project) -> Result<String, EngineError> {
+    let names = pipelines(project)?;
+    Ok(match names.len() {
+        0 => "the folder pipelines/ holds none".to_owned(),
+        _ => format!("pipelines/ holds {}", names.join(", ")),
+    })
+}
+
+fn pipelines(project: &Project) -> Result<Vec<String>, EngineError> {
+    let folder = project.root.join("pipelines");
+    if !exists(project.io(), &folder)? {
+        return Ok(Vec::new());
+    }
+    let entries = project.io().read_dir(&folder)?;
+    let names = entries
+        .into_iter()
+        .filter_map(|entry| entry.name.into_string().ok());
+    let yaml = |name: &String| {
+        let extension = Path::new(name).extension();
+        extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
+    };
+    Ok(names.filter(yaml).collect())
+}

@@ -1,0 +1,318 @@
+//! The lines that `reproof run` and `reproof show` print about data, steps, metrics and gates.
+
+use std::collections::BTreeMap;
+
+use reproof_engine::{DataChange, EngineError, Outcome, Project, evaluation};
+use reproof_learn::{Estimate, Metrics, SliceMetrics};
+use reproof_record::{
+    Artifact, CodeState, DataUse, Execution, GateOutcome, GateVerdict, Record, StepName, StepStatus,
+};
+
+use crate::format;
+use crate::printer::{Printer, Style};
+use crate::progress::Progress;
+
+/// How wide the first column is.
+const LABEL: usize = 12;
+
+/// The metrics of a run's record.
+pub fn metrics(project: &Project, outcome: &Outcome) -> Result<Option<Metrics>, EngineError> {
+    let Some(record) = &outcome.record else {
+        return Ok(None);
+    };
+    Ok(evaluation(project, record)?.map(|(_, metrics)| metrics))
+}
+
+/// Everything above the last line of a run.
+pub fn lines(
+    project: &Project,
+    outcome: &Outcome,
+    progress: &Progress,
+    printer: &Printer,
+) -> Result<Vec<String>, EngineError> {
+    let execution = &outcome.execution;
+    let mut lines = vec![format!(
+        "{} · {}",
+        execution.pipeline,
+        code(&execution.code)
+    )];
+    for (name, used) in &execution.data {
+        let change = progress.data_change(name.as_str());
+        lines.push(data_line(name, used, change.as_ref()));
+    }
+    for name in order(outcome.record.as_ref(), execution) {
+        lines.extend(step_line(project, outcome, &name, printer)?);
+    }
+    lines.extend(gate_lines(&execution.gates, printer));
+    Ok(lines)
+}
+
+/// The steps in the order of their needs.
+pub fn order(record: Option<&Record>, execution: &Execution) -> Vec<StepName> {
+    let ordered = record.and_then(|record| record.recipe.order().ok());
+    ordered.map_or_else(
+        || execution.steps.keys().cloned().collect(),
+        |names| names.into_iter().cloned().collect(),
+    )
+}
+
+/// The state of the code: `3f2c9d1 on main, clean`.
+pub fn code(code: &CodeState) -> String {
+    let Some(dirty) = code.dirty else {
+        return "no git repository: no commit ties to this run".to_owned();
+    };
+    let commit = code
+        .commit
+        .as_deref()
+        .map_or("no commit yet", |commit| &commit[..commit.len().min(7)]);
+    let branch = code
+        .branch
+        .as_deref()
+        .map_or("detached head".to_owned(), |name| format!("on {name}"));
+    let state = if dirty {
+        format!(
+            "{} changed",
+            format::counted(code.changed.len() as u64, "file")
+        )
+    } else {
+        "clean".to_owned()
+    };
+    format!("{commit} {branch}, {state}")
+}
+
+/// A data source: `data   pima.csv   532 rows x 8   8c1f20b94d7e  unchanged`.
+pub fn data_line(name: &StepName, used: &DataUse, change: Option<&DataChange>) -> String {
+    let file = used.source.rsplit('/').next().unwrap_or(&used.source);
+    let size = format!("{} x {}", format::counted(used.rows, "row"), used.columns);
+    let change = change.map(change_text).unwrap_or_default();
+    let version = used.version.digest.short();
+    format!(
+        "  {:<LABEL$}{file:<25}{size:<25}{version}  {change}",
+        name.as_str()
+    )
+    .trim_end()
+    .to_owned()
+}
+
+fn change_text(change: &DataChange) -> String {
+    match change {
+        DataChange::Unchanged => "unchanged".to_owned(),
+        DataChange::New => "new in reproof.lock".to_owned(),
+        DataChange::Changed {
+            rows_before,
+            added,
+            removed,
+        } => {
+            let mut text = format!("changed, was {}", format::counted(*rows_before, "row"));
+            for (word, columns) in [("new column", added), ("lost column", removed)] {
+                if !columns.is_empty() {
+                    text += &format!(", {word} {}", columns.join(", "));
+                }
+            }
+            text
+        }
+    }
+}
+
+/// A step of a run: what it did, what came out, and how long it took.
+fn step_line(
+    project: &Project,
+    outcome: &Outcome,
+    name: &StepName,
+    printer: &Printer,
+) -> Result<Vec<String>, EngineError> {
+    let step = &outcome.execution.steps[name];
+    let state = match step.status {
+        StepStatus::Ran => format::seconds(step.micros),
+        StepStatus::Cached => printer.paint(Style::Dim, "cached"),
+        StepStatus::Failed => printer.paint(Style::Bad, "failed"),
+        StepStatus::Skipped => printer.paint(Style::Warning, "not run"),
+    };
+    let label = format!("  {:<LABEL$}", name.as_str());
+    let operation = outcome
+        .record
+        .as_ref()
+        .and_then(|record| record.recipe.steps.get(name));
+    if operation.is_some_and(|step| step.operation.name.as_str() == "evaluate") {
+        let metrics = metrics(project, outcome)?;
+        let metrics = metrics
+            .iter()
+            .flat_map(|metrics| metric_lines(metrics, &outcome.metrics));
+        let mut lines: Vec<String> = Vec::new();
+        for line in metrics {
+            let label = if lines.is_empty() {
+                label.clone()
+            } else {
+                " ".repeat(LABEL + 2)
+            };
+            lines.push(format!("{label}{line}"));
+        }
+        if let Some(first) = lines.first_mut() {
+            *first = format!("{first}   {state}");
+        }
+        return Ok(lines);
+    }
+    let about = describe_step(project, operation, &step.outputs)?;
+    Ok(vec![format!("{label}{about:<62}{state}")])
+}
+
+fn describe_step(
+    project: &Project,
+    step: Option<&reproof_record::RecipeStep>,
+    outputs: &BTreeMap<StepName, Artifact>,
+) -> Result<String, EngineError> {
+    let Some(step) = step else {
+        return Ok(String::new());
+    };
+    let (kind, what) = step
+        .operation
+        .name
+        .as_str()
+        .split_once('_')
+        .unwrap_or((step.operation.name.as_str(), ""));
+    let rows = |artifact: &Artifact| project.store.table_object(&artifact.digest);
+    Ok(match kind {
+        "split" => {
+            let mut parts = Vec::new();
+            for part in ["train", "eval", "test"] {
+                if let Some(artifact) = outputs.get(part) {
+                    parts.push(format!("{part} {}", format::count(rows(artifact)?.rows)));
+                }
+            }
+            format!("{what:<25}{}", parts.join(" · "))
+        }
+        "preprocess" => {
+            let features = step
+                .parameters
+                .get("features")
+                .and_then(|value| value.as_object());
+            let features =
+                format::counted(features.map_or(0, serde_json::Map::len) as u64, "feature");
+            let columns = match outputs.get("train") {
+                Some(artifact) => rows(artifact)?.columns.len() as u64,
+                None => 0,
+            };
+            format!("{features:<25}{}", format::counted(columns, "column"))
+        }
+        _ => what.to_owned(),
+    })
+}
+
+/// The overall metrics on one line, and the worst slice by the first of them on another.
+pub fn metric_lines(metrics: &Metrics, wanted: &[String]) -> Vec<String> {
+    let names: Vec<&String> = if wanted.is_empty() {
+        metrics.overall.keys().collect()
+    } else {
+        wanted
+            .iter()
+            .filter(|name| metrics.overall.contains_key(*name))
+            .collect()
+    };
+    let all: Vec<_> = names
+        .iter()
+        .map(|name| estimate(name, &metrics.overall[*name]))
+        .collect();
+    let mut lines = vec![all.join("   ")];
+    if let Some((name, slice)) = names
+        .first()
+        .and_then(|name| Some((*name, worst(metrics, name)?)))
+    {
+        lines.push(format!(
+            "worst slice {}: {}, {}",
+            slice.name(),
+            estimate(name, &slice.metrics[name.as_str()]),
+            format::counted(slice.rows, "row"),
+        ));
+    }
+    lines
+}
+
+/// A metric with its interval: `roc_auc 0.842 [0.816, 0.866]`.
+pub fn estimate(name: &str, estimate: &Estimate) -> String {
+    match (estimate.value, estimate.low, estimate.high) {
+        (Some(value), Some(low), Some(high)) => format!(
+            "{name} {} [{}, {}]",
+            format::metric(value),
+            format::metric(low),
+            format::metric(high)
+        ),
+        (Some(value), ..) => format!("{name} {}", format::metric(value)),
+        (None, ..) => format!(
+            "{name} not defined{}",
+            estimate
+                .reason
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default()
+        ),
+    }
+}
+
+/// The slice that does worst on this metric, among those large enough to say something.
+fn worst<'a>(metrics: &'a Metrics, name: &str) -> Option<&'a SliceMetrics> {
+    let smaller_is_better = matches!(name, "log_loss" | "rmse" | "mae");
+    let value = |slice: &SliceMetrics| slice.metrics.get(name).and_then(|found| found.value);
+    let judged = metrics
+        .slices
+        .iter()
+        .filter(|slice| slice.rows >= 30 && value(slice).is_some());
+    judged.min_by(|a, b| {
+        let (a, b) = (value(a).unwrap_or(0.0), value(b).unwrap_or(0.0));
+        if smaller_is_better {
+            b.total_cmp(&a)
+        } else {
+            a.total_cmp(&b)
+        }
+    })
+}
+
+/// The gates: how many passed, and each one that failed.
+pub fn gate_lines(gates: &[GateOutcome], printer: &Printer) -> Vec<String> {
+    if gates.is_empty() {
+        return Vec::new();
+    }
+    let count = |verdict| gates.iter().filter(|gate| gate.verdict == verdict).count();
+    let mut text = format!("  {:<LABEL$}{} passed", "gates", count(GateVerdict::Passed));
+    let failed = count(GateVerdict::Failed);
+    if failed > 0 {
+        text += &format!(
+            ", {}",
+            printer.paint(Style::Bad, &format!("{failed} failed"))
+        );
+    }
+    let not_judged = count(GateVerdict::NotJudged);
+    if not_judged > 0 {
+        text += &format!(", {not_judged} not judged");
+    }
+    let mut lines = vec![text];
+    for gate in gates
+        .iter()
+        .filter(|gate| gate.verdict == GateVerdict::Failed)
+    {
+        lines.push(format!("  {:<LABEL$}{}", "", gate_text(gate)));
+    }
+    lines
+}
+
+/// One gate: `roc_auc >= 0.8: 0.742, failed`.
+pub fn gate_text(gate: &GateOutcome) -> String {
+    let place = gate
+        .slice
+        .as_ref()
+        .map(|slice| format!("{slice}: "))
+        .unwrap_or_default();
+    let value = gate
+        .value
+        .map(|value| format!(": {}", format::metric(value)))
+        .unwrap_or_default();
+    let verdict = match gate.verdict {
+        GateVerdict::Passed => "passed",
+        GateVerdict::Failed => "failed",
+        GateVerdict::NotJudged => "not judged",
+    };
+    let reason = gate
+        .reason
+        .as_ref()
+        .map(|reason| format!(" ({reason})"))
+        .unwrap_or_default();
+    format!("{place}{}{value}, {verdict}{reason}", gate.requirement)
+}

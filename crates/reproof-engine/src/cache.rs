@@ -1,0 +1,103 @@
+//! What was made before: looked up by step key, and believed only after its bytes were checked.
+
+use std::collections::BTreeMap;
+
+use reproof_catalog::{KnownFacts, StepOutput};
+use reproof_record::{Digest, StepKey, StepName};
+use reproof_store::StoreError;
+
+use crate::observer::{Event, Observer};
+use crate::{EngineError, Project};
+
+type Outputs = BTreeMap<StepName, StepOutput>;
+
+/// The outputs recorded for a step's key, if there is exactly one set of them and every byte of it
+/// is there and right.
+pub(crate) fn lookup(
+    project: &Project,
+    step: &StepName,
+    key: &StepKey,
+    observer: &dyn Observer,
+) -> Result<Option<Outputs>, EngineError> {
+    let mut results = project.catalog.step_results(key)?;
+    if results.len() > 1 {
+        let note = format!(
+            "step '{step}' has {} different recorded results: none of them is used",
+            results.len()
+        );
+        observer.event(&Event::Note(&note));
+        return Ok(None);
+    }
+    let Some(result) = results.pop() else {
+        return Ok(None);
+    };
+    match sound(project, &result.outputs)? {
+        None => Ok(Some(result.outputs)),
+        Some(trouble) => {
+            let note = format!("a stored output of step '{step}' {trouble}: it is made again");
+            observer.event(&Event::Note(&note));
+            Ok(None)
+        }
+    }
+}
+
+/// Whether every blob of these outputs is there and right. Says what is wrong otherwise.
+pub(crate) fn sound(project: &Project, outputs: &Outputs) -> Result<Option<String>, EngineError> {
+    let mut digests = Vec::new();
+    for output in outputs.values() {
+        let manifest = match project.store.manifest(&output.manifest) {
+            Ok(manifest) => manifest,
+            Err(error) => return trouble(error).map(Some),
+        };
+        if manifest.artifact() != output.artifact {
+            return Ok(Some("does not match its manifest".to_owned()));
+        }
+        digests.push(manifest.content);
+        digests.extend(manifest.files.iter().map(|file| file.digest));
+    }
+    check_blobs(project, &digests)
+}
+
+/// Whether these blobs are there and right: by their files' facts where those are known and
+/// unchanged since they were hashed, by hashing them otherwise.
+pub(crate) fn check_blobs(
+    project: &Project,
+    digests: &[Digest],
+) -> Result<Option<String>, EngineError> {
+    let known = project.catalog.facts(digests)?;
+    let mut learnt = Vec::new();
+    let mut found = None;
+    for digest in digests {
+        let Some(facts) = project.store.facts(digest)? else {
+            found = Some(format!("is missing (blob {})", digest.short()));
+            break;
+        };
+        if known
+            .get(digest)
+            .is_some_and(|known| known.holds_for(&facts))
+        {
+            continue;
+        }
+        let hashed_at = project.services.clock.now();
+        match project.store.verify_blob(digest) {
+            Ok(facts) => learnt.push((*digest, KnownFacts { facts, hashed_at })),
+            Err(error) => {
+                found = Some(trouble(error)?);
+                break;
+            }
+        }
+    }
+    if !learnt.is_empty() {
+        project.catalog.set_facts(&learnt)?;
+    }
+    Ok(found)
+}
+
+/// What a person reads about a blob that cannot be used; other errors stay errors.
+fn trouble(error: StoreError) -> Result<String, EngineError> {
+    match error {
+        StoreError::Missing { digest, .. } => Ok(format!("is missing (blob {})", digest.short())),
+        StoreError::Damaged { digest, .. } => Ok(format!("is damaged (blob {})", digest.short())),
+        other => Err(other.into()),
+    }
+}

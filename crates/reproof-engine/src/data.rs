@@ -1,0 +1,207 @@
+//! Data sources: each is read into an immutable version, and compared with the lock file.
+
+use std::collections::BTreeMap;
+
+use reproof_catalog::{SourceSnapshot, StepOutput};
+use reproof_config::{DataFormat, DataSource, Lock, LockEntry, Pipeline};
+use reproof_record::{DataUse, Digest, Schema, StepName};
+use reproof_table::{CsvOptions, snapshot_csv};
+
+use crate::observer::{DataChange, Event, Observer};
+use crate::{Cancel, EngineError, Project, cache};
+
+/// A data source with the version that this run uses.
+pub(crate) struct Pinned {
+    /// What was read.
+    pub used: DataUse,
+    /// Its columns.
+    pub schema: Schema,
+    /// The digest of the source's bytes.
+    pub source_digest: Digest,
+}
+
+impl Pinned {
+    /// The lock file's entry for it.
+    pub fn entry(&self, source: &DataSource) -> LockEntry {
+        LockEntry {
+            source: source.key(),
+            version: self.used.version,
+            source_digest: self.source_digest,
+            rows: self.used.rows,
+            schema: self.schema.clone(),
+        }
+    }
+}
+
+/// Reads every data source of a pipeline into its version.
+pub(crate) fn pin_all(
+    project: &Project,
+    pipeline: &Pipeline,
+    lock: &Lock,
+    locked: bool,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<BTreeMap<StepName, Pinned>, EngineError> {
+    let mut all = BTreeMap::new();
+    for (name, source) in &pipeline.data {
+        if cancel.is_cancelled() {
+            return Err(EngineError::Interrupted);
+        }
+        let entry = lock.get(source);
+        if locked && entry.is_none() {
+            return Err(refuse(format!(
+                "data '{name}' ({}) is not in the lock file",
+                source.path
+            )));
+        }
+        let (snapshot, read) = snapshot(project, name, source, entry, observer)?;
+        let change = change(entry, &snapshot);
+        let used = DataUse {
+            source: source.path.to_string(),
+            version: snapshot.version.artifact,
+            rows: snapshot.rows,
+            columns: snapshot.schema.columns().len() as u64,
+        };
+        observer.event(&Event::Data {
+            name,
+            used: &used,
+            change: &change,
+            read,
+        });
+        if locked && change != DataChange::Unchanged {
+            return Err(refuse(format!(
+                "data '{name}' ({}) is not the version that the lock file pins: {} instead of {}",
+                source.path,
+                used.version.digest.short(),
+                entry
+                    .map(|entry| entry.version.digest.short())
+                    .unwrap_or_default(),
+            )));
+        }
+        let SourceSnapshot {
+            schema,
+            source_digest,
+            ..
+        } = snapshot;
+        all.insert(
+            name.clone(),
+            Pinned {
+                used,
+                schema,
+                source_digest,
+            },
+        );
+    }
+    Ok(all)
+}
+
+fn refuse(message: String) -> EngineError {
+    EngineError::Refused {
+        message,
+        hint: Some("run without --locked (policy.locked) to pin what is there now, and commit reproof.lock".to_owned()),
+    }
+}
+
+/// The version of a source: the known one if the file's facts are unchanged and every byte of the
+/// version is there, else the file is read. Says whether it was read.
+fn snapshot(
+    project: &Project,
+    name: &StepName,
+    source: &DataSource,
+    entry: Option<&LockEntry>,
+    observer: &dyn Observer,
+) -> Result<(SourceSnapshot, bool), EngineError> {
+    let path = project.root.join(source.path.as_str());
+    let facts = project
+        .io()
+        .metadata(&path)
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => EngineError::Usage {
+                message: format!("data '{name}': there is no file {}", source.path),
+                hint: Some(format!(
+                    "paths are inside the project, {}",
+                    project.root.display()
+                )),
+            },
+            _ => error.into(),
+        })?;
+    let key = source.key();
+    if let Some(known) = project.catalog.source(&key)?
+        && known.holds_for(&facts)
+        && fits(entry, &known)
+    {
+        let outputs = BTreeMap::from([(name.clone(), known.version.clone())]);
+        match cache::sound(project, &outputs)? {
+            None => return Ok((known, false)),
+            Some(trouble) => observer.event(&Event::Note(&format!(
+                "the stored version of data '{name}' {trouble}: it is read again"
+            ))),
+        }
+    }
+    observer.event(&Event::DataStarted {
+        name,
+        source: source.path.as_str(),
+    });
+    let DataFormat::Csv(options) = &source.format;
+    let options = CsvOptions {
+        delimiter: options.delimiter,
+        null_tokens: options.null_tokens.clone(),
+    };
+    let hashed_at = project.services.clock.now();
+    let mut batch = project.store.batch();
+    let pinned = entry.map(|entry| &entry.schema);
+    let read =
+        snapshot_csv(&project.store, &mut batch, &path, &options, pinned).map_err(|error| {
+            EngineError::Data {
+                name: name.to_string(),
+                error,
+            }
+        })?;
+    batch.commit()?;
+    let snapshot = SourceSnapshot {
+        facts,
+        hashed_at,
+        source_digest: read.source_digest,
+        version: StepOutput {
+            artifact: read.stored.artifact,
+            manifest: read.stored.manifest,
+        },
+        rows: read.rows,
+        schema: read.schema,
+    };
+    project.catalog.set_source(&key, &snapshot)?;
+    Ok((snapshot, true))
+}
+
+/// Whether a known version has the column types that the lock file pins for the columns it has.
+fn fits(entry: Option<&LockEntry>, known: &SourceSnapshot) -> bool {
+    entry.is_none_or(|entry| {
+        entry.schema.columns().iter().all(|pinned| {
+            known
+                .schema
+                .column(&pinned.name)
+                .is_none_or(|column| column.logical_type == pinned.logical_type)
+        })
+    })
+}
+
+fn change(entry: Option<&LockEntry>, now: &SourceSnapshot) -> DataChange {
+    let Some(before) = entry else {
+        return DataChange::New;
+    };
+    if before.version == now.version.artifact {
+        return DataChange::Unchanged;
+    }
+    let missing = |from: &Schema, of: &Schema| {
+        let columns = of
+            .columns()
+            .iter()
+            .filter(|column| from.column(&column.name).is_none());
+        columns.map(|column| column.name.clone()).collect()
+    };
+    DataChange::Changed {
+        rows_before: before.rows,
+        added: missing(&before.schema, &now.schema),
+        removed: missing(&now.schema, &before.schema),
+    }
+}

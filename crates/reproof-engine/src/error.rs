@@ -1,0 +1,218 @@
+//! What can go wrong, and what kind of trouble it is.
+
+use reproof_capture::CaptureError;
+use reproof_catalog::CatalogError;
+use reproof_config::Diagnostics;
+use reproof_learn::LearnError;
+use reproof_record::{CanonicalError, RecipeError};
+use reproof_store::StoreError;
+use reproof_store::fs::IoError;
+use reproof_table::TableError;
+use thiserror::Error;
+
+/// The kind of trouble: it decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A bug of ours.
+    Bug,
+    /// Stored bytes are wrong.
+    Integrity,
+    /// The storage is full, read-only or cannot be reached.
+    Storage,
+    /// A program that is needed, such as git, does not work here.
+    Environment,
+    /// A step failed.
+    Step,
+    /// Something else came out.
+    Diverged,
+    /// A gate failed.
+    Gate,
+    /// Something that is needed is gone.
+    Impossible,
+    /// Refused by an option or by policy.
+    Refused,
+    /// A mistake in the command or in a file of the user's.
+    Usage,
+    /// Stopped from outside.
+    Interrupted,
+}
+
+/// Why the engine could not do what it was asked to.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// Mistakes in a file of the user's.
+    #[error(transparent)]
+    Configuration(#[from] Diagnostics),
+    /// A mistake in what was asked for.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Refused by an option or by policy.
+    #[error("{message}")]
+    Refused {
+        /// What is refused, and why.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Something that is needed is gone.
+    #[error("{0}")]
+    Impossible(String),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The catalogue.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The file system.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// The code could not be captured.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// A data source cannot be read as a table.
+    #[error("data '{name}': {error}")]
+    Data {
+        /// The source's name in the pipeline.
+        name: String,
+        /// Why.
+        #[source]
+        error: TableError,
+    },
+    /// Stopped from outside.
+    #[error("interrupted")]
+    Interrupted,
+    /// A stored document is not what its digest promises.
+    #[error("{what} is damaged: {reason}")]
+    Damaged {
+        /// The document.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A bug of ours.
+    #[error("this is a bug in reproof: {0}")]
+    Bug(String),
+}
+
+impl EngineError {
+    /// A mistake in what was asked for.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The kind of trouble.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Configuration(_) | Self::Usage { .. } => Class::Usage,
+            Self::Refused { .. } => Class::Refused,
+            Self::Impossible(_) => Class::Impossible,
+            Self::Store(error) => store_class(error),
+            Self::Catalog(error) => store_error_class(error.class()),
+            Self::Io(_) | Self::Capture(CaptureError::Io(_)) => Class::Storage,
+            Self::Capture(_) => Class::Environment,
+            Self::Data { error, .. } => table_class(error).unwrap_or(Class::Usage),
+            Self::Interrupted => Class::Interrupted,
+            Self::Damaged { .. } => Class::Integrity,
+            Self::Bug(_) => Class::Bug,
+        }
+    }
+
+    /// What to do about it, where that can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } | Self::Refused { hint, .. } => hint.clone(),
+            _ => match self.class() {
+                Class::Storage => Some("nothing is half-written: free space or give access, then run the same command again".to_owned()),
+                Class::Bug => Some("please report it with the command that you ran".to_owned()),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl From<CanonicalError> for EngineError {
+    fn from(error: CanonicalError) -> Self {
+        Self::Bug(error.to_string())
+    }
+}
+
+impl From<RecipeError> for EngineError {
+    fn from(error: RecipeError) -> Self {
+        match error {
+            RecipeError::Canonical(error) => error.into(),
+            other => Self::usage(other.to_string()),
+        }
+    }
+}
+
+/// Why a step could not produce its outputs.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OperationError {
+    /// A table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Training or evaluation.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The catalogue.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// Parameters or inputs that the operation does not understand.
+    #[error("{0}")]
+    Contract(String),
+    /// An operation, or a version of one, that this version of Reproof does not have.
+    #[error("operation '{0}' is not part of this version of reproof")]
+    Unknown(String),
+    /// A document that could not be written.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    /// The operation panicked.
+    #[error("this is a bug in reproof: {0}")]
+    Panic(String),
+}
+
+impl OperationError {
+    /// The kind of trouble.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Table(error) => table_class(error).unwrap_or(Class::Step),
+            Self::Store(error) => store_class(error),
+            Self::Catalog(error) => store_error_class(error.class()),
+            Self::Learn(_) | Self::Contract(_) => Class::Step,
+            Self::Unknown(_) => Class::Impossible,
+            Self::Canonical(_) | Self::Panic(_) => Class::Bug,
+        }
+    }
+}
+
+fn store_class(error: &StoreError) -> Class {
+    store_error_class(error.class())
+}
+
+fn store_error_class(class: reproof_store::ErrorClass) -> Class {
+    match class {
+        reproof_store::ErrorClass::Integrity => Class::Integrity,
+        reproof_store::ErrorClass::Storage => Class::Storage,
+        _ => Class::Usage,
+    }
+}
+
+fn table_class(error: &TableError) -> Option<Class> {
+    match error {
+        TableError::Store(error) => Some(store_class(error)),
+        _ => None,
+    }
+}

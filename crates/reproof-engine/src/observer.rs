@@ -1,0 +1,82 @@
+//! What the engine tells while it works. Whoever talks to a person listens.
+
+use std::collections::BTreeMap;
+
+use reproof_catalog::StepOutput;
+use reproof_record::{CodeState, DataUse, Operation, StepExecution, StepName};
+
+/// How a data source compares with the version that the lock file pins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataChange {
+    /// The pinned version.
+    Unchanged,
+    /// The lock file did not name the source.
+    New,
+    /// Another version than the pinned one.
+    Changed {
+        /// The rows of the pinned version.
+        rows_before: u64,
+        /// Columns that are new.
+        added: Vec<String>,
+        /// Columns that are gone.
+        removed: Vec<String>,
+    },
+}
+
+/// Something that happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The code was captured.
+    Code(&'a CodeState),
+    /// A data source is being read.
+    DataStarted {
+        /// Its name in the pipeline.
+        name: &'a StepName,
+        /// Where it lies.
+        source: &'a str,
+    },
+    /// A data source has a version.
+    Data {
+        /// Its name in the pipeline.
+        name: &'a StepName,
+        /// What was read.
+        used: &'a DataUse,
+        /// How it compares with the lock file.
+        change: &'a DataChange,
+        /// Whether the file was read again.
+        read: bool,
+    },
+    /// A step begins.
+    StepStarted {
+        /// Its name.
+        name: &'a StepName,
+        /// What it does.
+        operation: &'a Operation,
+    },
+    /// A step has ended, or was not needed.
+    StepFinished {
+        /// Its name.
+        name: &'a StepName,
+        /// What became of it.
+        step: &'a StepExecution,
+        /// Its outputs, if it has them.
+        outputs: Option<&'a BTreeMap<StepName, StepOutput>>,
+    },
+    /// Something a person should know, and that is no error.
+    Note(&'a str),
+}
+
+/// Listens to what happens. Called from several threads.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// Listens to nothing.
+#[derive(Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _event: &Event<'_>) {}
+}

@@ -1,0 +1,272 @@
+//! The built-in operations: from a recipe's step and its inputs to stored outputs.
+//!
+//! Each parses its parameters from the very bytes that are hashed, reads its inputs verified from
+//! the store, and commits all its outputs at once.
+
+use std::collections::BTreeMap;
+
+use reproof_catalog::StepOutput;
+use reproof_learn::{
+    EvaluateParameters, LinearParameters, LogisticParameters, Matrix, Metrics, Model,
+};
+use reproof_record::{
+    Artifact, ArtifactKind, Column, LogicalType, RecipeStep, Schema, Seed, StepName, to_canonical,
+};
+use reproof_store::{Batch, Store, StoredArtifact};
+use reproof_table::preprocess::{Chains, fit};
+use reproof_table::{ColumnData, Table, Threads, read_table, split_random, write_table};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Map;
+
+use crate::OperationError;
+
+/// The largest JSON document of an artifact that is read whole.
+pub(crate) const MAX_DOCUMENT: u64 = 256 << 20;
+
+type Outputs = BTreeMap<StepName, StepOutput>;
+
+/// One step with its inputs, about to be performed.
+pub(crate) struct Job<'a> {
+    /// Where inputs lie and outputs go.
+    pub store: &'a Store,
+    /// The step.
+    pub step: &'a RecipeStep,
+    /// Its inputs by content.
+    pub inputs: &'a BTreeMap<StepName, Artifact>,
+    /// How many threads it may use; changes no bit.
+    pub threads: Threads,
+}
+
+/// Performs a step and stores its outputs.
+pub(crate) fn perform(job: &Job<'_>) -> Result<Outputs, OperationError> {
+    let operation = &job.step.operation;
+    let outputs = match (operation.name.as_str(), operation.version) {
+        ("split_random", 1) => job.split_random(),
+        ("preprocess", 1) => job.preprocess(),
+        ("train_logistic_regression", 1) => job.train_logistic_regression(),
+        ("train_linear_regression", 1) => job.train_linear_regression(),
+        ("evaluate", 1) => job.evaluate(),
+        _ => Err(OperationError::Unknown(operation.to_string())),
+    }?;
+    let produced = outputs
+        .iter()
+        .map(|(name, output)| (name, output.artifact.kind));
+    if produced.eq(job.step.outputs.iter().map(|(name, kind)| (name, *kind))) {
+        Ok(outputs)
+    } else {
+        Err(OperationError::Contract(format!(
+            "'{operation}' does not have the outputs that the recipe asks for"
+        )))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SplitParameters {
+    ratios: BTreeMap<String, f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreprocessParameters {
+    features: Chains,
+}
+
+impl Job<'_> {
+    fn split_random(&self) -> Result<Outputs, OperationError> {
+        let parameters: SplitParameters = self.parameters()?;
+        let table = self.table("table", None)?;
+        let parts = split_random(&table, &parameters.ratios, self.seed()?.0, self.threads)?;
+        let mut batch = self.store.batch();
+        let mut outputs = Outputs::new();
+        for (part, table) in parts {
+            outputs.insert(name(&part)?, stored(write_table(&mut batch, &table)?));
+        }
+        batch.commit()?;
+        Ok(outputs)
+    }
+
+    fn preprocess(&self) -> Result<Outputs, OperationError> {
+        let parameters: PreprocessParameters = self.parameters()?;
+        let train = self.table("train", None)?;
+        let fitted = fit(&train, &parameters.features, self.threads)?;
+        let mut batch = self.store.batch();
+        let mut outputs = Outputs::new();
+        let state = put_document(&mut batch, ArtifactKind::Model, "state.json", &fitted)?;
+        outputs.insert(name("state")?, state);
+        for part in self.inputs.keys() {
+            let table = match part.as_str() {
+                "train" => fitted.apply(&train, self.threads)?,
+                other => fitted.apply(&self.table(other, None)?, self.threads)?,
+            };
+            outputs.insert(part.clone(), stored(write_table(&mut batch, &table)?));
+        }
+        batch.commit()?;
+        Ok(outputs)
+    }
+
+    fn train_logistic_regression(&self) -> Result<Outputs, OperationError> {
+        let parameters: LogisticParameters = self.parameters()?;
+        let features = Matrix::from_table(&self.table("features", None)?)?;
+        let label = self.column("table", &parameters.label.column)?;
+        self.put_model(&reproof_learn::train_logistic(
+            &features,
+            &label,
+            &parameters,
+            self.threads,
+        )?)
+    }
+
+    fn train_linear_regression(&self) -> Result<Outputs, OperationError> {
+        let parameters: LinearParameters = self.parameters()?;
+        let features = Matrix::from_table(&self.table("features", None)?)?;
+        let label = self.column("table", &parameters.label.column)?;
+        self.put_model(&reproof_learn::train_linear(
+            &features,
+            &label,
+            &parameters,
+            self.threads,
+        )?)
+    }
+
+    fn put_model(&self, model: &Model) -> Result<Outputs, OperationError> {
+        let mut batch = self.store.batch();
+        let output = put_document(&mut batch, ArtifactKind::Model, "model.json", model)?;
+        batch.commit()?;
+        Ok(BTreeMap::from([(name("model")?, output)]))
+    }
+
+    fn evaluate(&self) -> Result<Outputs, OperationError> {
+        let parameters: EvaluateParameters = self.parameters()?;
+        let model: Model = read_document(self.store, &self.input("model")?, "model.json")?;
+        let features = Matrix::from_table(&self.table("features", None)?)?;
+        let table = self.table("table", None)?;
+        let predictions = model.predict(&features, self.threads)?;
+        let seed = self.seed()?.0;
+        let metrics = reproof_learn::evaluate(
+            &model,
+            &predictions,
+            &table,
+            &parameters,
+            seed,
+            self.threads,
+        )?;
+        let mut batch = self.store.batch();
+        let document = put_document(&mut batch, ArtifactKind::Metrics, "metrics.json", &metrics)?;
+        let predictions = write_table(&mut batch, &prediction_table(predictions)?)?;
+        batch.commit()?;
+        Ok(BTreeMap::from([
+            (name("metrics")?, document),
+            (name("predictions")?, stored(predictions)),
+        ]))
+    }
+
+    /// The parameters, parsed from the bytes that are hashed.
+    fn parameters<T: DeserializeOwned>(&self) -> Result<T, OperationError> {
+        let bytes = to_canonical(&self.step.parameters)?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            OperationError::Contract(format!("parameters of '{}': {error}", self.step.operation))
+        })
+    }
+
+    fn seed(&self) -> Result<Seed, OperationError> {
+        self.step.seed.ok_or_else(|| {
+            OperationError::Contract(format!("'{}' needs a seed", self.step.operation))
+        })
+    }
+
+    fn input(&self, input: &str) -> Result<Artifact, OperationError> {
+        self.inputs.get(input).copied().ok_or_else(|| {
+            OperationError::Contract(format!(
+                "'{}' needs the input '{input}'",
+                self.step.operation
+            ))
+        })
+    }
+
+    fn table(&self, input: &str, columns: Option<&[&str]>) -> Result<Table, OperationError> {
+        let artifact = self.input(input)?;
+        if artifact.kind != ArtifactKind::Table {
+            return Err(OperationError::Contract(format!(
+                "the input '{input}' is not a table"
+            )));
+        }
+        Ok(read_table(self.store, &artifact.digest, columns)?)
+    }
+
+    fn column(&self, input: &str, column: &str) -> Result<ColumnData, OperationError> {
+        let table = self.table(input, Some(&[column]))?;
+        table
+            .columns()
+            .first()
+            .cloned()
+            .ok_or_else(|| OperationError::Contract(format!("the table has no column '{column}'")))
+    }
+}
+
+fn prediction_table(predictions: Vec<f64>) -> Result<Table, OperationError> {
+    let column = Column {
+        name: "prediction".to_owned(),
+        logical_type: LogicalType::Float,
+    };
+    let schema =
+        Schema::new(vec![column]).map_err(|error| OperationError::Contract(error.to_string()))?;
+    Ok(Table::new(schema, vec![ColumnData::Float(predictions)])?)
+}
+
+fn name(text: &str) -> Result<StepName, OperationError> {
+    text.parse()
+        .map_err(|error| OperationError::Contract(format!("{error}")))
+}
+
+fn stored(artifact: StoredArtifact) -> StepOutput {
+    StepOutput {
+        artifact: artifact.artifact,
+        manifest: artifact.manifest,
+    }
+}
+
+/// Stores a document as an artifact of one JSON file in canonical form.
+fn put_document<T: serde::Serialize>(
+    batch: &mut Batch,
+    kind: ArtifactKind,
+    file: &str,
+    document: &T,
+) -> Result<StepOutput, OperationError> {
+    let blob = batch.put(&to_canonical(document)?)?;
+    let path = file
+        .parse()
+        .map_err(|error| OperationError::Contract(format!("{error}")))?;
+    let files = vec![(path, false, blob)];
+    Ok(stored(batch.put_tree(
+        kind,
+        "application/json",
+        files,
+        Map::new(),
+    )?))
+}
+
+/// Reads the one JSON file of an artifact.
+pub(crate) fn read_document<T: DeserializeOwned>(
+    store: &Store,
+    artifact: &Artifact,
+    file: &str,
+) -> Result<T, OperationError> {
+    let tree = store.tree(&artifact.digest)?;
+    let entry = tree
+        .files
+        .iter()
+        .find(|entry| entry.path.as_str() == file)
+        .ok_or_else(|| {
+            OperationError::Contract(format!("the {} holds no file '{file}'", artifact.kind))
+        })?;
+    let bytes = store.read(&entry.digest, MAX_DOCUMENT)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| OperationError::Contract(format!("{file}: {error}")))
+}
+
+/// Reads the metrics of an evaluation.
+pub(crate) fn read_metrics(store: &Store, artifact: &Artifact) -> Result<Metrics, OperationError> {
+    read_document(store, artifact, "metrics.json")
+}

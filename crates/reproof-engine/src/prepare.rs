@@ -1,0 +1,182 @@
+//! From a pipeline file to a recipe: the file is read, the code captured, the policies checked,
+//! the data pinned, and the pipeline expanded.
+
+use std::collections::BTreeMap;
+
+use reproof_capture::{Capture, CaptureOptions, capture};
+use reproof_config::{ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline};
+use reproof_record::{DataInput, DataUse, Digest, Recipe, Schema, StepName};
+use reproof_store::fs::write_atomic;
+
+use crate::data::{self, Pinned};
+use crate::digests::CatalogDigests;
+use crate::observer::{Event, Observer};
+use crate::project::{LOCK_FILE, exists, read_text};
+use crate::{Cancel, EngineError, Project};
+
+/// What to run, and how strictly.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The pipeline file, inside the project.
+    pub pipeline_file: String,
+    /// Values set on the command line.
+    pub overrides: Vec<Override>,
+    /// Whether data must be as the lock file says.
+    pub locked: bool,
+    /// Whether files that differ from the commit are refused.
+    pub require_clean: bool,
+    /// Whether the test part is scored.
+    pub final_look: bool,
+}
+
+/// A pipeline that is ready to run.
+pub struct Prepared {
+    /// The pipeline as its file says it.
+    pub pipeline: Pipeline,
+    /// Its steps and gates.
+    pub graph: Graph,
+    /// Its recipe.
+    pub recipe: Recipe,
+    /// The code.
+    pub code: Capture,
+    /// The data that was read.
+    pub data: BTreeMap<StepName, DataUse>,
+    /// The digest of the lock file as it is now; none if there is none.
+    pub lock: Option<Digest>,
+}
+
+/// Reads a pipeline file and makes it ready to run.
+pub fn prepare(
+    project: &Project,
+    request: &Request,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Prepared, EngineError> {
+    let text = read_text(project.io(), &project.root.join(&request.pipeline_file))?;
+    let pipeline = parse_pipeline(&request.pipeline_file, &text, &request.overrides)?;
+    let mut lock = read_lock(project)?;
+    let code = capture_code(project, &pipeline)?;
+    observer.event(&Event::Code(&code.state));
+    if request.require_clean || project.settings.policy.require_clean {
+        refuse_dirty(&code)?;
+    }
+    let locked = request.locked || project.settings.policy.locked;
+    let pinned = data::pin_all(project, &pipeline, &lock, locked, observer, cancel)?;
+    if request.overrides.is_empty() && !locked {
+        update_lock(project, &mut lock, &pipeline, &pinned)?;
+    }
+    let schemas: BTreeMap<StepName, Schema> = pinned
+        .iter()
+        .map(|(name, pinned)| (name.clone(), pinned.schema.clone()))
+        .collect();
+    let options = ExpandOptions {
+        final_look: request.final_look,
+    };
+    let graph = pipeline.expand(&schemas, &options)?;
+    let versions: BTreeMap<StepName, DataInput> = pinned
+        .iter()
+        .map(|(name, pinned)| (name.clone(), pinned.used.version))
+        .collect();
+    let recipe = graph.recipe(&versions)?;
+    let data = pinned
+        .into_iter()
+        .map(|(name, pinned)| (name, pinned.used))
+        .collect();
+    let lock = lock_digest(project)?;
+    Ok(Prepared {
+        pipeline,
+        graph,
+        recipe,
+        code,
+        data,
+        lock,
+    })
+}
+
+/// Reads the lock file; an empty one if there is none.
+pub(crate) fn read_lock(project: &Project) -> Result<Lock, EngineError> {
+    let path = project.root.join(LOCK_FILE);
+    if exists(project.io(), &path)? {
+        Ok(parse_lock(LOCK_FILE, &read_text(project.io(), &path)?)?)
+    } else {
+        Ok(Lock::default())
+    }
+}
+
+fn lock_digest(project: &Project) -> Result<Option<Digest>, EngineError> {
+    let path = project.root.join(LOCK_FILE);
+    if !exists(project.io(), &path)? {
+        return Ok(None);
+    }
+    Ok(Some(Digest::of(read_text(project.io(), &path)?.as_bytes())))
+}
+
+fn update_lock(
+    project: &Project,
+    lock: &mut Lock,
+    pipeline: &Pipeline,
+    pinned: &BTreeMap<StepName, Pinned>,
+) -> Result<(), EngineError> {
+    let mut changed = false;
+    for (name, pinned) in pinned {
+        let source = &pipeline.data[name];
+        let entry = pinned.entry(source);
+        if lock.get(source) != Some(&entry) {
+            lock.set(entry);
+            changed = true;
+        }
+    }
+    if changed {
+        write_atomic(
+            project.io(),
+            &project.root.join(LOCK_FILE),
+            lock.to_text().as_bytes(),
+        )?;
+    }
+    Ok(())
+}
+
+fn capture_code(project: &Project, pipeline: &Pipeline) -> Result<Capture, EngineError> {
+    let data = pipeline
+        .data
+        .values()
+        .map(|source| source.path.to_string())
+        .collect();
+    let digests = CatalogDigests::new(project);
+    let captured = capture(
+        &project.root,
+        project.io(),
+        project.services.runner.as_ref(),
+        &digests,
+        &CaptureOptions { data },
+    )?;
+    digests.finish()?;
+    Ok(captured)
+}
+
+fn refuse_dirty(code: &Capture) -> Result<(), EngineError> {
+    let refused = |message: String, hint: &str| {
+        Err(EngineError::Refused {
+            message,
+            hint: Some(hint.to_owned()),
+        })
+    };
+    match code.state.dirty {
+        Some(false) => Ok(()),
+        Some(true) => {
+            let paths = &code.state.changed;
+            let mut list: Vec<_> = paths.iter().take(5).cloned().collect();
+            if paths.len() > list.len() {
+                list.push(format!("and {} more", paths.len() - list.len()));
+            }
+            refused(
+                format!("files differ from the commit: {}", list.join(", ")),
+                "commit them, or run without --require-clean (policy.require_clean)",
+            )
+        }
+        None => refused(
+            "the project is not in a git repository, so no commit names its code".to_owned(),
+            "'git init' and commit, or run without --require-clean (policy.require_clean)",
+        ),
+    }
+}

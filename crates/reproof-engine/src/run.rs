@@ -1,0 +1,264 @@
+//! Runs a pipeline: its steps, from the cache or anew; its gates; the record; the execution.
+
+use std::collections::BTreeMap;
+
+use reproof_catalog::RecordEntry;
+use reproof_config::{Bound, Gate};
+use reproof_learn::{Requirement, judge};
+use reproof_record::{
+    CodeState, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome, GateVerdict,
+    Record, StepName, StepStatus, Timestamp,
+};
+use reproof_table::Threads;
+
+use crate::observer::Observer;
+use crate::operations::read_metrics;
+use crate::prepare::{Prepared, Request, prepare};
+use crate::schedule::{Mode, Ran, execute};
+use crate::{Cancel, Class, EngineError, OperationError, Project};
+
+/// How a pipeline is to be run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// What to run, and how strictly.
+    pub request: Request,
+    /// Whether recorded results may be used.
+    pub use_cache: bool,
+    /// How many threads an operation may use, and how many steps run at once; changes no result.
+    pub threads: Threads,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The event, as it was stored.
+    pub execution: Execution,
+    /// The record, if every step has its outputs.
+    pub record: Option<Record>,
+    /// The metrics, in the order in which the pipeline file asks for them.
+    pub metrics: Vec<String>,
+    /// Why steps failed.
+    pub failures: BTreeMap<StepName, OperationError>,
+}
+
+impl Outcome {
+    /// What went wrong, the gravest first; none if all went well.
+    pub fn trouble(&self) -> Option<Class> {
+        let failures = self.failures.values().map(OperationError::class);
+        let gate = (self.execution.status == ExecutionStatus::GateFailed).then_some(Class::Gate);
+        let interrupted =
+            (self.execution.status == ExecutionStatus::Interrupted).then_some(Class::Interrupted);
+        interrupted.or_else(|| failures.chain(gate).min())
+    }
+}
+
+/// Runs a pipeline and stores what came of it.
+pub fn run(
+    project: &Project,
+    options: &RunOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Outcome, EngineError> {
+    let started = project.services.clock.now();
+    let prepared = prepare(project, &options.request, observer, cancel)?;
+    let mode = Mode {
+        use_cache: options.use_cache,
+        threads: options.threads,
+    };
+    let ran = execute(project, &prepared.recipe, &mode, observer, cancel)?;
+    let gates = gates(project, &prepared, &ran)?;
+    let record = ran
+        .results()
+        .map(|results| Record::new(prepared.recipe.clone(), results));
+    let status = status(&ran, &gates);
+    let execution = describe(project, options, &prepared, &ran, started, status, gates)?;
+    let execution = store(project, &prepared, record.as_ref(), execution)?;
+    let metrics = prepared.graph.metrics.clone();
+    Ok(Outcome {
+        execution,
+        record,
+        metrics,
+        failures: ran.failures,
+    })
+}
+
+fn status(ran: &Ran, gates: &[GateOutcome]) -> ExecutionStatus {
+    if ran
+        .steps
+        .values()
+        .any(|step| step.status == StepStatus::Failed)
+    {
+        ExecutionStatus::Failed
+    } else if ran.interrupted && ran.results().is_none() {
+        ExecutionStatus::Interrupted
+    } else if gates.iter().any(|gate| gate.verdict == GateVerdict::Failed) {
+        ExecutionStatus::GateFailed
+    } else {
+        ExecutionStatus::Succeeded
+    }
+}
+
+/// Judges every gate on the metrics of the step that evaluates.
+fn gates(
+    project: &Project,
+    prepared: &Prepared,
+    ran: &Ran,
+) -> Result<Vec<GateOutcome>, EngineError> {
+    let evaluated = prepared
+        .graph
+        .evaluate
+        .as_ref()
+        .and_then(|step| ran.outputs.get(step));
+    let Some(output) = evaluated.and_then(|outputs| outputs.get("metrics")) else {
+        return Ok(Vec::new());
+    };
+    if prepared.graph.gates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let metrics = read_metrics(&project.store, &output.artifact).map_err(unreadable)?;
+    Ok(prepared
+        .graph
+        .gates
+        .iter()
+        .flat_map(|gate| judge(&metrics, &requirement(gate)))
+        .collect())
+}
+
+/// An artifact of ours that cannot be read back.
+pub(crate) fn unreadable(error: OperationError) -> EngineError {
+    match error {
+        OperationError::Store(error) => error.into(),
+        other => EngineError::Damaged {
+            what: "metrics".to_owned(),
+            reason: other.to_string(),
+        },
+    }
+}
+
+fn requirement(gate: &Gate) -> Requirement {
+    Requirement {
+        metric: gate.metric.clone(),
+        bound: match gate.bound {
+            Bound::AtLeast => reproof_learn::Bound::AtLeast,
+            Bound::AtMost => reproof_learn::Bound::AtMost,
+            Bound::Above => reproof_learn::Bound::Above,
+            Bound::Below => reproof_learn::Bound::Below,
+        },
+        threshold: gate.threshold,
+        slice: gate.slice.clone(),
+        min_rows: gate.min_rows,
+        min_per_class: gate.min_per_class,
+        text: gate.text.clone(),
+    }
+}
+
+fn describe(
+    project: &Project,
+    options: &RunOptions,
+    prepared: &Prepared,
+    ran: &Ran,
+    started: Timestamp,
+    status: ExecutionStatus,
+    gates: Vec<GateOutcome>,
+) -> Result<Execution, EngineError> {
+    let overrides = options
+        .request
+        .overrides
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    Ok(Execution {
+        status,
+        pipeline: prepared.pipeline.name.clone(),
+        pipeline_file: Some(options.request.pipeline_file.clone()),
+        recipe: Some(prepared.recipe.id()?),
+        code: prepared.code.state.clone(),
+        lock: prepared.lock,
+        overrides,
+        final_look: options.request.final_look,
+        data: prepared.data.clone(),
+        steps: ran.steps.clone(),
+        gates,
+        ..blank(project, ExecutionKind::Run, started)?
+    })
+}
+
+/// An execution that began at this time, with nothing in it yet.
+pub(crate) fn blank(
+    project: &Project,
+    kind: ExecutionKind,
+    started: Timestamp,
+) -> Result<Execution, EngineError> {
+    let services = &project.services;
+    Ok(Execution {
+        format: Execution::FORMAT.to_owned(),
+        id: ExecutionId::new(started, random_bits()?),
+        kind,
+        status: ExecutionStatus::Succeeded,
+        pipeline: String::new(),
+        pipeline_file: None,
+        started,
+        ended: started,
+        user: services.user.clone(),
+        host: services.host.clone(),
+        version: services.version.clone(),
+        recipe: None,
+        record: None,
+        results: None,
+        code: CodeState::default(),
+        lock: None,
+        overrides: Vec::new(),
+        final_look: false,
+        data: BTreeMap::new(),
+        steps: BTreeMap::new(),
+        gates: Vec::new(),
+        verification: None,
+    })
+}
+
+/// Random bits for an execution's identifier, which must differ between machines.
+fn random_bits() -> Result<[u8; 10], EngineError> {
+    let mut bits = [0u8; 10];
+    let got = rustix::rand::getrandom(&mut bits, rustix::rand::GetRandomFlags::empty());
+    match got {
+        Ok(length) if length == bits.len() => Ok(bits),
+        _ => Err(EngineError::Bug(
+            "the system gives no random bits".to_owned(),
+        )),
+    }
+}
+
+/// Stores documents first, then the rows that name them.
+fn store(
+    project: &Project,
+    prepared: &Prepared,
+    record: Option<&Record>,
+    mut execution: Execution,
+) -> Result<Execution, EngineError> {
+    let mut batch = project.store.batch();
+    let mut documents = vec![prepared.recipe.to_bytes()?];
+    let mut entry = None;
+    if let Some(record) = record {
+        let (id, results) = (record.id()?, record.results_id()?);
+        documents.push(record.to_bytes()?);
+        execution.record = Some(id);
+        execution.results = Some(results);
+        let created = project.services.clock.now();
+        entry = Some(RecordEntry {
+            id,
+            recipe: record.recipe.id()?,
+            results,
+            created,
+        });
+    }
+    if let Some(patch) = &prepared.code.patch {
+        execution.code.patch = Some(batch.put(patch)?.digest);
+    }
+    for document in documents {
+        batch.put(&document)?;
+    }
+    batch.commit()?;
+    execution.ended = project.services.clock.now();
+    project.catalog.finish(&execution, entry.as_ref())?;
+    Ok(execution)
+}

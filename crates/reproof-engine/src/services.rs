@@ -1,0 +1,68 @@
+//! What the engine takes from outside, so that it reads no environment, clock or terminal itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reproof_capture::Runner;
+use reproof_record::{Host, Timestamp};
+use reproof_store::fs::Io;
+
+/// A source of the current time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the machine.
+#[derive(Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Timestamp(since.map_or(0, |elapsed| {
+            i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)
+        }))
+    }
+}
+
+/// Everything the engine takes from outside.
+#[derive(Clone)]
+pub struct Services {
+    /// The file system.
+    pub io: Arc<dyn Io>,
+    /// Starts programs such as git.
+    pub runner: Arc<dyn Runner + Send + Sync>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The machine.
+    pub host: Host,
+    /// Who is at work: the name of the account.
+    pub user: String,
+    /// Where a store shared by all projects of the user lies.
+    pub data_home: Option<PathBuf>,
+    /// The version of Reproof.
+    pub version: String,
+}
+
+/// A request from outside to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks to stop as soon as may be.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// The flag itself, for a signal handler to set.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
+    /// Whether stopping was asked for.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,249 @@
+//! Verifies a record: every step runs again from the recipe, without the cache, and every output
+//! is compared with what the record says.
+
+use std::collections::BTreeMap;
+
+use reproof_record::{
+    DataUse, Execution, ExecutionKind, ExecutionStatus, OutputVerdict, Record, RecordId, StepName,
+    StepStatus, Verdict, Verification,
+};
+use reproof_store::StoreError;
+use reproof_table::Threads;
+
+use crate::observer::Observer;
+use crate::operations::MAX_DOCUMENT;
+use crate::run::blank;
+use crate::schedule::{Mode, Ran, execute};
+use crate::{Cancel, Class, EngineError, OperationError, Project};
+
+/// What came of a verification.
+#[derive(Debug)]
+pub struct Verified {
+    /// The event, as it was stored.
+    pub execution: Execution,
+    /// What was found.
+    pub verification: Verification,
+    /// Why steps failed.
+    pub failures: BTreeMap<StepName, OperationError>,
+    /// Whether stored bytes turned out to be wrong.
+    pub damaged: bool,
+}
+
+impl Verified {
+    /// What went wrong, the gravest first; none if everything is identical.
+    pub fn trouble(&self) -> Option<Class> {
+        if self.execution.status == ExecutionStatus::Interrupted {
+            return Some(Class::Interrupted);
+        }
+        let verdict = match self.verification.verdict {
+            Verdict::Identical | Verdict::Equivalent => None,
+            Verdict::Diverged => Some(Class::Diverged),
+            Verdict::Failed => Some(Class::Step),
+            Verdict::Impossible => Some(Class::Impossible),
+        };
+        let failures = self.failures.values().map(OperationError::class);
+        failures
+            .chain(verdict)
+            .chain(self.damaged.then_some(Class::Integrity))
+            .min()
+    }
+}
+
+/// Reads a record from the store.
+pub fn read_record(project: &Project, id: &RecordId) -> Result<Record, EngineError> {
+    let bytes = project.store.read(id.digest(), MAX_DOCUMENT)?;
+    Record::from_bytes(&bytes).map_err(|error| EngineError::Damaged {
+        what: format!("record {}", id.short()),
+        reason: error.to_string(),
+    })
+}
+
+/// Runs every step of a record again and compares every output.
+pub fn verify(
+    project: &Project,
+    id: &RecordId,
+    threads: Threads,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Verified, EngineError> {
+    let started = project.services.clock.now();
+    let record = read_record(project, id)?;
+    let mut execution = blank(project, ExecutionKind::Verify, started)?;
+    execution.recipe = Some(record.recipe.id()?);
+    execution.pipeline = pipeline_of(project, id)?;
+    let unusable = check_data(project, &record, &mut execution)?;
+    let mut failures = BTreeMap::new();
+    let mut damaged = false;
+    let verification = if let Some((reason, is_damage)) = unusable {
+        damaged = is_damage;
+        impossible(id, &record, reason)
+    } else {
+        let mode = Mode {
+            use_cache: false,
+            threads,
+        };
+        let ran = execute(project, &record.recipe, &mode, observer, cancel)?;
+        let verification = compare(id, &record, &ran);
+        execution.steps = ran.steps;
+        execution.status = if ran.interrupted && !failed(&execution) {
+            ExecutionStatus::Interrupted
+        } else if verification.verdict == Verdict::Identical {
+            ExecutionStatus::Succeeded
+        } else {
+            ExecutionStatus::Failed
+        };
+        failures = ran.failures;
+        verification
+    };
+    if verification.verdict == Verdict::Impossible {
+        execution.status = ExecutionStatus::Failed;
+    }
+    if execution.status != ExecutionStatus::Interrupted {
+        execution.verification = Some(verification.clone());
+    }
+    execution.ended = project.services.clock.now();
+    project.catalog.finish(&execution, None)?;
+    Ok(Verified {
+        execution,
+        verification,
+        failures,
+        damaged,
+    })
+}
+
+fn failed(execution: &Execution) -> bool {
+    execution.count(StepStatus::Failed) > 0
+}
+
+/// The name of the pipeline that last gave this record.
+fn pipeline_of(project: &Project, id: &RecordId) -> Result<String, EngineError> {
+    let filter = reproof_catalog::ExecutionFilter {
+        record: Some(*id),
+        kind: Some(ExecutionKind::Run),
+        limit: Some(1),
+        ..Default::default()
+    };
+    let found = project.catalog.executions(&filter)?;
+    Ok(found
+        .into_iter()
+        .next()
+        .map(|execution| execution.pipeline)
+        .unwrap_or_default())
+}
+
+/// Checks every byte of the data versions. Says why they cannot be used, and whether that is
+/// because stored bytes are wrong.
+fn check_data(
+    project: &Project,
+    record: &Record,
+    execution: &mut Execution,
+) -> Result<Option<(String, bool)>, EngineError> {
+    for (name, version) in &record.recipe.data {
+        let check = || {
+            let table = project.store.table_object(&version.digest)?;
+            for column in &table.columns {
+                project.store.verify_blob(column)?;
+            }
+            Ok(table)
+        };
+        let what = format!("data version '{name}' ({})", version.digest.short());
+        match check() {
+            Ok(table) => {
+                let used = DataUse {
+                    source: format!("data:{}", version.digest.short()),
+                    version: *version,
+                    rows: table.rows,
+                    columns: table.columns.len() as u64,
+                };
+                execution.data.insert(name.clone(), used);
+            }
+            Err(StoreError::Missing { .. }) => {
+                return Ok(Some((format!("{what} is not in the store"), false)));
+            }
+            Err(error @ StoreError::Damaged { .. }) => {
+                return Ok(Some((
+                    format!("{what} is damaged in the store: {error}"),
+                    true,
+                )));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+fn impossible(id: &RecordId, record: &Record, reason: String) -> Verification {
+    let outputs = each_output(record, |_, _| (None, Verdict::Impossible));
+    Verification {
+        record: *id,
+        verdict: Verdict::Impossible,
+        reason: Some(reason),
+        outputs,
+    }
+}
+
+fn compare(id: &RecordId, record: &Record, ran: &Ran) -> Verification {
+    let unknown = ran
+        .failures
+        .values()
+        .any(|error| error.class() == Class::Impossible);
+    let without = if unknown {
+        Verdict::Impossible
+    } else {
+        Verdict::Failed
+    };
+    let outputs = each_output(record, |step, output| {
+        let found = ran
+            .outputs
+            .get(step)
+            .and_then(|outputs| outputs.get(output));
+        match found.map(|found| found.artifact) {
+            None => (None, without),
+            Some(artifact) if artifact == record.results[step][output] => {
+                (Some(artifact), Verdict::Identical)
+            }
+            Some(artifact) => (Some(artifact), Verdict::Diverged),
+        }
+    });
+    // The order of `Verdict` is that of gravity.
+    let verdict = outputs
+        .iter()
+        .map(|output| output.verdict)
+        .max()
+        .unwrap_or(Verdict::Identical);
+    let reason = ran
+        .failures
+        .iter()
+        .next()
+        .map(|(step, error)| format!("step '{step}': {error}"));
+    Verification {
+        record: *id,
+        verdict,
+        reason,
+        outputs,
+    }
+}
+
+fn each_output(
+    record: &Record,
+    judge: impl Fn(&StepName, &StepName) -> (Option<reproof_record::Artifact>, Verdict),
+) -> Vec<OutputVerdict> {
+    let outputs = record.results.iter().flat_map(|(step, outputs)| {
+        outputs
+            .iter()
+            .map(move |(output, expected)| (step, output, expected))
+    });
+    outputs
+        .map(|(step, output, expected)| {
+            let (found, verdict) = judge(step, output);
+            let (step, output) = (step.clone(), output.clone());
+            OutputVerdict {
+                step,
+                output,
+                expected: *expected,
+                found,
+                verdict,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,175 @@
+//! A temporary project and the real binary in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A temporary project.
+pub struct Project {
+    folder: TempDir,
+}
+
+/// What a call of the binary gave.
+#[derive(Debug)]
+pub struct Call {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Call {
+    /// The call, which must have ended with this exit code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "\nstdout:\n{}\nstderr:\n{}",
+            self.out, self.err
+        );
+        self
+    }
+
+    /// The JSON document that a successful call printed.
+    #[track_caller]
+    pub fn json(self) -> Value {
+        let call = self.expect(0);
+        serde_json::from_str(&call.out).unwrap_or_else(|error| panic!("{error}:\n{}", call.out))
+    }
+
+    /// Asserts that standard error holds each of these texts.
+    #[track_caller]
+    pub fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.err.contains(text), "no '{text}' in:\n{}", self.err);
+        }
+        self
+    }
+}
+
+/// The example in this repository.
+pub fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples")
+        .join(name)
+}
+
+impl Project {
+    /// An empty folder.
+    pub fn empty() -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    /// A copy of the diabetes example, without what a run made there.
+    pub fn diabetes() -> Self {
+        let project = Self::empty();
+        for path in [
+            "reproof.toml",
+            "reproof.lock",
+            "pipelines/diabetes.yaml",
+            "data/pima_diabetes.csv",
+        ] {
+            let to = project.path(path);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(example("diabetes").join(path), to).unwrap();
+        }
+        project
+    }
+
+    /// A copy of the diabetes example in a git repository of its own, all committed.
+    pub fn committed() -> Self {
+        let project = Self::diabetes();
+        project.write(".gitignore", "/.reproof/\n");
+        project.git(&["init", "--quiet", "--initial-branch=main"]);
+        project.commit("first");
+        project
+    }
+
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root().join(path)
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Replaces a text that must be there in a file.
+    #[track_caller]
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "no '{from}' in {path}:\n{text}");
+        self.write(path, &text.replacen(from, to, 1));
+    }
+
+    pub fn git(&self, arguments: &[&str]) -> Output {
+        let output = Command::new("git")
+            .args(["-c", "user.name=Test", "-c", "user.email=test@example.org"])
+            .args(arguments)
+            .current_dir(self.root())
+            .env("HOME", self.root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {output:?}");
+        output
+    }
+
+    pub fn commit(&self, message: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", message]);
+    }
+
+    /// The command, ready to be changed or started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reproof"));
+        command.args(arguments).current_dir(self.root());
+        for name in [
+            "NO_COLOR",
+            "XDG_DATA_HOME",
+            "GIT_DIR",
+            "GIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+        ] {
+            command.env_remove(name);
+        }
+        command.env("HOME", self.root());
+        command
+    }
+
+    /// Calls the binary in the project's folder.
+    pub fn reproof(&self, arguments: &[&str]) -> Call {
+        call(&mut self.command(arguments))
+    }
+
+    /// Runs the pipeline with further arguments and gives the record's ID.
+    #[track_caller]
+    pub fn record(&self, arguments: &[&str]) -> String {
+        let mut all = vec!["run", "--json"];
+        all.extend(arguments);
+        let document = self.reproof(&all).json();
+        document["record"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Starts a command and waits for it.
+pub fn call(command: &mut Command) -> Call {
+    let output = command.output().unwrap();
+    Call {
+        // A process that a signal ended has no code.
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
