@@ -1,1 +1,32 @@
-//! Being written.
+//! Tables: where they come from, what they are, how they are split and prepared for learning.
+//!
+//! A table's identity is its content: the schema and the values in row order, whatever file,
+//! quoting or buffer size they came from. Everything computed here has the same bits for any
+//! number of threads: sums over rows are exact ([`exact`]), random numbers are addressed by what
+//! they are for ([`random`]), and no order but that of the rows and of sorted names is used.
+//!
+//! This crate does not know what a pipeline or a model is, and reaches files only through the
+//! store's `fs` module.
+
+mod column;
+mod csv;
+mod encoding;
+mod error;
+pub mod exact;
+mod parallel;
+pub mod preprocess;
+pub mod random;
+mod split;
+mod storage;
+mod table;
+
+pub use column::{ColumnData, StringColumn};
+pub use csv::{CsvOptions, Snapshot, csv_schema, snapshot_csv};
+pub use error::{CsvProblem, TableError};
+pub use parallel::{Threads, map_ranges};
+pub use split::split_random;
+pub use storage::{read_table, write_table};
+pub use table::Table;
+
+#[cfg(test)]
+mod vectors;

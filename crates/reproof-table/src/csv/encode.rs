@@ -1,0 +1,106 @@
+//! From fields to encoded columns.
+
+use reproof_record::LogicalType;
+
+use super::infer::{boolean, shown, type_of};
+use super::number::Number;
+use crate::CsvProblem;
+use crate::encoding::{put_boolean, put_float, put_integer, put_text};
+
+/// The texts that stand for a missing value.
+#[derive(Clone, Debug)]
+pub(super) struct NullTokens {
+    empty: bool,
+    tokens: Vec<Vec<u8>>,
+    /// For each byte, whether a token begins with it: most fields need no closer look.
+    first: [bool; 256],
+}
+
+impl NullTokens {
+    pub fn new(tokens: &[String]) -> Self {
+        let mut first = [false; 256];
+        let mut others = Vec::new();
+        for token in tokens.iter().map(String::as_bytes) {
+            if let Some(&byte) = token.first() {
+                first[usize::from(byte)] = true;
+                others.push(token.to_vec());
+            }
+        }
+        Self {
+            empty: tokens.iter().any(String::is_empty),
+            tokens: others,
+            first,
+        }
+    }
+
+    /// Whether a field is missing.
+    #[inline]
+    pub fn matches(&self, field: &[u8]) -> bool {
+        match field.first() {
+            None => self.empty,
+            Some(&byte) => {
+                self.first[usize::from(byte)] && self.tokens.iter().any(|token| token == field)
+            }
+        }
+    }
+}
+
+/// Encodes a missing value of this type.
+#[inline]
+pub(super) fn put_missing(out: &mut Vec<u8>, logical_type: LogicalType) {
+    match logical_type {
+        LogicalType::Boolean => put_boolean(out, None),
+        LogicalType::Integer => put_integer(out, None),
+        LogicalType::Float => put_float(out, f64::NAN),
+        _ => {
+            put_text(out, None);
+        }
+    }
+}
+
+/// Encodes a field of a column of this type; false if it does not fit the type.
+#[inline]
+pub(super) fn put_field(out: &mut Vec<u8>, logical_type: LogicalType, field: &[u8]) -> bool {
+    match logical_type {
+        LogicalType::Boolean => {
+            let value = boolean(field);
+            put_boolean(out, value);
+            value.is_some()
+        }
+        LogicalType::Integer => {
+            let value = Number::scan(field).and_then(|number| number.integer());
+            put_integer(out, value);
+            value.is_some()
+        }
+        LogicalType::Float => {
+            let value = Number::scan(field).and_then(|number| fitting_float(&number));
+            put_float(out, value.unwrap_or(f64::NAN));
+            value.is_some()
+        }
+        // A row is never as large as a text may be.
+        _ => put_text(out, Some(field)),
+    }
+}
+
+fn fitting_float(number: &Number<'_>) -> Option<f64> {
+    let value = number.float();
+    (value.is_finite() && (!number.is_integer() || number.is_exact())).then_some(value)
+}
+
+/// Why a field does not fit the type that its column is pinned to.
+pub(super) fn misfit(column: &str, pinned: LogicalType, field: &[u8]) -> CsvProblem {
+    let (column, value, found) = (column.to_owned(), shown(field), type_of(field));
+    match (pinned, found) {
+        (LogicalType::Integer, LogicalType::Integer) => {
+            CsvProblem::IntegerTooLarge { column, value }
+        }
+        (LogicalType::Float, LogicalType::Integer) => CsvProblem::InexactInteger { column, value },
+        (LogicalType::Float, LogicalType::Float) => CsvProblem::FloatTooLarge { column, value },
+        _ => CsvProblem::Pinned {
+            column,
+            value,
+            pinned,
+            found,
+        },
+    }
+}

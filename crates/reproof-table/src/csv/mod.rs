@@ -1,0 +1,444 @@
+//! CSV files as immutable tables.
+//!
+//! The file is read twice in bounded memory: once to decide the types over all values, once to
+//! encode the columns; columns whose types are pinned need no first reading. Each reading hashes
+//! the bytes, so a file that changes in between is found.
+
+mod encode;
+mod infer;
+mod number;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+
+use reproof_record::{Column, Digest, LogicalType, Schema};
+use reproof_store::fs::{Io, IoError, ReadFile};
+use reproof_store::{Batch, BlobInfo, Store, StoredArtifact};
+
+use crate::storage::{ColumnWriter, put_columns};
+use crate::{CsvProblem, TableError};
+use encode::{NullTokens, misfit, put_field, put_missing};
+use infer::Evidence;
+use reader::{RowError, RowReader};
+
+/// How many bytes of a file are read at a time. Changes no digest.
+const BUFFER: usize = 256 << 10;
+/// How many columns are encoded in one reading of the file: bounds the memory and the open files
+/// of a table with very many columns, which is read several times.
+const COLUMNS_AT_ONCE: usize = 128;
+
+/// How a CSV file is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// What separates fields: an ASCII character, but no quote, CR or LF.
+    pub delimiter: u8,
+    /// The fields that stand for a missing value, in quotes or not.
+    pub null_tokens: Vec<String>,
+}
+
+impl Default for CsvOptions {
+    /// A comma, and the empty field, `NA`, `N/A`, `NaN`, `nan`, `null` and `NULL`.
+    fn default() -> Self {
+        let tokens = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"];
+        Self {
+            delimiter: b',',
+            null_tokens: tokens.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// A file as a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The table; it can be read once the batch is committed.
+    pub stored: StoredArtifact,
+    /// Its columns.
+    pub schema: Schema,
+    /// Its rows, without the header.
+    pub rows: u64,
+    /// The digest of the file's bytes.
+    pub source_digest: Digest,
+    /// For each column, how many values are missing.
+    pub missing: Vec<u64>,
+}
+
+/// Reads a CSV file into a batch.
+///
+/// The first row names the columns. The type of a column is decided by all of its values: boolean,
+/// integer or float if all are, float for a mixture of integers and floats, else string. A column
+/// that `pinned` names has the type given there, whatever its values; one that does not fit is an
+/// error. Columns that are not pinned, and pinned ones that the file lacks, are no error.
+///
+/// The table's digest depends on the values only, not on quotes, line breaks or the delimiter.
+/// Memory is bounded: by the number of columns and the longest row, not by the size of the file.
+pub fn snapshot_csv(
+    store: &Store,
+    batch: &mut Batch,
+    path: &Path,
+    options: &CsvOptions,
+    pinned: Option<&Schema>,
+) -> Result<Snapshot, TableError> {
+    let source = CsvSource::open(store.io().as_ref(), path, options, BUFFER)?;
+    snapshot(source, batch, pinned)
+}
+
+/// The columns that a CSV file would have as a table. Nothing is stored.
+pub fn csv_schema(io: &dyn Io, path: &Path, options: &CsvOptions) -> Result<Schema, TableError> {
+    let mut source = CsvSource::open(io, path, options, BUFFER)?;
+    let (names, _) = source.read(|_, _| Ok(false))?;
+    let survey = source.survey(&names, &vec![None; names.len()])?;
+    Ok(Schema::new(survey.columns)?)
+}
+
+fn snapshot(
+    mut source: CsvSource<'_>,
+    batch: &mut Batch,
+    pinned: Option<&Schema>,
+) -> Result<Snapshot, TableError> {
+    let (names, _) = source.read(|_, _| Ok(false))?;
+    let pins: BTreeMap<&str, LogicalType> = pinned
+        .map_or(&[][..], Schema::columns)
+        .iter()
+        .map(|column| (column.name.as_str(), column.logical_type))
+        .collect();
+    let types: Vec<_> = names
+        .iter()
+        .map(|name| pins.get(name.as_str()).copied())
+        .collect();
+    let survey = if types.iter().all(Option::is_some) {
+        None
+    } else {
+        Some(source.survey(&names, &types)?)
+    };
+    let columns: Vec<Column> = match &survey {
+        Some(survey) => survey.columns.clone(),
+        None => named(
+            &names,
+            types.iter().map(|pin| pin.unwrap_or(LogicalType::String)),
+        ),
+    };
+    let mut encoded = Encoded {
+        digest: survey.map(|survey| survey.digest),
+        ..Encoded::default()
+    };
+    let groups = columns.len().div_ceil(COLUMNS_AT_ONCE);
+    for group in 0..groups {
+        let begin = group * COLUMNS_AT_ONCE;
+        let range = begin..columns.len().min(begin + COLUMNS_AT_ONCE);
+        source.encode(batch, &columns, &types, range, &mut encoded)?;
+    }
+    let schema = Schema::new(columns)?;
+    let Encoded {
+        rows,
+        blobs,
+        missing,
+        digest,
+    } = encoded;
+    Ok(Snapshot {
+        stored: put_columns(batch, &schema, rows, &blobs, &missing)?,
+        source_digest: digest.ok_or_else(|| source.changed())?,
+        schema,
+        rows,
+        missing,
+    })
+}
+
+fn named(names: &[String], types: impl Iterator<Item = LogicalType>) -> Vec<Column> {
+    let column = |(name, logical_type): (&String, LogicalType)| Column {
+        name: name.clone(),
+        logical_type,
+    };
+    names.iter().zip(types).map(column).collect()
+}
+
+/// What the first reading found.
+struct Survey {
+    columns: Vec<Column>,
+    digest: Digest,
+}
+
+/// What was encoded so far.
+#[derive(Default)]
+struct Encoded {
+    rows: u64,
+    blobs: Vec<BlobInfo>,
+    missing: Vec<u64>,
+    /// The digest of the bytes, once they were read whole.
+    digest: Option<Digest>,
+}
+
+/// Hashes what is read.
+struct Hashing<'a> {
+    file: &'a mut dyn ReadFile,
+    hasher: blake3::Hasher,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// One column that is being encoded.
+struct Target {
+    logical_type: LogicalType,
+    writer: ColumnWriter,
+    missing: u64,
+}
+
+/// A CSV file that may be read several times.
+struct CsvSource<'a> {
+    path: &'a Path,
+    file: Box<dyn ReadFile>,
+    delimiter: u8,
+    nulls: NullTokens,
+    buffer_size: usize,
+}
+
+impl<'a> CsvSource<'a> {
+    fn open(
+        io: &dyn Io,
+        path: &'a Path,
+        options: &CsvOptions,
+        buffer_size: usize,
+    ) -> Result<Self, TableError> {
+        let delimiter = options.delimiter;
+        if !delimiter.is_ascii() || matches!(delimiter, b'"' | b'\n' | b'\r') {
+            return Err(TableError::Csv {
+                path: path.to_owned(),
+                line: None,
+                problem: CsvProblem::Delimiter(char::from(delimiter)),
+            });
+        }
+        Ok(Self {
+            path,
+            file: io.open_read(path)?,
+            delimiter,
+            nulls: NullTokens::new(&options.null_tokens),
+            buffer_size,
+        })
+    }
+
+    fn problem(&self, line: u64, problem: CsvProblem) -> TableError {
+        TableError::Csv {
+            path: self.path.to_owned(),
+            line: Some(line),
+            problem,
+        }
+    }
+
+    fn changed(&self) -> TableError {
+        TableError::Csv {
+            path: self.path.to_owned(),
+            line: None,
+            problem: CsvProblem::Changed,
+        }
+    }
+
+    /// Reads the file from its start. Gives the header, and the digest if it was read to its end.
+    /// Every row has as many fields as the header. The reading ends early if `row` says false.
+    fn read(
+        &mut self,
+        mut row: impl FnMut(&NullTokens, &reader::Row<'_>) -> Result<bool, Stop>,
+    ) -> Result<(Vec<String>, Digest), TableError> {
+        let path = self.path;
+        let failed = |error: RowError| match error {
+            RowError::Io(source) => IoError::new("read", path, source).into(),
+            RowError::Csv { line, problem } => Stop::Csv(line, problem),
+        };
+        let rewound = self.file.seek(SeekFrom::Start(0));
+        rewound.map_err(|source| IoError::new("seek in", path, source))?;
+        let hashing = Hashing {
+            file: self.file.as_mut(),
+            hasher: blake3::Hasher::new(),
+        };
+        let mut rows = RowReader::new(hashing, self.delimiter, self.buffer_size);
+        let nulls = &self.nulls;
+        let mut all = || -> Result<Vec<String>, Stop> {
+            let header = rows.next().map_err(failed)?;
+            let header = header.ok_or(Stop::Csv(1, CsvProblem::Empty))?;
+            let names = names(&header)?;
+            while let Some(next) = rows.next().map_err(failed)? {
+                if next.len() != names.len() {
+                    let problem = CsvProblem::Ragged {
+                        wanted: names.len(),
+                        found: next.len(),
+                    };
+                    return Err(Stop::Csv(next.line, problem));
+                }
+                if !row(nulls, &next)? {
+                    break;
+                }
+            }
+            Ok(names)
+        };
+        let names = all();
+        let digest = rows.into_source().hasher.finalize().into();
+        match names {
+            Ok(names) => Ok((names, digest)),
+            Err(Stop::Table(error)) => Err(error),
+            Err(Stop::Csv(line, problem)) => Err(self.problem(line, problem)),
+        }
+    }
+
+    /// Decides the types that are not pinned.
+    fn survey(
+        &mut self,
+        names: &[String],
+        pins: &[Option<LogicalType>],
+    ) -> Result<Survey, TableError> {
+        let mut evidence = vec![Evidence::default(); names.len()];
+        let (found, digest) = self.read(|nulls, row| {
+            let targets = evidence.iter_mut().zip(pins);
+            for ((evidence, pin), field) in targets.zip(row.fields()) {
+                if pin.is_none() && !nulls.matches(field) {
+                    evidence.observe(field, row.line);
+                }
+            }
+            Ok(true)
+        })?;
+        if found != names {
+            return Err(self.changed());
+        }
+        let mut types = Vec::with_capacity(names.len());
+        for ((name, pin), evidence) in names.iter().zip(pins).zip(&evidence) {
+            let decided = pin.map_or_else(|| evidence.decide(name), Ok);
+            types.push(decided.map_err(|(line, problem)| self.problem(line, problem))?);
+        }
+        Ok(Survey {
+            columns: named(names, types.into_iter()),
+            digest,
+        })
+    }
+
+    /// Encodes a range of the columns, and checks that the bytes are those of earlier readings.
+    fn encode(
+        &mut self,
+        batch: &mut Batch,
+        columns: &[Column],
+        pins: &[Option<LogicalType>],
+        range: Range<usize>,
+        encoded: &mut Encoded,
+    ) -> Result<(), TableError> {
+        let mut targets = Vec::with_capacity(range.len());
+        for column in &columns[range.clone()] {
+            targets.push(Target {
+                logical_type: column.logical_type,
+                writer: ColumnWriter::new(batch)?,
+                missing: 0,
+            });
+        }
+        let mut rows = 0;
+        let read = self.read(|nulls, row| {
+            rows += 1;
+            let fields = row.part(range.clone());
+            for ((index, target), field) in range.clone().zip(&mut targets).zip(fields) {
+                if !target.put(nulls, field)? {
+                    if pins[index].is_none() {
+                        return Err(Stop::Csv(row.line, CsvProblem::Changed));
+                    }
+                    let problem = misfit(&columns[index].name, target.logical_type, field);
+                    return Err(Stop::Csv(row.line, problem));
+                }
+            }
+            Ok(true)
+        });
+        let (names, digest) = match (read, encoded.digest) {
+            (Ok(read), _) => read,
+            // An earlier reading went through these bytes.
+            (Err(TableError::Csv { problem, .. }), Some(_)) if !about_a_pin(&problem) => {
+                return Err(self.changed());
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let same_names = names.iter().eq(columns.iter().map(|column| &column.name));
+        if !same_names || encoded.digest.is_some_and(|before| before != digest) {
+            return Err(self.changed());
+        }
+        encoded.digest = Some(digest);
+        encoded.rows = rows;
+        for target in targets {
+            encoded.missing.push(target.missing);
+            encoded.blobs.push(target.writer.finish(batch)?);
+        }
+        Ok(())
+    }
+}
+
+impl Target {
+    /// Encodes a field; false if it does not fit the type.
+    #[inline]
+    fn put(&mut self, nulls: &NullTokens, field: &[u8]) -> Result<bool, TableError> {
+        let out = &mut self.writer.buffer;
+        let fits = if nulls.matches(field) {
+            put_missing(out, self.logical_type);
+            self.missing += 1;
+            true
+        } else {
+            put_field(out, self.logical_type, field)
+        };
+        self.writer.spill()?;
+        Ok(fits)
+    }
+}
+
+/// Whether a problem is that a value does not fit a pinned type, which only encoding finds.
+fn about_a_pin(problem: &CsvProblem) -> bool {
+    matches!(
+        problem,
+        CsvProblem::Pinned { .. }
+            | CsvProblem::IntegerTooLarge { .. }
+            | CsvProblem::InexactInteger { .. }
+            | CsvProblem::FloatTooLarge { .. }
+    )
+}
+
+/// Why a reading ends.
+enum Stop {
+    Csv(u64, CsvProblem),
+    Table(TableError),
+}
+
+impl From<TableError> for Stop {
+    fn from(error: TableError) -> Self {
+        Self::Table(error)
+    }
+}
+
+impl From<IoError> for Stop {
+    fn from(error: IoError) -> Self {
+        Self::Table(error.into())
+    }
+}
+
+/// The names of the columns.
+fn names(header: &reader::Row<'_>) -> Result<Vec<String>, Stop> {
+    let mut names = Vec::with_capacity(header.len());
+    let mut positions = BTreeMap::new();
+    for (field, position) in header.fields().zip(1..) {
+        // The reader gives UTF-8 only.
+        let name = String::from_utf8_lossy(field).into_owned();
+        let problem = if name.is_empty() {
+            CsvProblem::EmptyName { position }
+        } else if let Some(first) = positions.insert(name.clone(), position) {
+            CsvProblem::DuplicateName {
+                name,
+                first,
+                second: position,
+            }
+        } else {
+            names.push(name);
+            continue;
+        };
+        return Err(Stop::Csv(header.line, problem));
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! What can go wrong with tables.
+
+use std::path::PathBuf;
+
+use reproof_record::{CanonicalError, LogicalType, SchemaError};
+use reproof_store::StoreError;
+use reproof_store::fs::IoError;
+use thiserror::Error;
+
+/// Why a table could not be read, written, split or prepared.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// The store, or a file that is read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A CSV file that is not a table.
+    #[error("{}{}: {problem}", path.display(), at_line(*line))]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1, where the problem begins; none if it is not in one place.
+        line: Option<u64>,
+        /// What is wrong.
+        problem: CsvProblem,
+    },
+    /// Columns that cannot be a schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A document that cannot be written.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    /// Columns that do not fit a schema or one another.
+    #[error("the columns are not a table: {0}")]
+    Shape(String),
+    /// A row that is not there. Rows are counted from 0.
+    #[error("there is no row {row} in a table of {rows} rows")]
+    NoSuchRow {
+        /// The row.
+        row: usize,
+        /// How many rows there are.
+        rows: usize,
+    },
+    /// A column that is not there.
+    #[error("the table has no column '{column}'")]
+    NoSuchColumn {
+        /// Its name.
+        column: String,
+    },
+    /// A text that is too long for the encoding.
+    #[error("column '{column}' has a text of {bytes} bytes; at most 4294967295 can be stored")]
+    TextTooLong {
+        /// The column.
+        column: String,
+        /// The size of the text.
+        bytes: usize,
+    },
+    /// Ratios that do not divide a table.
+    #[error("the ratios of a split: {0}")]
+    Ratios(String),
+    /// A feature that cannot be prepared as it is asked to be.
+    #[error("feature '{column}': {reason}")]
+    Feature {
+        /// The column.
+        column: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A fitted state that does not fit together.
+    #[error("the state of the preprocessing: {0}")]
+    State(String),
+}
+
+impl TableError {
+    pub(crate) fn feature(column: &str, reason: impl Into<String>) -> Self {
+        Self::Feature {
+            column: column.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl From<IoError> for TableError {
+    fn from(error: IoError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+fn at_line(line: Option<u64>) -> String {
+    line.map_or_else(String::new, |line| format!(":{line}"))
+}
+
+/// What is wrong with a CSV file. Values are cut to 80 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CsvProblem {
+    /// Nothing but blank lines.
+    #[error("the file is empty: a header line with the names of the columns is wanted")]
+    Empty,
+    /// Two columns of one name.
+    #[error("columns {first} and {second} are both named '{name}'")]
+    DuplicateName {
+        /// The name.
+        name: String,
+        /// The first column, counted from 1.
+        first: usize,
+        /// The second column, counted from 1.
+        second: usize,
+    },
+    /// A column without a name.
+    #[error("column {position} has no name in the header")]
+    EmptyName {
+        /// The column, counted from 1.
+        position: usize,
+    },
+    /// More columns than a table may have.
+    #[error("there are more than {limit} fields")]
+    TooManyFields {
+        /// The limit.
+        limit: usize,
+    },
+    /// A row with more or fewer fields than the header.
+    #[error("{found} fields where the header has {wanted}")]
+    Ragged {
+        /// How many the header has.
+        wanted: usize,
+        /// How many the row has.
+        found: usize,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("the text is not UTF-8: convert the file, or declare another column separator")]
+    NotUtf8,
+    /// A quoted field that does not end.
+    #[error("a quoted field begins in this row and never ends")]
+    OpenQuote,
+    /// A quoted field that goes on after its closing quote.
+    #[error(
+        "field {field} goes on after its closing quote: a quote inside a quoted field is doubled"
+    )]
+    AfterQuote {
+        /// The field, counted from 1.
+        field: usize,
+    },
+    /// A row that is larger than the limit.
+    #[error("a row is larger than {limit} bytes: is a quote not closed?")]
+    RowTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// An integer that does not fit 64 bits, in a column of integers.
+    #[error(
+        "column '{column}' holds integers, and {value} does not fit 64 bits: as an identifier it \
+         needs a letter, as a number a decimal point"
+    )]
+    IntegerTooLarge {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
+    /// An integer in a column of floats that a double would round.
+    #[error("column '{column}' holds floats, and a double cannot hold the integer {value} exactly")]
+    InexactInteger {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
+    /// A number beyond the largest double.
+    #[error("column '{column}' holds floats, and {value} lies beyond the largest double")]
+    FloatTooLarge {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
+    /// A value that is not of the type that the column is pinned to.
+    #[error("column '{column}' is pinned to the type {pinned}, and '{value}' is of type {found}")]
+    Pinned {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+        /// The type that the column has.
+        pinned: LogicalType,
+        /// The type of the value alone.
+        found: LogicalType,
+    },
+    /// The file is another one than a moment ago.
+    #[error("the file changed while it was read: run again once it is at rest")]
+    Changed,
+    /// A delimiter that cannot be one.
+    #[error("the delimiter {0:?} cannot be used: one ASCII character but a quote, CR or LF")]
+    Delimiter(char),
+}
