@@ -20,7 +20,11 @@ pub enum CatalogError {
         source: rusqlite::Error,
     },
     /// What is stored is not what this version writes.
-    #[error("catalogue {} is damaged: {what}", path.display())]
+    #[error(
+        "catalogue {} is damaged: {what}; put a copy in its place, or move it and the files \
+         beside it that begin with its name away to start an empty one (the store keeps its blobs)",
+        path.display()
+    )]
     Damaged {
         /// The database.
         path: PathBuf,
@@ -40,10 +44,23 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
+    /// What SQLite, or the reading of a row, says of this database.
     pub(crate) fn database(path: &Path, source: rusqlite::Error) -> Self {
-        Self::Database {
-            path: path.to_owned(),
-            source,
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            // Every statement and every type is fixed: where SQLite does not understand one, or
+            // finds another, the tables are not what they were.
+            Some(
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::Unknown
+                | ErrorCode::TypeMismatch,
+            )
+            | None => {
+                let what = source.to_string();
+                Self::Damaged { path, what }
+            }
+            Some(_) => Self::Database { path, source },
         }
     }
 
@@ -53,7 +70,11 @@ impl CatalogError {
             Self::Damaged { .. } => ErrorClass::Integrity,
             Self::Newer { .. } => ErrorClass::Version,
             Self::Database { source, .. } => match source.sqlite_error_code() {
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorClass::Integrity,
+                Some(
+                    ErrorCode::ConstraintViolation
+                    | ErrorCode::ApiMisuse
+                    | ErrorCode::ParameterOutOfRange,
+                ) => ErrorClass::Bug,
                 _ => ErrorClass::Storage,
             },
         }

@@ -3,8 +3,10 @@
 //! Write-ahead log, full synchronisation: what was acknowledged is durable. A writer waits for
 //! another one; a process that dies leaves nothing that has to be unlocked.
 
+mod names;
 mod open;
 mod rows;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,16 +14,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reproof_record::{Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey, to_canonical};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use crate::sqlite::rows::{Reader, text_of};
+use crate::sqlite::tables::{Existing, Table};
 use crate::{
     Catalog, CatalogError, ExecutionFilter, FileDigest, KnownFacts, Lineage, Named, Producer,
     RecordEntry, SourceSnapshot, StepResult, Use,
 };
-
-/// How many things a prefix may name before the rest is left out.
-const MAX_NAMED: usize = 50;
 
 /// The catalogue in one SQLite file.
 #[derive(Debug)]
@@ -76,24 +76,64 @@ impl SqliteCatalog {
             .map_err(|error| self.failed(error))
     }
 
-    /// All rows of a query, each read by `read`.
-    fn all<T>(
+    /// The whole rows of a table that a condition selects, each read by `read`. A row that is not
+    /// as it was written is an error, or left out where it can be made again.
+    fn rows<T>(
         &self,
-        query: &str,
+        table: &Table,
+        condition: &str,
         values: &[Value],
         read: impl Fn(&Row<'_>) -> Result<T, CatalogError>,
     ) -> Result<Vec<T>, CatalogError> {
+        let mut found = Vec::new();
+        self.each(&table.select(condition), values, |row| {
+            if table.is_whole(row).map_err(|error| self.failed(error))? {
+                found.push(read(row)?);
+            } else if !table.derived {
+                return Err(self.damaged(&format!("a row of {} was changed", table.name())));
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Shows every row of a query.
+    fn each(
+        &self,
+        query: &str,
+        values: &[Value],
+        mut show: impl FnMut(&Row<'_>) -> Result<(), CatalogError>,
+    ) -> Result<(), CatalogError> {
         let connection = self.connection();
         let failed = |error| self.failed(error);
         let mut statement = connection.prepare_cached(query).map_err(failed)?;
         let mut rows = statement
             .query(rusqlite::params_from_iter(values))
             .map_err(failed)?;
-        let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
-            found.push(read(row)?);
+            show(row)?;
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// Looks at every page and every row of the database; the first thing that is wrong is the
+    /// error. Takes as long as reading the whole file.
+    pub fn check(&self) -> Result<(), CatalogError> {
+        self.each("PRAGMA integrity_check", &[], |row| {
+            match self.reader().text(row, 0)?.as_str() {
+                "ok" => Ok(()),
+                what => Err(self.damaged(&what)),
+            }
+        })?;
+        for table in tables::ALL {
+            self.each(&table.select(""), &[], |row| {
+                if table.is_whole(row).map_err(|error| self.failed(error))? {
+                    return Ok(());
+                }
+                Err(self.damaged(&format!("a row of {} was changed", table.name())))
+            })?;
+        }
+        Ok(())
     }
 
     /// The JSON text of something that is stored.
@@ -101,18 +141,71 @@ impl SqliteCatalog {
         serde_json::to_string(value).map_err(|error| self.damaged(&error))
     }
 
-    fn records(&self, condition: &str, value: String) -> Result<Vec<RecordEntry>, CatalogError> {
-        let query = format!(
-            "SELECT id, recipe, results, created FROM records WHERE {condition} ORDER BY created, id"
-        );
-        self.all(&query, &[Value::Text(value)], |row| {
+    /// Puts rows in place of those that are there.
+    fn replace(&self, table: &Table, rows: Vec<Vec<Value>>) -> Result<(), CatalogError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            rows.into_iter()
+                .try_for_each(|row| table.insert(transaction, Existing::Replace, row))
+        })
+    }
+
+    /// The rows that an execution comes to.
+    fn execution_rows(&self, execution: &Execution) -> Result<Vec<NewRow>, CatalogError> {
+        let name = |name: Result<String, String>| {
+            name.map(Value::Text).map_err(|error| self.damaged(&error))
+        };
+        let verified = execution.verification.as_ref().map(|found| &found.record);
+        let id = execution.id.to_string();
+        let tail = id[id.len() - 12..].to_owned();
+        let mut rows = vec![(
+            &tables::EXECUTIONS,
+            Existing::Refuse,
+            vec![
+                Value::Text(self.json(execution)?),
+                text(&id),
+                Value::Text(tail),
+                name(text_of(&execution.kind))?,
+                name(text_of(&execution.status))?,
+                text(&execution.pipeline),
+                optional(execution.code.commit.as_ref()),
+                optional(execution.lock.as_ref()),
+                optional(execution.recipe.as_ref()),
+                optional(execution.record.as_ref().or(verified)),
+            ],
+        )];
+        for (step, ended) in &execution.steps {
+            let status = name(text_of(&ended.status))?;
+            let row = vec![text(&id), text(step), optional(ended.key.as_ref()), status];
+            rows.push((&tables::EXECUTION_STEPS, Existing::Refuse, row));
+        }
+        for used in execution.data.values() {
+            let started = Value::Integer(execution.started.0);
+            let row = vec![text(&used.version.digest), text(&used.source), started];
+            rows.push((&tables::DATA_VERSIONS, Existing::Keep, row));
+        }
+        Ok(rows)
+    }
+
+    fn records(&self, condition: &str, value: Value) -> Result<Vec<RecordEntry>, CatalogError> {
+        let condition = format!("WHERE {condition} ORDER BY created, id");
+        self.rows(&tables::RECORDS, &condition, &[value], |row| {
             self.reader().record(row)
         })
     }
 }
 
+/// A row to be inserted, and what becomes of one that is there.
+type NewRow = (&'static Table, Existing, Vec<Value>);
+
 fn text(value: &impl ToString) -> Value {
     Value::Text(value.to_string())
+}
+
+fn optional(value: Option<&impl ToString>) -> Value {
+    value.map_or(Value::Null, text)
 }
 
 impl Catalog for SqliteCatalog {
@@ -124,64 +217,58 @@ impl Catalog for SqliteCatalog {
             .collect();
         let digest = Digest::of(&to_canonical(&artifacts).map_err(|error| self.damaged(&error))?);
         let (outputs, inputs) = (self.json(&result.outputs)?, self.json(&result.inputs)?);
-        let (key, operation) = (result.key.to_string(), result.operation.to_string());
+        let (key, operation) = (text(&result.key), text(&result.operation));
+        let produced = result
+            .outputs
+            .iter()
+            .map(|(name, output)| ("output", name, output.artifact));
+        let used = result
+            .inputs
+            .iter()
+            .map(|(name, artifact)| ("input", name, *artifact));
         self.write(|transaction| {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO step_results (key, result, operation, outputs, inputs, created)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (key, result) DO UPDATE SET outputs = excluded.outputs",
-                )?
-                .execute(params![
-                    key,
-                    digest.to_hex(),
-                    operation,
-                    outputs,
-                    inputs,
-                    result.created.0
-                ])?;
-            let mut insert = transaction.prepare_cached(
-                "INSERT OR IGNORE INTO step_artifacts
-                 (artifact, direction, key, name, kind, operation) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            // The same content may have come with another manifest: the newest one counts.
+            let mut first = transaction.prepare_cached(
+                "SELECT min(created) FROM step_results WHERE key = ?1 AND result = ?2",
             )?;
-            let produced = result
-                .outputs
-                .iter()
-                .map(|(name, output)| ("output", name, output.artifact));
-            let used = result
-                .inputs
-                .iter()
-                .map(|(name, artifact)| ("input", name, *artifact));
+            let first: Option<i64> = first.query_row([&key, &text(&digest)], |row| row.get(0))?;
+            let row = vec![
+                key.clone(),
+                operation.clone(),
+                Value::Text(inputs),
+                Value::Text(outputs),
+                Value::Integer(first.unwrap_or(result.created.0)),
+                text(&digest),
+            ];
+            tables::STEP_RESULTS.insert(transaction, Existing::Replace, row)?;
             for (direction, name, artifact) in produced.chain(used) {
-                let (digest, kind) = (artifact.digest.to_hex(), artifact.kind.name());
-                insert.execute(params![
-                    digest,
-                    direction,
-                    key,
-                    name.as_str(),
-                    kind,
-                    operation
-                ])?;
+                let row = vec![
+                    key.clone(),
+                    operation.clone(),
+                    text(name),
+                    text(&artifact.kind),
+                    text(&artifact.digest),
+                    text(&direction),
+                ];
+                tables::STEP_ARTIFACTS.insert(transaction, Existing::Keep, row)?;
             }
             Ok(())
         })
     }
 
     fn step_results(&self, key: &StepKey) -> Result<Vec<StepResult>, CatalogError> {
-        self.all(
-            "SELECT key, operation, inputs, outputs, created FROM step_results WHERE key = ?1
-             ORDER BY created, result",
-            &[text(key)],
-            |row| self.reader().step_result(row),
-        )
+        let condition = "WHERE key = ?1 ORDER BY created, result";
+        self.rows(&tables::STEP_RESULTS, condition, &[text(key)], |row| {
+            self.reader().step_result(row)
+        })
     }
 
     fn record(&self, id: &RecordId) -> Result<Option<RecordEntry>, CatalogError> {
-        Ok(self.records("id = ?1", id.to_string())?.pop())
+        Ok(self.records("id = ?1", text(id))?.pop())
     }
 
     fn records_of(&self, recipe: &RecipeId) -> Result<Vec<RecordEntry>, CatalogError> {
-        self.records("recipe = ?1", recipe.to_string())
+        self.records("recipe = ?1", text(recipe))
     }
 
     fn finish(
@@ -189,162 +276,77 @@ impl Catalog for SqliteCatalog {
         execution: &Execution,
         record: Option<&RecordEntry>,
     ) -> Result<(), CatalogError> {
-        let document = self.json(execution)?;
-        let verified = execution.verification.as_ref().map(|found| found.record);
-        let id = execution.id.to_string();
-        let tail = id[id.len() - 12..].to_owned();
-        let kind = text_of(&execution.kind).map_err(|error| self.damaged(&error))?;
-        let status = text_of(&execution.status).map_err(|error| self.damaged(&error))?;
+        let rows = self.execution_rows(execution)?;
         self.write(|transaction| {
             if let Some(record) = record {
-                transaction.execute(
-                    "INSERT OR IGNORE INTO records (id, recipe, results, created)
-                     VALUES (?1, ?2, ?3, ?4)",
-                    params![
-                        record.id.to_string(),
-                        record.recipe.to_string(),
-                        record.results.to_string(),
-                        record.created.0
-                    ],
-                )?;
+                let row = vec![
+                    text(&record.id),
+                    text(&record.recipe),
+                    text(&record.results),
+                    Value::Integer(record.created.0),
+                ];
+                tables::RECORDS.insert(transaction, Existing::Keep, row)?;
             }
-            for used in execution.data.values() {
-                transaction.execute(
-                    "INSERT OR IGNORE INTO data_versions (version, source, created)
-                     VALUES (?1, ?2, ?3)",
-                    params![
-                        used.version.digest.to_hex(),
-                        used.source,
-                        execution.started.0
-                    ],
-                )?;
+            for (table, existing, row) in rows {
+                table.insert(transaction, existing, row)?;
             }
-            transaction.execute(
-                "INSERT INTO executions
-                 (id, tail, kind, status, pipeline, commit_id, lock, recipe, record, document)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                params![
-                    id,
-                    tail,
-                    kind,
-                    status,
-                    execution.pipeline,
-                    execution.code.commit,
-                    execution.lock.map(|lock| lock.to_hex()),
-                    execution.recipe.map(|recipe| recipe.to_string()),
-                    execution
-                        .record
-                        .or(verified)
-                        .map(|record| record.to_string()),
-                    document
-                ],
-            )?;
             Ok(())
         })
     }
 
     fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, CatalogError> {
-        let query = "SELECT document FROM executions WHERE id = ?1";
-        Ok(self
-            .all(query, &[text(id)], |row| self.reader().json(row, 0))?
-            .pop())
+        let found = self.rows(&tables::EXECUTIONS, "WHERE id = ?1", &[text(id)], |row| {
+            self.reader().json(row, 0)
+        });
+        Ok(found?.pop())
     }
 
     fn executions(&self, filter: &ExecutionFilter) -> Result<Vec<Execution>, CatalogError> {
-        let mut query = String::from("SELECT document FROM executions WHERE 1");
+        let kind = filter.kind.map(|kind| text_of(&kind)).transpose();
+        let kind = kind.map_err(|error| self.damaged(&error))?;
+        let mut condition = String::from("WHERE 1");
         let mut values = Vec::new();
-        let mut add = |condition: &str, value: Value| {
-            values.push(value);
-            query.push_str(&format!(" AND {condition} ?{}", values.len()));
-        };
-        if let Some(pipeline) = &filter.pipeline {
-            add("pipeline =", text(pipeline));
-        }
-        if let Some(record) = &filter.record {
-            add("record =", text(record));
-        }
-        if let Some(kind) = &filter.kind {
-            add(
-                "kind =",
-                Value::Text(text_of(kind).map_err(|error| self.damaged(&error))?),
-            );
+        for (test, value) in [
+            ("pipeline = ?", optional(filter.pipeline.as_ref())),
+            ("record = ?", optional(filter.record.as_ref())),
+            ("recipe = ?", optional(filter.recipe.as_ref())),
+            ("kind = ?", optional(kind.as_ref())),
+            ("code = ?", optional(filter.commit.as_ref())),
+            ("lock = ?", optional(filter.lock.as_ref())),
+            (
+                "id IN (SELECT execution FROM execution_steps WHERE key = ?)",
+                optional(filter.step.as_ref()),
+            ),
+        ] {
+            if value != Value::Null {
+                condition.push_str(" AND ");
+                condition.push_str(test);
+                values.push(value);
+            }
         }
         if filter.with_record {
-            query.push_str(" AND record IS NOT NULL");
+            condition.push_str(" AND record IS NOT NULL");
         }
-        query.push_str(" ORDER BY id DESC");
-        if let Some(limit) = filter.limit {
-            query.push_str(&format!(" LIMIT {limit}"));
-        }
-        self.all(&query, &values, |row| self.reader().json(row, 0))
+        condition.push_str(" ORDER BY id DESC LIMIT ?");
+        values.push(Value::Integer(filter.limit.map_or(-1, i64::from)));
+        self.rows(&tables::EXECUTIONS, &condition, &values, |row| {
+            self.reader().json(row, 0)
+        })
     }
 
     fn resolve(&self, prefix: &str) -> Result<Vec<Named>, CatalogError> {
-        let (kind, digits) = match prefix.split_once(':') {
-            Some((kind @ ("recipe" | "data" | "x" | "record"), digits)) => (kind, digits),
-            Some(_) => return Ok(Vec::new()),
-            None => ("", prefix),
-        };
-        let hexadecimal = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-        let plain = !digits.is_empty() && digits.len() <= 64 && digits.chars().all(hexadecimal);
-        let mut found = Vec::new();
-        if plain {
-            let reader = self.reader();
-            let mut look =
-                |wanted: &str,
-                 query: &str,
-                 read: &dyn Fn(&Row<'_>) -> Result<Named, CatalogError>| {
-                    if !kind.is_empty() && kind != wanted {
-                        return Ok(());
-                    }
-                    // `g` comes after every hexadecimal digit.
-                    found.extend(self.all(
-                        query,
-                        &[text(&digits), text(&format!("{digits}g"))],
-                        read,
-                    )?);
-                    Ok::<_, CatalogError>(())
-                };
-            look("record", &range("records", "id", "id"), &|row| {
-                Ok(Named::Record(reader.parse(row, 0)?))
-            })?;
-            look("recipe", &range("records", "recipe", "recipe"), &|row| {
-                Ok(Named::Recipe(reader.parse(row, 0)?))
-            })?;
-            look(
-                "data",
-                &range("data_versions", "version", "version"),
-                &|row| Ok(Named::Data(reader.parse(row, 0)?)),
-            )?;
-            look("x", &range("executions", "tail", "id"), &|row| {
-                Ok(Named::Execution(reader.parse(row, 0)?))
-            })?;
-        } else if let Ok(id) = prefix
-            .strip_prefix("x:")
-            .unwrap_or(prefix)
-            .parse::<ExecutionId>()
-        {
-            found.extend(
-                self.execution(&id)?
-                    .map(|execution| Named::Execution(execution.id)),
-            );
-        }
-        found.truncate(MAX_NAMED);
-        Ok(found)
+        self.named(prefix)
     }
 
     fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownFacts>, CatalogError> {
         let list = self.json(&blobs)?;
-        let found = self.all(
-            "SELECT blob, facts, hashed_at FROM blob_facts
-             WHERE blob IN (SELECT value FROM json_each(?1))",
+        let condition = "WHERE blob IN (SELECT value FROM json_each(?1))";
+        let reader = self.reader();
+        let found = self.rows(
+            &tables::BLOB_FACTS,
+            condition,
             &[Value::Text(list)],
-            |row| {
-                Ok((
-                    self.reader().parse(row, 0)?,
-                    self.reader().known_facts(row, 1)?,
-                ))
-            },
+            |row| Ok((reader.parse(row, 0)?, reader.known_facts(row, 1)?)),
         )?;
         Ok(found.into_iter().collect())
     }
@@ -352,36 +354,33 @@ impl Catalog for SqliteCatalog {
     fn set_facts(&self, facts: &[(Digest, KnownFacts)]) -> Result<(), CatalogError> {
         let mut rows = Vec::with_capacity(facts.len());
         for (blob, known) in facts {
-            rows.push((blob.to_hex(), self.json(&known.facts)?, known.hashed_at.0));
+            rows.push(vec![
+                text(blob),
+                Value::Text(self.json(&known.facts)?),
+                Value::Integer(known.hashed_at.0),
+            ]);
         }
-        self.write(|transaction| {
-            let mut insert = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO blob_facts (blob, facts, hashed_at) VALUES (?1, ?2, ?3)",
-            )?;
-            for row in &rows {
-                insert.execute(params![row.0, row.1, row.2])?;
-            }
-            Ok(())
-        })
+        self.replace(&tables::BLOB_FACTS, rows)
     }
 
     fn lineage(&self, artifact: &Digest) -> Result<Lineage, CatalogError> {
-        let query = "SELECT key, operation, name, kind FROM step_artifacts
-                     WHERE artifact = ?1 AND direction = ?2 ORDER BY key, name";
+        let condition = "WHERE artifact = ?1 AND direction = ?2 ORDER BY key, name";
         let reader = self.reader();
-        let produced_by = self.all(query, &[text(artifact), text(&"output")], |row| {
+        let output = [text(artifact), text(&"output")];
+        let produced_by = self.rows(&tables::STEP_ARTIFACTS, condition, &output, |row| {
             Ok(Producer {
                 key: reader.parse(row, 0)?,
-                operation: reader.text(row, 1)?,
-                output: reader.text(row, 2)?,
+                operation: reader.parse(row, 1)?,
+                output: reader.parse(row, 2)?,
                 kind: reader.named(row, 3)?,
             })
         })?;
-        let used_by = self.all(query, &[text(artifact), text(&"input")], |row| {
+        let input = [text(artifact), text(&"input")];
+        let used_by = self.rows(&tables::STEP_ARTIFACTS, condition, &input, |row| {
             Ok(Use {
                 key: reader.parse(row, 0)?,
-                operation: reader.text(row, 1)?,
-                input: reader.text(row, 2)?,
+                operation: reader.parse(row, 1)?,
+                input: reader.parse(row, 2)?,
             })
         })?;
         Ok(Lineage {
@@ -392,20 +391,16 @@ impl Catalog for SqliteCatalog {
 
     fn file_digests(&self, paths: &[&str]) -> Result<BTreeMap<String, FileDigest>, CatalogError> {
         let list = self.json(&paths)?;
+        let condition = "WHERE path IN (SELECT value FROM json_each(?1))";
         let reader = self.reader();
-        let found = self.all(
-            "SELECT path, facts, hashed_at, digest FROM file_digests
-             WHERE path IN (SELECT value FROM json_each(?1))",
+        let found = self.rows(
+            &tables::FILE_DIGESTS,
+            condition,
             &[Value::Text(list)],
             |row| {
                 let known = reader.known_facts(row, 1)?;
-                Ok((
-                    reader.text(row, 0)?,
-                    FileDigest {
-                        known,
-                        digest: reader.parse(row, 3)?,
-                    },
-                ))
+                let digest = reader.parse(row, 3)?;
+                Ok((reader.text(row, 0)?, FileDigest { known, digest }))
             },
         )?;
         Ok(found.into_iter().collect())
@@ -414,46 +409,26 @@ impl Catalog for SqliteCatalog {
     fn set_file_digests(&self, digests: &[(String, FileDigest)]) -> Result<(), CatalogError> {
         let mut rows = Vec::with_capacity(digests.len());
         for (path, file) in digests {
-            let facts = self.json(&file.known.facts)?;
-            rows.push((path, facts, file.known.hashed_at.0, file.digest.to_hex()));
+            rows.push(vec![
+                text(path),
+                Value::Text(self.json(&file.known.facts)?),
+                Value::Integer(file.known.hashed_at.0),
+                text(&file.digest),
+            ]);
         }
-        self.write(|transaction| {
-            let mut insert = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO file_digests (path, facts, hashed_at, digest)
-                 VALUES (?1, ?2, ?3, ?4)",
-            )?;
-            for row in &rows {
-                insert.execute(params![row.0, row.1, row.2, row.3])?;
-            }
-            Ok(())
-        })
+        self.replace(&tables::FILE_DIGESTS, rows)
     }
 
     fn source(&self, key: &str) -> Result<Option<SourceSnapshot>, CatalogError> {
-        let connection = self.connection();
-        let found: Option<String> = connection
-            .prepare_cached("SELECT snapshot FROM sources WHERE key = ?1")
-            .and_then(|mut query| query.query_row([key], |row| row.get(0)).optional())
-            .map_err(|error| self.failed(error))?;
-        // Derived: one that an older version wrote is as good as none.
-        Ok(found.and_then(|text| serde_json::from_str(&text).ok()))
+        let found = self.rows(&tables::SOURCES, "WHERE key = ?1", &[text(&key)], |row| {
+            // Derived: one that another version wrote is as good as none.
+            Ok(serde_json::from_str(&self.reader().text(row, 0)?).ok())
+        });
+        Ok(found?.pop().flatten())
     }
 
     fn set_source(&self, key: &str, snapshot: &SourceSnapshot) -> Result<(), CatalogError> {
-        let snapshot = self.json(snapshot)?;
-        self.write(|transaction| {
-            let insert = "INSERT OR REPLACE INTO sources (key, snapshot) VALUES (?1, ?2)";
-            transaction
-                .execute(insert, params![key, snapshot])
-                .map(|_| ())
-        })
+        let row = vec![Value::Text(self.json(snapshot)?), text(&key)];
+        self.replace(&tables::SOURCES, vec![row])
     }
-}
-
-/// A query for what lies between two texts, the second not included.
-fn range(table: &str, column: &str, wanted: &str) -> String {
-    format!(
-        "SELECT DISTINCT {wanted} FROM {table} WHERE {column} >= ?1 AND {column} < ?2
-         ORDER BY {wanted} LIMIT {MAX_NAMED}"
-    )
 }

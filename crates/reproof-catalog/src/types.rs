@@ -54,8 +54,16 @@ pub struct ExecutionFilter {
     pub pipeline: Option<String>,
     /// Only those that produced or verified this record.
     pub record: Option<RecordId>,
-    /// Only those that produced a record.
+    /// Only those that produced or verified any record.
     pub with_record: bool,
+    /// Only those of this recipe.
+    pub recipe: Option<RecipeId>,
+    /// Only those with this commit checked out.
+    pub commit: Option<String>,
+    /// Only those that left a lock file of this digest.
+    pub lock: Option<Digest>,
+    /// Only those with a step of this key.
+    pub step: Option<StepKey>,
     /// Only of this kind.
     pub kind: Option<ExecutionKind>,
     /// At most this many.
@@ -136,9 +144,9 @@ pub struct Producer {
     /// The step's key.
     pub key: StepKey,
     /// Its operation.
-    pub operation: String,
+    pub operation: Operation,
     /// The output's name.
-    pub output: String,
+    pub output: StepName,
     /// What the artifact is.
     pub kind: ArtifactKind,
 }
@@ -149,9 +157,9 @@ pub struct Use {
     /// The step's key.
     pub key: StepKey,
     /// Its operation.
-    pub operation: String,
+    pub operation: Operation,
     /// The input's name.
-    pub input: String,
+    pub input: StepName,
 }
 
 /// Where an artifact came from and where it went.
