@@ -162,7 +162,9 @@ fn a_signal_to_stop_gives_130_and_a_run_that_can_be_repeated() {
         .unwrap();
     assert!(sent.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    project.reproof(&["run", "--set", "evaluate.require=[]"]).expect(0);
+    project
+        .reproof(&["run", "--set", "evaluate.require=[]"])
+        .expect(0);
 }
 
 #[test]

@@ -119,10 +119,13 @@ fn types_are_pinned() {
     let project = Project::diabetes();
     project.record(&[]);
     project.edit("data/pima_diabetes.csv", "5,86,68,28", "five,86,68,28");
-    project
-        .reproof(&["run"])
-        .expect(2)
-        .says(&["pima_diabetes.csv:2:", "pregnancies", "five", "integer", "hint: "]);
+    project.reproof(&["run"]).expect(2).says(&[
+        "pima_diabetes.csv:2:",
+        "pregnancies",
+        "five",
+        "integer",
+        "hint: ",
+    ]);
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn step_line(
         return Ok(lines);
     }
     let about = describe_step(project, operation, &step.outputs)?;
-    Ok(vec![format!("{label}{about:<62}{state}")])
+    Ok(vec![format!("{label}{about:<62} {state}")])
 }
 
 fn describe_step(

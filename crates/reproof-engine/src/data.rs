@@ -1,11 +1,12 @@
 //! Data sources: each is read into an immutable version, and compared with the lock file.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use reproof_catalog::{SourceSnapshot, StepOutput};
 use reproof_config::{DataFormat, DataSource, Lock, LockEntry, Pipeline};
 use reproof_record::{DataUse, Digest, Schema, StepName};
-use reproof_table::{CsvOptions, snapshot_csv};
+use reproof_table::{CsvOptions, Snapshot, TableError, snapshot_csv};
 
 use crate::observer::{DataChange, Event, Observer};
 use crate::{Cancel, EngineError, Project, cache};
@@ -54,7 +55,7 @@ pub(crate) fn pin_all(
                 source.path
             )));
         }
-        let (snapshot, read) = snapshot(project, name, source, entry, observer)?;
+        let (snapshot, read) = snapshot(project, name, source, entry, observer, cancel)?;
         let change = change(entry, &snapshot);
         let used = DataUse {
             source: source.path.to_string(),
@@ -110,6 +111,7 @@ fn snapshot(
     source: &DataSource,
     entry: Option<&LockEntry>,
     observer: &dyn Observer,
+    cancel: &Cancel,
 ) -> Result<(SourceSnapshot, bool), EngineError> {
     let path = project.root.join(source.path.as_str());
     let facts = project
@@ -142,22 +144,13 @@ fn snapshot(
         name,
         source: source.path.as_str(),
     });
-    let DataFormat::Csv(options) = &source.format;
-    let options = CsvOptions {
-        delimiter: options.delimiter,
-        null_tokens: options.null_tokens.clone(),
-    };
     let hashed_at = project.services.clock.now();
-    let mut batch = project.store.batch();
-    let pinned = entry.map(|entry| &entry.schema);
-    let read =
-        snapshot_csv(&project.store, &mut batch, &path, &options, pinned).map_err(|error| {
-            EngineError::Data {
-                name: name.to_string(),
-                error,
-            }
+    let read = read(project, path, source, entry, cancel)
+        .inspect_err(|_| project.store.discard_own())?
+        .map_err(|error| EngineError::Data {
+            name: name.to_string(),
+            error,
         })?;
-    batch.commit()?;
     let snapshot = SourceSnapshot {
         facts,
         hashed_at,
@@ -171,6 +164,29 @@ fn snapshot(
     };
     project.catalog.set_source(&key, &snapshot)?;
     Ok((snapshot, true))
+}
+
+/// Reads a source into the store.
+fn read(
+    project: &Project,
+    path: PathBuf,
+    source: &DataSource,
+    entry: Option<&LockEntry>,
+    cancel: &Cancel,
+) -> Result<Result<Snapshot, TableError>, EngineError> {
+    let DataFormat::Csv(options) = &source.format;
+    let options = CsvOptions {
+        delimiter: options.delimiter,
+        null_tokens: options.null_tokens.clone(),
+    };
+    let pinned = entry.map(|entry| entry.schema.clone());
+    let store = project.store.clone();
+    cancel.wait_for(move || {
+        let mut batch = store.batch();
+        let read = snapshot_csv(&store, &mut batch, &path, &options, pinned.as_ref())?;
+        batch.commit()?;
+        Ok(read)
+    })
 }
 
 /// Whether a known version has the column types that the lock file pins for the columns it has.

@@ -7,7 +7,7 @@ use reproof_learn::LearnError;
 use reproof_record::{CanonicalError, RecipeError};
 use reproof_store::StoreError;
 use reproof_store::fs::IoError;
-use reproof_table::TableError;
+use reproof_table::{CsvProblem, TableError};
 use thiserror::Error;
 
 /// The kind of trouble: it decides the exit code.
@@ -119,6 +119,10 @@ impl EngineError {
             Self::Catalog(error) => store_error_class(error.class()),
             Self::Io(_) | Self::Capture(CaptureError::Io(_)) => Class::Storage,
             Self::Capture(_) => Class::Environment,
+            Self::Data {
+                error: TableError::Store(StoreError::Io(error)),
+                ..
+            } if error.is_not_found() => Class::Usage,
             Self::Data { error, .. } => table_class(error).unwrap_or(Class::Usage),
             Self::Interrupted => Class::Interrupted,
             Self::Damaged { .. } => Class::Integrity,
@@ -130,6 +134,13 @@ impl EngineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } | Self::Refused { hint, .. } => hint.clone(),
+            Self::Data { error: TableError::Csv { problem: CsvProblem::Pinned { .. }, .. }, .. } => {
+                Some(
+                    "mend the value, or remove the file's line from reproof.lock to decide the \
+                     types anew"
+                        .to_owned(),
+                )
+            }
             _ => match self.class() {
                 Class::Storage => Some("nothing is half-written: free space or give access, then run the same command again".to_owned()),
                 Class::Bug => Some("please report it with the command that you ran".to_owned()),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reproof_catalog::{StepOutput, StepResult};
 use reproof_record::{
@@ -16,12 +16,10 @@ use reproof_table::Threads;
 
 use crate::observer::{Event, Observer};
 use crate::operations::{Job, perform};
+use crate::services::TICK;
 use crate::{Cancel, EngineError, OperationError, Project, cache};
 
 pub(crate) type Outputs = BTreeMap<StepName, StepOutput>;
-
-/// How often the scheduler looks whether it should stop.
-const TICK: Duration = Duration::from_millis(20);
 
 /// How a recipe is to be run.
 pub(crate) struct Mode {
@@ -131,6 +129,9 @@ impl Scheduler<'_> {
             }
         }
         self.ran.interrupted = cancel.is_cancelled();
+        if !self.running.is_empty() {
+            self.project.store.discard_own();
+        }
         for name in std::mem::take(&mut self.waiting)
             .into_iter()
             .chain(std::mem::take(&mut self.running))

@@ -3,10 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use reproof_capture::Runner;
 use reproof_record::{Host, Timestamp};
 use reproof_store::fs::Io;
+
+use crate::EngineError;
+
+/// How often a wait looks whether it should stop.
+pub(crate) const TICK: Duration = Duration::from_millis(20);
 
 /// A source of the current time.
 pub trait Clock: Send + Sync {
@@ -54,6 +61,31 @@ impl Cancel {
     /// Asks to stop as soon as may be.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Does something on a thread of its own and waits for it, but no longer than until stopping
+    /// is asked for. The thread then goes on until the process ends.
+    pub(crate) fn wait_for<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            // Nobody listens any more once stopping was asked for.
+            let _ = sender.send(work());
+        });
+        loop {
+            match receiver.recv_timeout(TICK) {
+                Ok(done) => return Ok(done),
+                Err(RecvTimeoutError::Timeout) if self.is_cancelled() => {
+                    return Err(EngineError::Interrupted);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(EngineError::Bug("a thread panicked".to_owned()));
+                }
+            }
+        }
     }
 
     /// The flag itself, for a signal handler to set.

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fmt::Debug;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
@@ -216,9 +217,18 @@ pub fn write_atomic(io: &dyn Io, path: &Path, bytes: &[u8]) -> Result<(), IoErro
 pub(crate) fn unique() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let nanos = now.map_or(0, |elapsed| elapsed.as_nanos());
-    format!("{}-{nanos:x}-{count}", std::process::id())
+    format!("{}{count}", own_prefix())
+}
+
+/// What the names that [`unique`] gives in this process begin with. The time tells processes
+/// apart that have one number, in containers that share a folder.
+pub(crate) fn own_prefix() -> &'static str {
+    static PREFIX: OnceLock<String> = OnceLock::new();
+    PREFIX.get_or_init(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let nanos = now.map_or(0, |elapsed| elapsed.as_nanos());
+        format!("{}-{nanos:x}-", std::process::id())
+    })
 }
 
 /// The machine's file system.

@@ -121,6 +121,17 @@ impl Store {
         }
     }
 
+    /// Removes what this process has not committed, for one that is about to end in the middle of
+    /// its work. What other threads still write is then lost, as it would be anyway.
+    pub fn discard_own(&self) {
+        for entry in self.io.read_dir(&self.temp_dir()).unwrap_or_default() {
+            if entry.name.to_string_lossy().starts_with(fs::own_prefix()) {
+                // What stays is garbage that a later opening of the store sweeps.
+                let _ = self.io.remove_file(&self.temp_dir().join(entry.name));
+            }
+        }
+    }
+
     /// The file system that the store lies in.
     pub fn io(&self) -> &Arc<dyn Io> {
         &self.io
