@@ -313,16 +313,27 @@ pub(crate) fn read_whole(
     Ok(bytes)
 }
 
-/// Hashes a whole blob in bounded memory, and shows each block of it.
+/// Hashes a whole blob in bounded memory.
 pub(crate) fn verify(
     file: Box<dyn ReadFile>,
     digest: Digest,
     path: &Path,
+) -> Result<(), StoreError> {
+    // Most blobs are small, and a smaller buffer is sooner there.
+    verify_blocks(file, digest, path, BUFFER, |_| {})
+}
+
+/// Hashes a whole blob, and shows each block of this size and the rest.
+fn verify_blocks(
+    file: Box<dyn ReadFile>,
+    digest: Digest,
+    path: &Path,
+    size: usize,
     mut each: impl FnMut(&[u8]),
 ) -> Result<(), StoreError> {
     let mut stored = Stored::open(file, digest, path)?;
     let mut hasher = blake3::Hasher::new();
-    let mut block = vec![0u8; BLOCK];
+    let mut block = vec![0u8; size];
     loop {
         let count = stored.fill(&mut block)?;
         hasher.update(&block[..count]);
@@ -358,7 +369,7 @@ impl VerifiedReader {
         path: &Path,
     ) -> Result<Self, StoreError> {
         let mut blocks = Vec::new();
-        verify(first, digest, path, |block| {
+        verify_blocks(first, digest, path, BLOCK, |block| {
             blocks.push(blake3::hash(block));
         })?;
         let stored = Stored::open(second, digest, path)?;
