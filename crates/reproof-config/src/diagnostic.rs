@@ -225,6 +225,11 @@ impl<'a> Report<'a> {
         self.found.len() + self.omitted
     }
 
+    /// Whether further errors are only counted: what they say need not be worked out.
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= MAX_DIAGNOSTICS
+    }
+
     /// An error without a hint.
     pub fn error(&mut self, span: Span, message: impl Into<String>) {
         self.add(span, message.into(), None);
@@ -237,7 +242,7 @@ impl<'a> Report<'a> {
 
     /// An error, with a hint or without.
     pub fn add(&mut self, span: Span, message: String, hint: Option<String>) {
-        if self.found.len() >= MAX_DIAGNOSTICS {
+        if self.is_full() {
             self.omitted += 1;
         } else {
             let diagnostic = self.sources.diagnostic(span, message, hint);
@@ -253,7 +258,7 @@ impl<'a> Report<'a> {
         name: &str,
         known: impl Iterator<Item = &'b str> + Clone,
     ) {
-        if self.found.len() >= MAX_DIAGNOSTICS {
+        if self.is_full() {
             self.omitted += 1;
             return;
         }

@@ -69,10 +69,12 @@ pub struct CsvOptions {
 }
 
 impl Default for CsvOptions {
+    /// A comma, and the tokens that R, pandas and SQL write for a missing value.
     fn default() -> Self {
+        let tokens = ["", "N/A", "NA", "NULL", "NaN", "nan", "null"];
         Self {
             delimiter: b',',
-            null_tokens: vec![String::new()],
+            null_tokens: tokens.map(str::to_owned).to_vec(),
         }
     }
 }

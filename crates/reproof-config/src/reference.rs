@@ -102,6 +102,9 @@ fn kind(shape: &Shape) -> String {
             let of: Vec<_> = of.iter().map(|text| format!("`{text}`")).collect();
             of.join(", ")
         }
+        Shape::Column => "column".to_owned(),
+        Shape::Name => "name".to_owned(),
+        Shape::Path => "path".to_owned(),
         other => other.wanted(),
     }
 }

@@ -67,14 +67,14 @@ pub(crate) static DATA_SOURCE: Object = Object {
         },
         Field {
             name: "null_tokens",
-            doc: "The texts of a field that mean a missing value. Only the empty one does unless \
-                  more are named, because `NA` or `None` may be a value.",
+            doc: "The texts of a field that mean a missing value. Name them yourself where one of the \
+                  defaults is a value, such as `NA` for Namibia.",
             shape: Shape::List {
                 of: &Shape::Text,
                 non_empty: false,
             },
             required: false,
-            default: Some("[\"\"]"),
+            default: Some(r#"["","N/A","NA","NULL","NaN","nan","null"]"#),
         },
     ],
     later: &[

@@ -141,14 +141,20 @@ impl Blocks<'_> {
                 );
             }
         }
+        let names: Option<BTreeSet<&str>> = features.as_ref().map(|features| {
+            features
+                .iter()
+                .map(|feature| feature.value.as_str())
+                .collect()
+        });
         for (name, chain) in &chains {
             if Some(name.as_str()) == column {
                 let message = format!("'{}' is the label: it is not preprocessed", shown(name));
                 report.error(chain.column, message);
-            } else if let Some(features) = &features
-                && !features.iter().any(|feature| feature.value == *name)
+            } else if let Some(names) = &names
+                && !names.contains(name.as_str())
             {
-                let known = features.iter().map(|feature| feature.value.as_str());
+                let known = names.iter().copied();
                 report.unknown(chain.column, "feature", name, known);
             }
         }

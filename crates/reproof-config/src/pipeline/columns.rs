@@ -1,5 +1,7 @@
 //! Checks what steps say of columns against the schemas of their tables.
 
+use std::collections::BTreeMap;
+
 use reproof_record::{Column, LogicalType, Schema};
 use serde_json::{Map, Value};
 
@@ -9,17 +11,26 @@ use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
 use crate::registry::{Task, default_chain};
 
+/// The columns by name: a search in the schema itself takes a step for every column.
+type Index<'s> = BTreeMap<&'s str, &'s Column>;
+
+fn index(schema: &Schema) -> Index<'_> {
+    let columns = schema.columns().iter();
+    columns
+        .map(|column| (column.name.as_str(), column))
+        .collect()
+}
+
 /// The column of this name; reported if there is none.
 fn find<'s>(
-    schema: &'s Schema,
+    index: &Index<'s>,
     name: &str,
     span: Span,
     report: &mut Report<'_>,
 ) -> Option<&'s Column> {
-    let column = schema.column(name);
+    let column = index.get(name).copied();
     if column.is_none() {
-        let known = schema.columns().iter().map(|column| column.name.as_str());
-        report.unknown(span, "column", name, known);
+        report.unknown(span, "column", name, index.keys().copied());
     }
     column
 }
@@ -31,14 +42,15 @@ pub(super) fn features(
     at: Span,
     report: &mut Report<'_>,
 ) -> (Map<String, Value>, Vec<Column>) {
+    let index = index(schema);
     let columns: Vec<&Column> = if let Some(features) = &preprocess.features {
         features
             .iter()
-            .filter_map(|feature| find(schema, &feature.value, feature.span, report))
+            .filter_map(|feature| find(&index, &feature.value, feature.span, report))
             .collect()
     } else {
         for (name, chain) in &preprocess.chains {
-            find(schema, name, chain.column, report);
+            find(&index, name, chain.column, report);
         }
         schema
             .columns()
@@ -63,18 +75,24 @@ pub(super) fn features(
     (features, defaulted)
 }
 
-/// A chain as JSON, after a check that it suits the column and ends in numbers.
+/// A chain as JSON, after a check that it suits the column and ends in numbers. A boolean counts as
+/// the number 0 or 1.
 fn checked_chain(column: &Column, chain: &Chain, report: &mut Report<'_>) -> Value {
     let named = format!(
         "the column '{}' is {}",
         shown(&column.name),
         column.logical_type
     );
-    let numeric = column.logical_type.is_numeric();
+    let text = column.logical_type == LogicalType::String;
+    let has = |wanted: &ChainItem| chain.items.iter().any(|item| item.value == *wanted);
+    let one_hot = has(&ChainItem::OneHot);
     for item in &chain.items {
         let trouble = match &item.value {
-            ChainItem::FillMean if !numeric => "it has no mean: fill with a constant".to_owned(),
-            ChainItem::ZScore if !numeric => "only numbers can be scaled: use one_hot".to_owned(),
+            ChainItem::FillMean if text => "it has no mean: fill with a constant".to_owned(),
+            ChainItem::FillMean if one_hot => {
+                "its mean is no category: fill with a constant".to_owned()
+            }
+            ChainItem::ZScore if text => "only numbers can be scaled: use one_hot".to_owned(),
             ChainItem::FillConstant(value) => match misfit(column.logical_type, value) {
                 Some(wanted) => format!("the constant must be {wanted}"),
                 None => continue,
@@ -83,28 +101,15 @@ fn checked_chain(column: &Column, chain: &Chain, report: &mut Report<'_>) -> Val
         };
         report.error(item.span, format!("{named}; {trouble}"));
     }
-    let one_hot = chain
-        .items
-        .iter()
-        .any(|item| item.value == ChainItem::OneHot);
-    let scaled = chain
-        .items
-        .iter()
-        .any(|item| item.value == ChainItem::ZScore);
-    if !numeric && !one_hot && !scaled {
+    if text && !one_hot && !has(&ChainItem::ZScore) {
         report.hinted(
             chain.span,
             format!("{named}; its chain must end in numbers"),
             "end it with one_hot",
         );
     }
-    Value::Array(
-        chain
-            .items
-            .iter()
-            .map(|item| chain_json(&item.value))
-            .collect(),
-    )
+    let items = chain.items.iter();
+    Value::Array(items.map(|item| chain_json(&item.value)).collect())
 }
 
 /// A chain's item as the recipe holds it.
@@ -137,7 +142,12 @@ pub(super) fn label(
     schema: &Schema,
     report: &mut Report<'_>,
 ) -> Option<Value> {
-    let column = find(schema, &label.column.value, label.column.span, report)?;
+    let column = find(
+        &index(schema),
+        &label.column.value,
+        label.column.span,
+        report,
+    )?;
     let name = shown(&column.name);
     let mut json = Map::from_iter([("column".to_owned(), Value::from(column.name.as_str()))]);
     if task == Task::Regression {
@@ -152,6 +162,14 @@ pub(super) fn label(
             );
         }
         return Some(Value::Object(json));
+    }
+    if column.logical_type == LogicalType::Float {
+        report.hinted(
+            label.column.span,
+            format!("the label '{name}' is float; a classification has two classes"),
+            "use a boolean, integer or string column, or train linear_regression",
+        );
+        return None;
     }
     let positive = match &label.positive {
         Some(positive) => {
@@ -181,8 +199,9 @@ fn check_positive(column: &Column, positive: &Spanned<Value>, report: &mut Repor
 
 /// Checks that every slice is of columns of the table.
 pub(super) fn slices(evaluate: &Evaluate, schema: &Schema, report: &mut Report<'_>) {
+    let index = index(schema);
     for column in evaluate.slices.iter().flat_map(|slice| &slice.value) {
-        find(schema, &column.value, column.span, report);
+        find(&index, &column.value, column.span, report);
     }
 }
 
@@ -194,11 +213,12 @@ pub(super) fn same<'a>(
     at: Span,
     report: &mut Report<'_>,
 ) {
+    let (of, index) = (index(of), index(schema));
     for name in names {
-        let Some(wanted) = of.column(name) else {
+        let Some(wanted) = of.get(name) else {
             continue;
         };
-        let message = match schema.column(name) {
+        let message = match index.get(name) {
             None => format!("the table has no column '{}'", shown(name)),
             Some(column) if column.logical_type != wanted.logical_type => format!(
                 "the column '{}' is {} here, {} in the part that is fitted on",
@@ -213,7 +233,7 @@ pub(super) fn same<'a>(
 }
 
 /// The shares of a split as the recipe holds them.
-pub(super) fn ratios(ratios: &std::collections::BTreeMap<String, f64>) -> Value {
+pub(super) fn ratios(ratios: &BTreeMap<String, f64>) -> Value {
     let shares = ratios
         .iter()
         .map(|(part, share)| (part.clone(), number(*share)));

@@ -421,7 +421,9 @@ fn sources_have_one_key_each() {
     };
     assert_eq!(key("{csv: a.csv}"), "csv:a.csv");
     assert_eq!(
-        key("{csv: a.csv, delimiter: \",\", null_tokens: [\"\"]}"),
+        key(
+            "{csv: a.csv, delimiter: \",\", null_tokens: [NA, \"\", N/A, \"NULL\", NaN, nan, \"null\"]}"
+        ),
         "csv:a.csv"
     );
     assert_eq!(
@@ -648,6 +650,26 @@ fn columns_are_checked_with_hints() {
         "linear_regression",
         "4:34: a regression predicts a number: there is no positive class\n13:13: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n13:22: 'accuracy' is no metric of a regression (there are rmse, mae, r2)\n13:32: 'log_loss' is no metric of a regression (there are rmse, mae, r2)\n16:7: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n17:16: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n17:70: a regression has no classes",
     );
+}
+
+#[test]
+fn labels_and_chains_suit_their_columns() {
+    refused(
+        &MINIMAL.replace("churn", "monthly_charges"),
+        "3:8: the label 'monthly_charges' is float; a classification has two classes \
+         (use a boolean, integer or string column, or train linear_regression)",
+    );
+    refused(
+        &format!("{MINIMAL}preprocess: {{senior: [{{fill: mean}}, one_hot]}}\n"),
+        "5:23: the column 'senior' is boolean; its mean is no category: fill with a constant",
+    );
+    for chain in [
+        "[]",
+        "[{fill: mean}, {scale: z_score}]",
+        "[{fill: {constant: true}}, one_hot]",
+    ] {
+        id(&format!("{MINIMAL}preprocess: {{senior: {chain}}}\n"));
+    }
 }
 
 #[test]

@@ -173,7 +173,8 @@ const MAX_ITERATIONS: Field = with_default(
 
 const TOLERANCE: Field = with_default(
     "tolerance",
-    "The training has converged when it changes less than this.",
+    "Training ends when the next step would change no row's log-odds by more than this, \
+     relatively where they are beyond 1.",
     Shape::Number(Range {
         min: 0.0,
         above: true,
