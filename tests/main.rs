@@ -1,6 +1,6 @@
 //! End-to-end tests on the real binary, in temporary projects. One module for each command, and
 //! one for each promise that spans them.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 #[path = "cli/support.rs"]
 mod support;

@@ -63,7 +63,12 @@ impl Scope {
             path.strip_prefix(folder)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        path == LOCK_FILE || inside(OWN_FOLDER) || self.data.iter().any(|data| inside(data))
+        // What a process that was killed while it wrote the lock file left beside it.
+        let unfinished_lock = path.starts_with(".reproof.lock.");
+        path == LOCK_FILE
+            || unfinished_lock
+            || inside(OWN_FOLDER)
+            || self.data.iter().any(|data| inside(data))
     }
 }
 

@@ -75,7 +75,7 @@ impl Observer for Progress {
         let mut state = self.state();
         match event {
             Event::DataStarted { name, source } => {
-                self.show(&[format!("{name}: reading {source}")])
+                self.show(&[format!("{name}: reading {source}")]);
             }
             Event::Data { name, change, .. } => {
                 state.data.insert((*name).clone(), (*change).clone());

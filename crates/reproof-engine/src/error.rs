@@ -217,6 +217,7 @@ fn store_error_class(class: reproof_store::ErrorClass) -> Class {
     match class {
         reproof_store::ErrorClass::Integrity => Class::Integrity,
         reproof_store::ErrorClass::Storage => Class::Storage,
+        reproof_store::ErrorClass::Bug => Class::Bug,
         _ => Class::Usage,
     }
 }

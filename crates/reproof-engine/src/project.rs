@@ -1,5 +1,6 @@
 //! A project: the folder with `reproof.toml`, its store and its catalogue.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -105,7 +106,7 @@ pub fn write_schema(io: &dyn Io, root: &Path) -> Result<(), EngineError> {
 pub fn exists(io: &dyn Io, path: &Path) -> Result<bool, EngineError> {
     match io.metadata(path) {
         Ok(_) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.is_not_found() => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -115,10 +116,13 @@ pub fn read_text(io: &dyn Io, path: &Path) -> Result<String, EngineError> {
     let bytes = io
         .read(path, MAX_TEXT)
         .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
+            ErrorKind::NotFound => {
                 EngineError::usage(format!("there is no file {}", path.display()))
             }
-            _ => EngineError::usage(error.to_string()),
+            ErrorKind::FileTooLarge | ErrorKind::IsADirectory => {
+                EngineError::usage(error.to_string())
+            }
+            _ => error.into(),
         })?;
     String::from_utf8(bytes)
         .map_err(|_| EngineError::usage(format!("{} is not UTF-8 text", path.display())))

@@ -1,5 +1,6 @@
 //! The cache against an answer key: whatever was run before, a run with the cache gives the record
 //! that a run without any history gives.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! Whatever call to the file system fails, and even if the process dies there: the error says what
 //! happened, and the next run works and gives the same record.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod support;
 
@@ -14,7 +15,7 @@ use support::{copy_example, open, run_example};
 use tempfile::TempDir;
 
 /// How many calls of a run are made to fail, spread over all of them.
-const SAMPLES: u64 = 40;
+const SAMPLES: u64 = 24;
 
 fn faulty(fault: Option<Fault>) -> FaultIo {
     FaultIo::new(Arc::new(RealIo), fault)

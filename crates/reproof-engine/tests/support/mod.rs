@@ -30,7 +30,6 @@ impl Runner for NoPrograms {
 }
 
 /// Copies the diabetes example.
-#[allow(clippy::disallowed_methods)]
 pub fn copy_example(to: &Path) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/diabetes");
     for path in [

@@ -72,6 +72,30 @@ enum Scan {
     Problem(CsvProblem),
 }
 
+/// How many bytes stand before the first delimiter, LF or CR; none if there is none.
+///
+/// Eight bytes at a time: of `x - 0x01…` and not `x`, the lowest high bit that is set marks the
+/// lowest byte of `x` that is zero.
+#[inline]
+fn plain_length(bytes: &[u8], delimiter: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH_BITS: u64 = ONES << 7;
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH_BITS;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (ONES * u64::from(delimiter)))
+            | zeros(word ^ (ONES * u64::from(b'\n')))
+            | zeros(word ^ (ONES * u64::from(b'\r')));
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let ends = |byte: u8| byte == delimiter || byte == b'\n' || byte == b'\r';
+    let length = rest.iter().position(|&byte| ends(byte))?;
+    Some(words.len() * 8 + length)
+}
+
 /// Reads rows.
 pub(super) struct RowReader<R> {
     source: R,
@@ -259,9 +283,7 @@ impl<R: Read> RowReader<R> {
     /// A field without quotes, and where the delimiter or line break after it lies.
     #[inline]
     fn plain(&self, begin: usize) -> Result<(Field, usize), Scan> {
-        let bytes = &self.buffer[begin..self.end];
-        let ends = |byte: u8| byte == self.delimiter || byte == b'\n' || byte == b'\r';
-        let end = match bytes.iter().position(|&byte| ends(byte)) {
+        let end = match plain_length(&self.buffer[begin..self.end], self.delimiter) {
             Some(length) => begin + length,
             None if self.source_ended => self.end,
             None => return Err(Scan::Unfinished),
@@ -431,6 +453,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_length_of_a_plain_field(
+            bytes in prop::collection::vec(
+                prop::sample::select(b"aaaaaaaa,-+\x00\x0b\x0c\n\r\x80\x8a\x8d\xac\xff".to_vec()), 0..40),
+        ) {
+            let expect = bytes.iter().position(|byte| b",\n\r".contains(byte));
+            prop_assert_eq!(plain_length(&bytes, b','), expect);
+        }
+
         /// Where neither reader sees an error, ours and the `csv` crate's see the same fields.
         #[test]
         fn agrees_with_another_reader(

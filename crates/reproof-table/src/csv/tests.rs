@@ -252,6 +252,60 @@ fn pinned_types_hold() {
     );
 }
 
+/// Whichever call fails: an error that names what was tried, and nothing left behind.
+#[test]
+fn a_call_that_fails_is_an_error_and_leaves_nothing() {
+    use std::sync::Arc;
+
+    use reproof_store::{Fault, FaultIo};
+
+    let scene = Scene::new("a,b\n1,x\n2.5,\n");
+    let attempt = |fault: Option<Fault>| {
+        let io = FaultIo::new(Arc::new(RealIo), fault);
+        let store = Store::open_existing(scene.store.root(), Arc::new(io.clone()));
+        let taken = store.map_err(TableError::from).and_then(|store| {
+            let mut batch = store.batch();
+            snapshot_csv(
+                &store,
+                &mut batch,
+                &scene.path,
+                &CsvOptions::default(),
+                None,
+            )
+        });
+        (taken, io.calls())
+    };
+    let (taken, calls) = attempt(None);
+    taken.unwrap();
+    assert!(calls > 5);
+    for at in 1..=calls {
+        let (taken, _) = attempt(Some(Fault {
+            at,
+            dead: false,
+            kind: io::ErrorKind::StorageFull,
+            writes_only: false,
+        }));
+        let left = std::fs::read_dir(scene.store.temp_dir()).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().path()).collect();
+        // Where a file cannot be removed, it stays.
+        let mut removable = true;
+        match taken {
+            // What fails while the store is opened, or the batch dropped, harms nobody.
+            Ok(_) => removable = false,
+            Err(TableError::Store(error)) => {
+                let error = error.to_string();
+                assert!(error.starts_with("failed to "), "{error}");
+                removable = !error.contains("failed to remove");
+            }
+            Err(other) => panic!("call {at}: {other}"),
+        }
+        assert!(left.is_empty() || !removable, "call {at} left {left:?}");
+        for path in left {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
 /// A file system in which the file is another one each time it is read from its start.
 mod changing {
     use std::io::Cursor;
@@ -409,10 +463,13 @@ fn write_csv(table: &Table, always_quoted: bool, line_break: &str, delimiter: ch
         .map(|column| quote(&column.name));
     let mut lines = vec![names.collect::<Vec<_>>().join(&delimiter.to_string())];
     for row in 0..table.rows() {
-        let fields = table
-            .columns()
-            .iter()
-            .map(|column| quote(&column.text(row).unwrap_or_default()));
+        let fields = table.columns().iter().map(|column| match column {
+            // With an exponent, so that a whole number is no integer that a double rounds.
+            ColumnData::Float(values) if !values[row].is_nan() => {
+                quote(&format!("{:e}", values[row]))
+            }
+            other => quote(&other.text(row).unwrap_or_default()),
+        });
         lines.push(fields.collect::<Vec<_>>().join(&delimiter.to_string()));
     }
     lines.join(line_break)
