@@ -128,7 +128,7 @@ pub enum CsvProblem {
         found: usize,
     },
     /// Bytes that are not UTF-8.
-    #[error("the text is not UTF-8: convert the file, or declare another column separator")]
+    #[error("the text is not UTF-8: convert the file")]
     NotUtf8,
     /// A quoted field that does not end.
     #[error("a quoted field begins in this row and never ends")]

@@ -288,17 +288,16 @@ fn a_call_that_fails_is_an_error_and_leaves_nothing() {
         let left = std::fs::read_dir(scene.store.temp_dir()).unwrap();
         let left: Vec<_> = left.map(|entry| entry.unwrap().path()).collect();
         // Where a file cannot be removed, it stays.
-        let mut removable = true;
-        match taken {
+        let removable = match taken {
             // What fails while the store is opened, or the batch dropped, harms nobody.
-            Ok(_) => removable = false,
+            Ok(_) => false,
             Err(TableError::Store(error)) => {
                 let error = error.to_string();
                 assert!(error.starts_with("failed to "), "{error}");
-                removable = !error.contains("failed to remove");
+                !error.contains("failed to remove")
             }
             Err(other) => panic!("call {at}: {other}"),
-        }
+        };
         assert!(left.is_empty() || !removable, "call {at} left {left:?}");
         for path in left {
             std::fs::remove_file(path).unwrap();
