@@ -48,6 +48,23 @@ fn a_first_pipeline_for_a_number_is_a_regression() {
 }
 
 #[test]
+fn a_label_of_two_numbers_is_a_class() {
+    let project = Project::empty();
+    let rows: String = (0..60)
+        .map(|row| format!("{row},{}\n", row % 7 % 2))
+        .collect();
+    project.write("data/sold.csv", &format!("x,sold\n{rows}"));
+    project
+        .reproof(&["init", "--data", "data/sold.csv", "--label", "sold"])
+        .expect(0);
+    assert!(
+        project
+            .read("pipelines/sold.yaml")
+            .contains("logistic_regression: {")
+    );
+}
+
+#[test]
 fn nothing_that_is_there_is_overwritten() {
     let project = with_data();
     project.write("reproof.toml", "# mine\n");

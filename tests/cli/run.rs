@@ -77,13 +77,21 @@ fn the_final_look_scores_the_test_part_and_is_counted() {
     assert_eq!(last["execution"]["final_look"], true);
     let split = &last["execution"]["steps"]["split"]["outputs"];
     assert!(split["test"].is_object());
-    let log = project.reproof(&["log"]).expect(0);
+    let again = project.reproof(&["run", "--final", "--no-cache"]).expect(0);
+    assert!(
+        again
+            .out
+            .contains("look 2 of this pipeline at the test part"),
+        "{}",
+        again.out
+    );
+    let log = project.reproof(&["log", "-n", "2"]).expect(0);
     assert_eq!(
         log.out
             .lines()
-            .filter(|line| line.contains("final"))
+            .filter(|line| line.contains("  final"))
             .count(),
-        1,
+        2,
         "{}",
         log.out
     );
@@ -148,7 +156,7 @@ fn a_dirty_tree_is_refused_where_that_is_asked_for() {
 fn without_git_a_run_says_that_no_commit_ties_to_it() {
     let project = Project::diabetes();
     let call = project.reproof(&["run"]).expect(0);
-    assert!(call.out.contains("no git repository"), "{}", call.out);
+    assert!(call.out.contains("not in a git repository"), "{}", call.out);
     project
         .reproof(&["run", "--require-clean"])
         .expect(40)

@@ -49,8 +49,6 @@ pub struct Capture {
     /// Whether the lock file, as it is now, is part of the commit. None without a repository or
     /// lock file.
     pub lock_committed: Option<bool>,
-    /// What a person should know about this capture, such as why no commit ties to it.
-    pub notes: Vec<String>,
 }
 
 /// Captures the code in the folder `project` as it is now.
@@ -188,6 +186,7 @@ impl Job<'_> {
         let state = CodeState {
             tree: Some(tree.digest()?),
             left_out: reader.left_out,
+            notes: vec![note],
             ..CodeState::default()
         };
         let captured = Capture {
@@ -195,7 +194,6 @@ impl Job<'_> {
             tree,
             patch: None,
             lock_committed: None,
-            notes: vec![note],
         };
         Ok((captured, reader.recent))
     }
@@ -232,6 +230,7 @@ impl Job<'_> {
             dirty: Some(!files.changed.is_empty()),
             changed: files.changed.into_iter().take(MAX_CHANGED).collect(),
             patch: None,
+            notes,
             left_out: reader.left_out,
         };
         Ok((
@@ -240,7 +239,6 @@ impl Job<'_> {
                 tree,
                 patch,
                 lock_committed,
-                notes,
             },
             reader.recent,
         ))

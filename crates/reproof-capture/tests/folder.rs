@@ -62,7 +62,7 @@ fn a_folder_without_a_repository() {
     assert_eq!(named, [".env", "build/", "my env/"]);
     assert_eq!((state.dirty, state.commit.as_deref()), (None, None));
     assert!(captured.patch.is_none() && captured.lock_committed.is_none());
-    assert!(captured.notes[0].contains("not in a git repository"));
+    assert!(captured.state.notes[0].contains("not in a git repository"));
 }
 
 #[test]
@@ -86,7 +86,10 @@ fn without_the_program_git() {
     let captured = sandbox.capture();
     assert_eq!(paths(&captured), ["a.py"]);
     assert_eq!(captured.state.dirty, None);
-    assert!(captured.notes[0].contains("not installed") && captured.notes[0].contains(".git"));
+    assert!(
+        captured.state.notes[0].contains("not installed")
+            && captured.state.notes[0].contains(".git")
+    );
 }
 
 #[test]
@@ -94,7 +97,7 @@ fn an_empty_dot_git_is_mentioned() {
     let sandbox = Sandbox::folder();
     std::fs::create_dir(sandbox.project.join(".git")).unwrap();
     sandbox.write("a.py", "1");
-    assert!(sandbox.capture().notes[0].contains(".git"));
+    assert!(sandbox.capture().state.notes[0].contains(".git"));
 }
 
 #[test]

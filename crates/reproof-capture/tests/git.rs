@@ -27,7 +27,7 @@ fn a_clean_commit() {
     assert_eq!((state.dirty, state.remote.as_deref()), (Some(false), None));
     assert_eq!(state.tree, Some(captured.tree.digest().unwrap()));
     assert!(state.changed.is_empty() && state.left_out.is_empty());
-    assert!(captured.patch.is_none() && captured.notes.is_empty());
+    assert!(captured.patch.is_none() && captured.state.notes.is_empty());
     assert_eq!(captured.lock_committed, None);
 }
 
@@ -303,7 +303,7 @@ fn secrets_outside_the_commit_are_named_and_not_captured() {
     let patch = patch(&captured);
     assert!(patch.contains("+B="), "{patch}");
     assert!(!patch.contains("AKIA") && !patch.contains("PRIVATE") && !patch.contains("staged.pem"));
-    assert_eq!(captured.notes.len(), 3, "{:?}", captured.notes);
+    assert_eq!(captured.state.notes.len(), 3, "{:?}", captured.state.notes);
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn what_git_was_told_to_overlook_is_seen() {
     sandbox.remove("d/e.py");
     let captured = sandbox.capture();
     assert_eq!(captured.state.changed, ["a.py", "c.py"]);
-    assert_eq!(captured.notes.len(), 2);
+    assert_eq!(captured.state.notes.len(), 2);
     assert_eq!(paths(&captured), ["a.py", "b.py", "c.py"]);
 }
 
@@ -523,5 +523,5 @@ fn a_folder_that_the_repository_around_it_ignores_has_no_commit() {
     let captured = sandbox.capture();
     assert_eq!(paths(&captured), ["a.py"]);
     assert_eq!((captured.state.commit, captured.state.dirty), (None, None));
-    assert!(captured.notes[0].contains("ignores all of it"));
+    assert!(captured.state.notes[0].contains("ignores all of it"));
 }

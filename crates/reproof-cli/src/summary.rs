@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reproof_engine::{DataChange, EngineError, Outcome, Project, evaluation};
+use reproof_engine::{DataChange, EngineError, Outcome, Project, evaluation, final_looks};
 use reproof_learn::{Estimate, Metrics, SliceMetrics};
 use reproof_record::{
     Artifact, CodeState, DataUse, Execution, GateOutcome, GateVerdict, Record, StepName, StepStatus,
@@ -36,6 +36,18 @@ pub fn lines(
         execution.pipeline,
         code(&execution.code)
     )];
+    // Without a repository the first line has said it.
+    let known = usize::from(execution.code.dirty.is_none());
+    for note in execution.code.notes.iter().skip(known) {
+        lines.push(format!("  {:<LABEL$}{note}", "code"));
+    }
+    for (path, reason) in &execution.code.left_out {
+        lines.push(format!(
+            "  {:<LABEL$}{path} is not captured: {reason}",
+            "code"
+        ));
+    }
+
     for (name, used) in &execution.data {
         let change = progress.data_change(name.as_str());
         lines.push(data_line(name, used, change.as_ref()));
@@ -44,6 +56,13 @@ pub fn lines(
         lines.extend(step_line(project, outcome, &name, printer)?);
     }
     lines.extend(gate_lines(&execution.gates, printer));
+    if execution.final_look {
+        let looks = final_looks(project, &execution.pipeline)?;
+        lines.push(format!(
+            "  {:<LABEL$}look {looks} of this pipeline at the test part",
+            "final"
+        ));
+    }
     Ok(lines)
 }
 
@@ -59,7 +78,8 @@ pub fn order(record: Option<&Record>, execution: &Execution) -> Vec<StepName> {
 /// The state of the code: `3f2c9d1 on main, clean`.
 pub fn code(code: &CodeState) -> String {
     let Some(dirty) = code.dirty else {
-        return "no git repository: no commit ties to this run".to_owned();
+        let reason = code.notes.first().map(String::as_str);
+        return reason.unwrap_or("no commit ties to this code").to_owned();
     };
     let commit = code
         .commit

@@ -35,5 +35,5 @@ pub use pipeline::{
 pub use project::{Policy, Project, StoreLocation, parse_project};
 pub use reference::reference_markdown;
 pub use registry::Task;
-pub use starter::{starter_pipeline, starter_pipeline_for};
+pub use starter::starter_pipeline_for;
 pub use tree::{Override, OverrideError};

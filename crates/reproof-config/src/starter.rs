@@ -5,24 +5,9 @@ use reproof_record::{LogicalType, Schema};
 use crate::pipeline::print::quoted;
 use crate::registry::Task;
 
-/// A good first pipeline file for a table: valid for it, and explained by comments.
+/// A good first pipeline file for a table and a task: valid for it, and explained by comments.
 ///
-/// The task is guessed from the label's type: a regression for numbers, else a classification;
-/// [`starter_pipeline_for`] takes it from the caller. `csv` is the path inside the project, and
-/// the file is meant to lie in the folder `pipelines`.
-pub fn starter_pipeline(name: &str, csv: &str, schema: &Schema, label: &str) -> String {
-    let numeric = schema
-        .column(label)
-        .is_some_and(|column| column.logical_type.is_numeric());
-    let task = if numeric {
-        Task::Regression
-    } else {
-        Task::Classification
-    };
-    starter_pipeline_for(task, name, csv, schema, label)
-}
-
-/// A good first pipeline file for a table and a task.
+/// `csv` is the path inside the project, and the file is meant to lie in the folder `pipelines`.
 pub fn starter_pipeline_for(
     task: Task,
     name: &str,
@@ -139,7 +124,9 @@ mod tests {
                 .collect();
             let label = columns[0].name.clone();
             let schema = Schema::new(columns).unwrap();
-            let text = starter_pipeline("first", "data/a b.csv", &schema, &label);
+            let numeric = schema.column(&label).unwrap().logical_type.is_numeric();
+            let task = if numeric { Task::Regression } else { Task::Classification };
+            let text = starter_pipeline_for(task, "first", "data/a b.csv", &schema, &label);
             let pipeline = parse_pipeline("f", &text, &[]).unwrap();
             let schemas = BTreeMap::from([("data".parse().unwrap(), schema)]);
             pipeline.expand(&schemas, &ExpandOptions::default()).unwrap();

@@ -68,6 +68,20 @@ pub fn verdict(
     Ok(newest.find_map(|execution| Some((execution.verification.clone()?, execution))))
 }
 
+/// How often the test part was scored by this pipeline.
+pub fn final_looks(project: &Project, pipeline: &str) -> Result<usize, EngineError> {
+    let filter = ExecutionFilter {
+        pipeline: Some(pipeline.to_owned()),
+        kind: Some(ExecutionKind::Run),
+        ..Default::default()
+    };
+    let executions = project.catalog.executions(&filter)?;
+    Ok(executions
+        .iter()
+        .filter(|execution| execution.final_look)
+        .count())
+}
+
 /// The metrics of a record: of its first output that is metrics.
 pub fn evaluation(
     project: &Project,

@@ -160,6 +160,9 @@ pub struct CodeState {
     pub changed: Vec<String>,
     /// The blob that holds the changes against the commit as a patch.
     pub patch: Option<Digest>,
+    /// What else a person should know: why no commit ties to the code, or what a patch lacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Files that were not captured, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub left_out: BTreeMap<String, String>,

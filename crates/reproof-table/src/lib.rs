@@ -21,7 +21,7 @@ mod storage;
 mod table;
 
 pub use column::{ColumnData, StringColumn};
-pub use csv::{CsvOptions, Snapshot, csv_schema, snapshot_csv};
+pub use csv::{CsvOptions, Snapshot, csv_schema, csv_values, snapshot_csv};
 pub use error::{CsvProblem, TableError};
 pub use parallel::{Threads, map_ranges};
 pub use split::split_random;

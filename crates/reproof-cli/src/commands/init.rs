@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use clap::Args;
+use reproof_config::{Task, starter_pipeline_for};
 use reproof_engine::{
     EngineError, LOCK_FILE, PROJECT_FILE, STATE_FOLDER, exists, read_text, write_schema,
 };
 use reproof_record::Schema;
 use reproof_store::fs::{Io, write_atomic};
-use reproof_table::{CsvOptions, csv_schema};
+use reproof_table::{CsvOptions, TableError, csv_schema, csv_values};
 use serde_json::json;
 
 use crate::arguments::Global;
@@ -132,10 +133,24 @@ fn first_pipeline(
             hint: Some(format!("it has {}", columns(&schema))),
         });
     }
-    Ok((
-        path,
-        reproof_config::starter_pipeline(name, data, &schema, label),
-    ))
+    let task = task(io, &root.join(data), &schema, label).map_err(|error| EngineError::Data {
+        name: data.to_owned(),
+        error,
+    })?;
+    Ok((path, starter_pipeline_for(task, name, data, &schema, label)))
+}
+
+/// A number is predicted by a regression, unless it takes two values only: those are classes.
+fn task(io: &dyn Io, path: &Path, schema: &Schema, label: &str) -> Result<Task, TableError> {
+    let numeric = schema
+        .column(label)
+        .is_some_and(|column| column.logical_type.is_numeric());
+    let two = || csv_values(io, path, &CsvOptions::default(), label, 2);
+    Ok(if numeric && two()?.is_none() {
+        Task::Regression
+    } else {
+        Task::Classification
+    })
 }
 
 fn columns(schema: &Schema) -> String {

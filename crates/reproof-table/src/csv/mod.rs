@@ -9,7 +9,7 @@ mod infer;
 mod number;
 mod reader;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
@@ -91,6 +91,32 @@ pub fn csv_schema(io: &dyn Io, path: &Path, options: &CsvOptions) -> Result<Sche
     let (names, _) = source.read(|_, _| Ok(false))?;
     let survey = source.survey(&names, &vec![None; names.len()])?;
     Ok(Schema::new(survey.columns)?)
+}
+
+/// The different values of one column of a CSV file, as texts; none if there are more than
+/// `limit`, or no such column. Missing values are no values.
+pub fn csv_values(
+    io: &dyn Io,
+    path: &Path,
+    options: &CsvOptions,
+    column: &str,
+    limit: usize,
+) -> Result<Option<BTreeSet<String>>, TableError> {
+    let mut source = CsvSource::open(io, path, options, BUFFER)?;
+    let (names, _) = source.read(|_, _| Ok(false))?;
+    let Some(position) = names.iter().position(|name| name == column) else {
+        return Ok(None);
+    };
+    let mut values = BTreeSet::new();
+    source.read(|nulls, row| {
+        if let Some(field) = row.fields().nth(position)
+            && !nulls.matches(field)
+        {
+            values.insert(String::from_utf8_lossy(field).into_owned());
+        }
+        Ok(values.len() <= limit)
+    })?;
+    Ok((values.len() <= limit).then_some(values))
 }
 
 fn snapshot(
