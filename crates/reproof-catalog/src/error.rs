@@ -11,7 +11,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum CatalogError {
     /// The database could not be read or written.
-    #[error("catalogue {}: {source}", path.display())]
+    #[error("catalogue {}: {}", path.display(), reason(source))]
     Database {
         /// The database.
         path: PathBuf,
@@ -41,6 +41,21 @@ pub enum CatalogError {
         /// The newest version that is known.
         known: i64,
     },
+}
+
+/// SQLite's error as a person reads it: it names what it tried, not why that failed.
+fn reason(source: &rusqlite::Error) -> String {
+    let why = match source.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen) => "it cannot be opened for writing: is the disk read-only?",
+        Some(ErrorCode::ReadOnly) => "it is read-only",
+        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::SystemIoFailure) => "the disk is full or fails",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process has been writing to it for 30 s"
+        }
+        _ => return source.to_string(),
+    };
+    format!("{why} ({source})")
 }
 
 impl CatalogError {
