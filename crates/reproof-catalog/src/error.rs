@@ -11,13 +11,12 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum CatalogError {
     /// The database could not be read or written.
-    #[error("catalogue {}: {}", path.display(), reason(source))]
+    #[error("catalogue {}: {}", path.display(), reason(error))]
     Database {
         /// The database.
         path: PathBuf,
         /// Why.
-        #[source]
-        source: rusqlite::Error,
+        error: rusqlite::Error,
     },
     /// What is stored is not what this version writes.
     #[error(
@@ -44,8 +43,8 @@ pub enum CatalogError {
 }
 
 /// SQLite's error as a person reads it: it names what it tried, not why that failed.
-fn reason(source: &rusqlite::Error) -> String {
-    let why = match source.sqlite_error_code() {
+fn reason(error: &rusqlite::Error) -> String {
+    let why = match error.sqlite_error_code() {
         Some(ErrorCode::CannotOpen) => "it cannot be opened for writing: is the disk read-only?",
         Some(ErrorCode::ReadOnly) => "it is read-only",
         Some(ErrorCode::DiskFull) => "the disk is full",
@@ -53,9 +52,9 @@ fn reason(source: &rusqlite::Error) -> String {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process has been writing to it for 30 s"
         }
-        _ => return source.to_string(),
+        _ => return error.to_string(),
     };
-    format!("{why} ({source})")
+    format!("{why} ({error})")
 }
 
 impl CatalogError {
@@ -75,7 +74,7 @@ impl CatalogError {
                 let what = source.to_string();
                 Self::Damaged { path, what }
             }
-            Some(_) => Self::Database { path, source },
+            Some(_) => Self::Database { path, error: source },
         }
     }
 
@@ -84,7 +83,7 @@ impl CatalogError {
         match self {
             Self::Damaged { .. } => ErrorClass::Integrity,
             Self::Newer { .. } => ErrorClass::Version,
-            Self::Database { source, .. } => match source.sqlite_error_code() {
+            Self::Database { error, .. } => match error.sqlite_error_code() {
                 Some(
                     ErrorCode::ConstraintViolation
                     | ErrorCode::ApiMisuse
