@@ -74,7 +74,10 @@ impl CatalogError {
                 let what = source.to_string();
                 Self::Damaged { path, what }
             }
-            Some(_) => Self::Database { path, error: source },
+            Some(_) => Self::Database {
+                path,
+                error: source,
+            },
         }
     }
 

@@ -8,7 +8,7 @@ mod open;
 mod rows;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +22,9 @@ use crate::{
     Catalog, CatalogError, ExecutionFilter, FileDigest, KnownFacts, Lineage, Named, Producer,
     RecordEntry, SourceSnapshot, StepResult, Use,
 };
+
+/// From how many paths on all rows are read, instead of looking each one up.
+const MANY_PATHS: usize = 1000;
 
 /// The catalogue in one SQLite file.
 #[derive(Debug)]
@@ -390,19 +393,24 @@ impl Catalog for SqliteCatalog {
     }
 
     fn file_digests(&self, paths: &[&str]) -> Result<BTreeMap<String, FileDigest>, CatalogError> {
+        let reader = self.reader();
+        let read = |row: &Row<'_>| {
+            let known = reader.known_facts(row, 1)?;
+            let digest = reader.parse(row, 3)?;
+            Ok((reader.text(row, 0)?, FileDigest { known, digest }))
+        };
+        if paths.len() > MANY_PATHS {
+            // Looking each one up would take longer than reading them all.
+            let wanted: BTreeSet<&str> = paths.iter().copied().collect();
+            let all = self.rows(&tables::FILE_DIGESTS, "", &[], read)?;
+            return Ok(all
+                .into_iter()
+                .filter(|(path, _)| wanted.contains(path.as_str()))
+                .collect());
+        }
         let list = self.json(&paths)?;
         let condition = "WHERE path IN (SELECT value FROM json_each(?1))";
-        let reader = self.reader();
-        let found = self.rows(
-            &tables::FILE_DIGESTS,
-            condition,
-            &[Value::Text(list)],
-            |row| {
-                let known = reader.known_facts(row, 1)?;
-                let digest = reader.parse(row, 3)?;
-                Ok((reader.text(row, 0)?, FileDigest { known, digest }))
-            },
-        )?;
+        let found = self.rows(&tables::FILE_DIGESTS, condition, &[Value::Text(list)], read)?;
         Ok(found.into_iter().collect())
     }
 

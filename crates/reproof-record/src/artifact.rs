@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::canonical::write_string;
 use crate::{CanonicalError, Digest, RelativePath, to_canonical};
 
 /// What an artifact is.
@@ -95,8 +96,28 @@ impl Tree {
     }
 
     /// The canonical bytes, as they are stored.
+    ///
+    /// A tree of code has as many entries as a project has files, and is written on every run: so
+    /// it is written directly, not through a JSON value.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CanonicalError> {
-        to_canonical(self)
+        let mut out = String::with_capacity(64 + 160 * self.files.len());
+        out.push_str("{\"files\":[");
+        for (index, entry) in self.files.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            out.push_str("{\"digest\":\"");
+            out.push_str(&entry.digest.to_hex());
+            out.push_str("\",\"executable\":");
+            out.push_str(if entry.executable { "true" } else { "false" });
+            out.push_str(",\"path\":");
+            write_string(&mut out, entry.path.as_str());
+            out.push('}');
+        }
+        out.push_str("],\"format\":");
+        write_string(&mut out, &self.format);
+        out.push('}');
+        Ok(out.into_bytes())
     }
 
     /// The content digest of the tree.
@@ -157,6 +178,21 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_tree_is_written_in_its_canonical_form(
+            files in proptest::collection::btree_map("[^/\\\\\\pC]{1,8}", proptest::bool::ANY, 0..6),
+        ) {
+            let entry = |(path, executable): (String, bool)| Some(TreeEntry {
+                digest: Digest::of(path.as_bytes()),
+                path: path.parse().ok()?,
+                executable,
+            });
+            let tree = Tree::new(files.into_iter().filter_map(entry));
+            proptest::prop_assert_eq!(tree.to_bytes().unwrap(), to_canonical(&tree).unwrap());
+        }
+    }
 
     #[test]
     fn a_trees_digest_does_not_depend_on_the_order_of_its_files() {

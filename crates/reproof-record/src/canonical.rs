@@ -127,7 +127,8 @@ fn write_number(out: &mut String, number: &serde_json::Number) -> Result<(), Can
     Ok(())
 }
 
-fn write_string(out: &mut String, text: &str) {
+/// Writes a text as RFC 8785 does (section 3.2.2.2).
+pub(crate) fn write_string(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {
         match character {
