@@ -132,3 +132,10 @@ fn errors_are_a_document_too() {
             .contains("reproof.toml")
     );
 }
+
+#[test]
+fn a_repository_that_git_cannot_read_is_20() {
+    let project = Project::committed();
+    project.write(".git/config", "[nonsense");
+    project.reproof(&["run"]).expect(20).says(&["git"]);
+}

@@ -24,18 +24,41 @@ fn flip(path: &PathBuf, at: usize) {
 }
 
 #[test]
-fn one_flipped_byte_in_a_data_version_is_found_by_verify() {
+fn one_flipped_byte_in_any_stored_file_is_found_by_verify() {
     let project = Project::diabetes();
     let document = project.reproof(&["run", "--json"]).json();
-    let version = document["execution"]["data"]["data"]["version"]["digest"]
-        .as_str()
-        .unwrap();
+    let record = document["record"].as_str().unwrap();
+    let paths = objects(&project);
+    assert!(paths.len() > 30, "{}", paths.len());
+    for (index, path) in paths.iter().enumerate() {
+        let right = std::fs::read(path).unwrap();
+        flip(path, 31 * index);
+        let call = project.reproof(&["verify", record]);
+        assert_eq!(call.code, 30, "{path:?} of {}: {}", right.len(), call.out);
+        assert!(call.err.contains("damaged"), "{path:?}: {}", call.err);
+        std::fs::write(path, right).unwrap();
+    }
+    project.reproof(&["verify", record]).expect(0);
+}
+
+#[test]
+fn what_verify_makes_again_replaces_damaged_outputs() {
+    let project = Project::diabetes();
+    let document = project.reproof(&["run", "--json"]).json();
+    let model = &document["execution"]["steps"]["train"]["outputs"]["model"]["digest"];
     flip(
-        &project.path(&format!(".reproof/store/objects/{version}")),
-        11,
+        &project.path(&format!(
+            ".reproof/store/objects/{}",
+            model.as_str().unwrap()
+        )),
+        9,
     );
-    let call = project.reproof(&["verify", "@latest"]).expect(30);
-    assert!(call.out.contains(&version[..12]), "{}", call.out);
+    let call = project
+        .reproof(&["verify", "@latest"])
+        .expect(30)
+        .says(&["train.model", "damaged"]);
+    assert!(call.out.starts_with("identical"), "{}", call.out);
+    project.reproof(&["verify", "@latest"]).expect(0);
 }
 
 #[test]

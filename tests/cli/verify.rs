@@ -92,7 +92,7 @@ fn a_record_that_claims_another_result_diverges() {
         .json();
     let mut record: reproof_record::Record =
         serde_json::from_value(shown["record"].clone()).unwrap();
-    let other = record.results["split"]["train"].digest;
+    let other = record.results["preprocess"]["state"].digest;
     record
         .results
         .get_mut("train")

@@ -56,3 +56,30 @@ impl From<Exit> for ExitCode {
         Self::from(exit as u8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bug of ours cannot be had on demand: its code is tested here, all others on the binary.
+    #[test]
+    fn every_class_has_the_code_that_the_docs_list() {
+        const PAGE: &str = include_str!("../../../docs/src/exit-codes.md");
+        for (class, code) in [
+            (Class::Bug, 70),
+            (Class::Integrity, 30),
+            (Class::Storage, 31),
+            (Class::Environment, 20),
+            (Class::Step, 11),
+            (Class::Diverged, 12),
+            (Class::Gate, 10),
+            (Class::Impossible, 14),
+            (Class::Refused, 40),
+            (Class::Usage, 2),
+            (Class::Interrupted, 130),
+        ] {
+            assert_eq!(Exit::from(class) as u8, code);
+            assert!(PAGE.contains(&format!("| {code} |")), "{code}");
+        }
+    }
+}

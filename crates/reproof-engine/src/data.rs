@@ -60,6 +60,7 @@ pub(crate) fn pin_all(
         let used = DataUse {
             source: source.path.to_string(),
             version: snapshot.version.artifact,
+            manifest: Some(snapshot.version.manifest),
             rows: snapshot.rows,
             columns: snapshot.schema.columns().len() as u64,
         };

@@ -8,6 +8,7 @@ mod data;
 mod digests;
 mod error;
 pub mod host;
+mod integrity;
 mod lookup;
 mod observer;
 mod operations;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use reproof_record::{
     DataUse, Execution, ExecutionKind, ExecutionStatus, OutputVerdict, Record, RecordId, StepName,
-    StepStatus, Verdict, Verification,
+    Verdict, Verification,
 };
-use reproof_store::StoreError;
 use reproof_table::Threads;
 
+use crate::integrity::{self, Trouble};
 use crate::observer::Observer;
 use crate::operations::MAX_DOCUMENT;
 use crate::run::blank;
@@ -25,8 +25,9 @@ pub struct Verified {
     pub verification: Verification,
     /// Why steps failed.
     pub failures: BTreeMap<StepName, OperationError>,
-    /// Whether stored bytes turned out to be wrong.
-    pub damaged: bool,
+    /// Which stored bytes turned out to be wrong: one line for each artifact. What the steps made
+    /// again has replaced them.
+    pub damage: Vec<String>,
 }
 
 impl Verified {
@@ -44,7 +45,7 @@ impl Verified {
         let failures = self.failures.values().map(OperationError::class);
         failures
             .chain(verdict)
-            .chain(self.damaged.then_some(Class::Integrity))
+            .chain((!self.damage.is_empty()).then_some(Class::Integrity))
             .min()
     }
 }
@@ -71,33 +72,33 @@ pub fn verify(
     let mut execution = blank(project, ExecutionKind::Verify, started)?;
     execution.recipe = Some(record.recipe.id()?);
     execution.pipeline = pipeline_of(project, id)?;
-    let unusable = check_data(project, &record, &mut execution)?;
+    let mut damage = integrity::damage(project, id, &record)?;
     let mut failures = BTreeMap::new();
-    let mut damaged = false;
-    let verification = if let Some((reason, is_damage)) = unusable {
-        damaged = is_damage;
-        impossible(id, &record, reason)
-    } else {
-        let mode = Mode {
-            use_cache: false,
-            threads,
-        };
-        let ran = execute(project, &record.recipe, &mode, observer, cancel)?;
-        let verification = compare(id, &record, &ran);
-        execution.steps = ran.steps;
-        execution.status = if ran.interrupted && !failed(&execution) {
-            ExecutionStatus::Interrupted
-        } else if verification.verdict == Verdict::Identical {
-            ExecutionStatus::Succeeded
-        } else {
-            ExecutionStatus::Failed
-        };
-        failures = ran.failures;
-        verification
+    let verification = match check_data(project, &record, &mut execution)? {
+        Some(trouble) => {
+            execution.status = ExecutionStatus::Failed;
+            let reason = match trouble {
+                Trouble::Missing(reason) => reason,
+                Trouble::Damaged(reason) => {
+                    damage.push(reason.clone());
+                    reason
+                }
+            };
+            impossible(id, &record, reason)
+        }
+        None => {
+            let mode = Mode {
+                use_cache: false,
+                threads,
+            };
+            let ran = execute(project, &record.recipe, &mode, observer, cancel)?;
+            let verification = compare(id, &record, &ran);
+            execution.status = status(&ran, verification.verdict);
+            execution.steps = ran.steps;
+            failures = ran.failures;
+            verification
+        }
     };
-    if verification.verdict == Verdict::Impossible {
-        execution.status = ExecutionStatus::Failed;
-    }
     if execution.status != ExecutionStatus::Interrupted {
         execution.verification = Some(verification.clone());
     }
@@ -107,12 +108,18 @@ pub fn verify(
         execution,
         verification,
         failures,
-        damaged,
+        damage,
     })
 }
 
-fn failed(execution: &Execution) -> bool {
-    execution.count(StepStatus::Failed) > 0
+fn status(ran: &Ran, verdict: Verdict) -> ExecutionStatus {
+    if ran.interrupted && ran.failures.is_empty() {
+        ExecutionStatus::Interrupted
+    } else if verdict == Verdict::Identical {
+        ExecutionStatus::Succeeded
+    } else {
+        ExecutionStatus::Failed
+    }
 }
 
 /// The name of the pipeline that last gave this record.
@@ -131,43 +138,26 @@ fn pipeline_of(project: &Project, id: &RecordId) -> Result<String, EngineError> 
         .unwrap_or_default())
 }
 
-/// Checks every byte of the data versions. Says why they cannot be used, and whether that is
-/// because stored bytes are wrong.
+/// Checks every byte of the data versions, and notes their use. Says why they cannot be used.
 fn check_data(
     project: &Project,
     record: &Record,
     execution: &mut Execution,
-) -> Result<Option<(String, bool)>, EngineError> {
+) -> Result<Option<Trouble>, EngineError> {
     for (name, version) in &record.recipe.data {
-        let check = || {
-            let table = project.store.table_object(&version.digest)?;
-            for column in &table.columns {
-                project.store.verify_blob(column)?;
-            }
-            Ok(table)
-        };
         let what = format!("data version '{name}' ({})", version.digest.short());
-        match check() {
-            Ok(table) => {
-                let used = DataUse {
-                    source: format!("data:{}", version.digest.short()),
-                    version: *version,
-                    rows: table.rows,
-                    columns: table.columns.len() as u64,
-                };
-                execution.data.insert(name.clone(), used);
-            }
-            Err(StoreError::Missing { .. }) => {
-                return Ok(Some((format!("{what} is not in the store"), false)));
-            }
-            Err(error @ StoreError::Damaged { .. }) => {
-                return Ok(Some((
-                    format!("{what} is damaged in the store: {error}"),
-                    true,
-                )));
-            }
-            Err(error) => return Err(error.into()),
+        if let Some(trouble) = integrity::check_artifact(&project.store, &what, version)? {
+            return Ok(Some(trouble));
         }
+        let table = project.store.table_object(&version.digest)?;
+        let used = DataUse {
+            source: format!("data:{}", version.digest.short()),
+            version: *version,
+            manifest: None,
+            rows: table.rows,
+            columns: table.columns.len() as u64,
+        };
+        execution.data.insert(name.clone(), used);
     }
     Ok(None)
 }

@@ -205,6 +205,9 @@ pub struct DataUse {
     pub source: String,
     /// The version that was read.
     pub version: Artifact,
+    /// The manifest of its stored files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
     /// Its rows.
     pub rows: u64,
     /// Its columns.

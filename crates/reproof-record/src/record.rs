@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Artifact, CanonicalError, Digest, Recipe, RecipeError, RecordId, ResultsId, StepName,
+    Artifact, CanonicalError, Digest, Recipe, RecipeError, RecordId, ResultsId, Source, StepName,
     from_canonical, to_canonical,
 };
 
@@ -58,6 +58,14 @@ impl Record {
             return Err(RecipeError::Canonical(CanonicalError::NotCanonical));
         }
         Ok(record)
+    }
+
+    /// The artifact that a step's input is, by what the record says.
+    pub fn artifact(&self, source: &Source) -> Option<Artifact> {
+        match source {
+            Source::Data { data } => self.recipe.data.get(data).copied(),
+            Source::Output { step, output } => self.results.get(step)?.get(output).copied(),
+        }
     }
 
     /// The canonical bytes, as they are stored.

@@ -91,6 +91,7 @@ pub fn run(second: i64, record: Option<&RecordEntry>) -> Execution {
     let data = DataUse {
         source: "data/churn.csv".to_owned(),
         version: table("churn"),
+        manifest: None,
         rows: 7043,
         columns: 20,
     };

@@ -43,10 +43,14 @@ pub fn execute(
             "record": record,
             "verdict": verified.verification.verdict,
             "verification": verified.verification,
+            "damage": verified.damage,
             "execution": verified.execution,
         }));
     } else {
         print(&verified, printer);
+    }
+    for damage in &verified.damage {
+        printer.error_text(damage, None);
     }
     for (step, error) in &verified.failures {
         printer.error_text(&format!("step '{step}' failed: {error}"), None);

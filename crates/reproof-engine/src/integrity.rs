@@ -1,0 +1,121 @@
+//! Whether what the store holds of a record is right: every byte is hashed, no fact is believed.
+
+use std::collections::BTreeSet;
+
+use reproof_catalog::ExecutionFilter;
+use reproof_record::{Artifact, ArtifactKind, Digest, Record, RecordId};
+use reproof_store::{Store, StoreError};
+
+use crate::{EngineError, Project};
+
+/// Why something that is stored cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It is not there.
+    Missing(String),
+    /// Its bytes are wrong.
+    Damaged(String),
+}
+
+/// Checks every byte of a stored artifact: its content object and all its files.
+pub(crate) fn check_artifact(
+    store: &Store,
+    what: &str,
+    artifact: &Artifact,
+) -> Result<Option<Trouble>, EngineError> {
+    let check = || {
+        let files: Vec<Digest> = match artifact.kind {
+            ArtifactKind::Table => store.table_object(&artifact.digest)?.columns,
+            _ => {
+                let tree = store.tree(&artifact.digest)?;
+                tree.files.iter().map(|file| file.digest).collect()
+            }
+        };
+        files
+            .iter()
+            .try_for_each(|file| store.verify_blob(file).map(|_| ()))
+    };
+    trouble(what, check())
+}
+
+/// What is wrong with the stored outputs of a record, all manifests and its recipe: one line for
+/// each. Outputs that are not there are not wrong.
+pub(crate) fn damage(
+    project: &Project,
+    id: &RecordId,
+    record: &Record,
+) -> Result<Vec<String>, EngineError> {
+    let store = &project.store;
+    let mut found = BTreeSet::new();
+    let mut note = |trouble: Option<Trouble>| {
+        if let Some(Trouble::Damaged(text)) = trouble {
+            found.insert(text);
+        }
+    };
+    let recipe = record.recipe.id()?;
+    let checked = store.verify_blob(recipe.digest()).map(|_| ());
+    note(trouble(&format!("recipe {}", recipe.short()), checked)?);
+    for (step, outputs) in &record.results {
+        for (output, artifact) in outputs {
+            let what = format!("the stored {} {step}.{output}", artifact.kind);
+            note(check_artifact(store, &what, artifact)?);
+        }
+    }
+    for manifest in manifests(project, id, record)? {
+        let checked = store.manifest(&manifest).map(|_| ());
+        note(trouble("a manifest", checked)?);
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// The manifests that the catalogue knows of a record's data versions and outputs.
+fn manifests(
+    project: &Project,
+    id: &RecordId,
+    record: &Record,
+) -> Result<BTreeSet<Digest>, EngineError> {
+    let filter = ExecutionFilter {
+        record: Some(*id),
+        ..Default::default()
+    };
+    let executions = project.catalog.executions(&filter)?;
+    let data = executions
+        .iter()
+        .flat_map(|execution| execution.data.values());
+    let mut manifests: BTreeSet<Digest> = data.filter_map(|used| used.manifest).collect();
+    for (name, step) in &record.recipe.steps {
+        let mut inputs = std::collections::BTreeMap::new();
+        for (input, source) in &step.inputs {
+            if let Some(artifact) = record.artifact(source) {
+                inputs.insert(input.clone(), artifact);
+            }
+        }
+        for result in project.catalog.step_results(&step.key(&inputs)?)? {
+            let same = record.results.get(name).is_some_and(|outputs| {
+                result.outputs.iter().all(|(output, stored)| {
+                    outputs
+                        .get(output)
+                        .is_some_and(|artifact| *artifact == stored.artifact)
+                })
+            });
+            if same {
+                manifests.extend(result.outputs.values().map(|output| output.manifest));
+            }
+        }
+    }
+    Ok(manifests)
+}
+
+/// What a failed check means; errors that say nothing of the bytes stay errors.
+fn trouble(what: &str, checked: Result<(), StoreError>) -> Result<Option<Trouble>, EngineError> {
+    match checked {
+        Ok(()) => Ok(None),
+        Err(StoreError::Missing { .. }) => Ok(Some(Trouble::Missing(format!(
+            "{what} is not in the store"
+        )))),
+        Err(error @ StoreError::Damaged { .. }) => {
+            Ok(Some(Trouble::Damaged(format!("{what}: {error}"))))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
