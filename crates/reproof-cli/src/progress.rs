@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reproof_engine::{DataChange, Event, Observer};
 use reproof_record::StepName;
 
@@ -26,15 +26,10 @@ struct State {
 impl Progress {
     /// A progress display, silent where nobody watches.
     pub fn new(printer: &Printer) -> Self {
-        let spinner = if printer.watched && !printer.quiet {
-            let spinner = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-                spinner.set_style(style);
-            }
-            spinner
-        } else {
-            ProgressBar::hidden()
-        };
+        let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if printer.watched && !printer.quiet {
+            show_later(spinner.clone());
+        }
         Self {
             spinner,
             state: Mutex::default(),
@@ -66,8 +61,22 @@ impl Progress {
 
     fn show(&self, running: &[String]) {
         self.spinner.set_message(running.join(", "));
-        self.spinner.enable_steady_tick(Duration::from_millis(120));
     }
+}
+
+/// Shows the spinner once the work has taken a moment: what is over by then needs none.
+fn show_later(spinner: ProgressBar) {
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        if spinner.is_finished() {
+            return;
+        }
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            spinner.set_style(style.tick_chars("|/-\\ "));
+        }
+        spinner.set_draw_target(ProgressDrawTarget::stderr());
+        spinner.enable_steady_tick(Duration::from_millis(120));
+    });
 }
 
 impl Observer for Progress {
