@@ -21,7 +21,7 @@ use reproof_record::{RelativePath, StepName, canonical_json};
 use serde_json::{Map, Value};
 
 pub use expand::ExpandOptions;
-pub use gates::{Bound, Gate};
+pub use gates::{Bound, Gate, parse_bound};
 pub use graph::{Graph, Note};
 
 use crate::check::{check_object, delimiter, is_named};

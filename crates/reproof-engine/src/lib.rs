@@ -32,7 +32,8 @@ pub use project::{
     LOCK_FILE, PROJECT_FILE, Project, SCHEMA_FILE, STATE_FOLDER, exists, read_text, write_schema,
 };
 pub use report::{
-    Repeatability, evaluation, final_looks, lock_is_committed, repeatability, verdict,
+    HistoryFilter, Repeatability, evaluation, final_looks, history, lock_is_committed,
+    repeatability, verdict,
 };
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};

@@ -1,14 +1,20 @@
 //! What lists and pages say of records: verdicts, repeatability, metrics.
 
+use std::collections::BTreeMap;
+
 use reproof_capture::lock_committed;
 use reproof_catalog::ExecutionFilter;
+use reproof_config::Bound;
 use reproof_learn::Metrics;
 use reproof_record::{
-    ArtifactKind, Execution, ExecutionKind, RecipeId, Record, RecordId, StepName, Verification,
+    ArtifactKind, Execution, ExecutionKind, RecipeId, Record, RecordId, StepName, Timestamp,
+    Verdict, Verification,
 };
 
+use crate::lookup::record_of;
 use crate::operations::read_metrics;
 use crate::run::unreadable;
+use crate::verify::read_record;
 use crate::{EngineError, Project};
 
 /// What is known of a recipe's results.
@@ -52,6 +58,87 @@ pub fn repeatability(project: &Project, recipe: &RecipeId) -> Result<Repeatabili
     } else {
         Repeatability::DependsOnPlatform
     })
+}
+
+/// Which executions a history is to hold, beyond what the catalogue filters by.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryFilter {
+    /// Only of this pipeline.
+    pub pipeline: Option<String>,
+    /// Only with a commit checked out whose ID begins so.
+    pub commit: Option<String>,
+    /// Only those that began at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only verifications that came to this verdict, and runs whose record's newest one did.
+    pub verdict: Option<Verdict>,
+    /// Only those of a record whose metrics, over all rows, keep all these bounds.
+    pub bounds: Vec<(String, Bound, f64)>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// The executions that pass a filter, newest first.
+pub fn history(project: &Project, filter: &HistoryFilter) -> Result<Vec<Execution>, EngineError> {
+    let wide = ExecutionFilter {
+        pipeline: filter.pipeline.clone(),
+        ..Default::default()
+    };
+    let mut judged = BTreeMap::new();
+    let mut found = Vec::new();
+    for execution in project.catalog.executions(&wide)? {
+        if found.len() == filter.limit
+            || filter.since.is_some_and(|since| execution.started < since)
+        {
+            break;
+        }
+        let commit = execution.code.commit.as_deref().unwrap_or_default();
+        if filter
+            .commit
+            .as_ref()
+            .is_some_and(|wanted| !commit.starts_with(wanted.as_str()))
+        {
+            continue;
+        }
+        let keeps = match record_of(&execution) {
+            _ if filter.verdict.is_none() && filter.bounds.is_empty() => true,
+            None => false,
+            Some(record) => match judged.get(&record) {
+                Some(keeps) => *keeps,
+                None => {
+                    let keeps = keeps(project, &record, filter)?;
+                    judged.insert(record, keeps);
+                    keeps
+                }
+            },
+        };
+        if keeps {
+            found.push(execution);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a record has the verdict and keeps the bounds that a filter wants.
+fn keeps(project: &Project, id: &RecordId, filter: &HistoryFilter) -> Result<bool, EngineError> {
+    if let Some(wanted) = filter.verdict {
+        let newest = verdict(project, id)?.map(|(found, _)| found.verdict);
+        if newest != Some(wanted) {
+            return Ok(false);
+        }
+    }
+    if filter.bounds.is_empty() {
+        return Ok(true);
+    }
+    let Some((_, metrics)) = evaluation(project, &read_record(project, id)?)? else {
+        return Ok(false);
+    };
+    Ok(filter.bounds.iter().all(|(metric, bound, threshold)| {
+        let value = metrics
+            .overall
+            .get(metric)
+            .and_then(|estimate| estimate.value);
+        value.is_some_and(|value| bound.holds(value, *threshold))
+    }))
 }
 
 /// The newest verification of a record, and when it ended.

@@ -1,9 +1,11 @@
 //! `reproof log`: lists executions, newest first.
 
 use clap::Args;
-use reproof_catalog::ExecutionFilter;
-use reproof_engine::{EngineError, Project, Repeatability, record_of, repeatability};
-use reproof_record::{Execution, ExecutionKind, ExecutionStatus, RecordId};
+use reproof_config::parse_bound;
+use reproof_engine::{
+    EngineError, HistoryFilter, Project, Repeatability, history, record_of, repeatability,
+};
+use reproof_record::{Execution, ExecutionKind, ExecutionStatus, RecordId, Timestamp, Verdict};
 use serde_json::json;
 
 use crate::arguments::Global;
@@ -17,9 +19,66 @@ pub struct Arguments {
     /// Only executions of this pipeline.
     #[arg(value_name = "PIPELINE")]
     pub pipeline: Option<String>,
+    /// Only with this commit checked out: its ID, or how it begins.
+    #[arg(long, value_name = "SHA")]
+    pub commit: Option<String>,
+    /// Only those that began since then: 30d, 12h, 2026-11-01 or a time with its zone.
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// Only records whose metric keeps a bound, such as 'roc_auc >= 0.8'. May be given again.
+    #[arg(long = "where", value_name = "BOUND")]
+    pub bounds: Vec<String>,
+    /// Only records whose newest verification came to this.
+    #[arg(long, value_name = "VERDICT", value_parser = verdict_named)]
+    pub verdict: Option<Verdict>,
     /// Show at most this many.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
-    pub limit: u32,
+    pub limit: usize,
+}
+
+impl Arguments {
+    fn is_filtered(&self) -> bool {
+        self.pipeline.is_some()
+            || self.commit.is_some()
+            || self.since.is_some()
+            || self.verdict.is_some()
+            || !self.bounds.is_empty()
+    }
+}
+
+/// Reads a moment: an absolute one, or how long ago.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let of = |at: jiff::Timestamp| Timestamp(at.as_microsecond());
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Ok(of(at));
+    }
+    let zone = jiff::tz::TimeZone::system();
+    if let Ok(at) = text.parse::<jiff::civil::DateTime>() {
+        return at
+            .to_zoned(zone)
+            .map(|at| of(at.timestamp()))
+            .map_err(|error| error.to_string());
+    }
+    let wanted = "wanted is 30d, 12h, 2026-11-01 or 2026-11-01T08:00:00Z";
+    let span: jiff::Span = text.parse().map_err(|_| wanted.to_owned())?;
+    let now = jiff::Timestamp::now().to_zoned(zone);
+    let then = now
+        .checked_sub(span.abs())
+        .map_err(|error| error.to_string())?;
+    Ok(of(then.timestamp()))
+}
+
+fn verdict_named(text: &str) -> Result<Verdict, String> {
+    let all = [
+        Verdict::Identical,
+        Verdict::Equivalent,
+        Verdict::Diverged,
+        Verdict::Failed,
+        Verdict::Impossible,
+    ];
+    all.into_iter()
+        .find(|verdict| verdict.name() == text)
+        .ok_or_else(|| format!("wanted is one of {}", all.map(Verdict::name).join(", ")))
 }
 
 /// Runs the command.
@@ -29,12 +88,20 @@ pub fn execute(
     printer: &Printer,
 ) -> Result<Exit, EngineError> {
     let project = session::project(global)?;
-    let filter = ExecutionFilter {
+    let mut bounds = Vec::new();
+    for text in &arguments.bounds {
+        let (metric, bound, threshold) = parse_bound("--where", text)?;
+        bounds.push((metric.to_owned(), bound, threshold));
+    }
+    let filter = HistoryFilter {
         pipeline: arguments.pipeline.clone(),
-        limit: Some(arguments.limit),
-        ..Default::default()
+        commit: arguments.commit.clone(),
+        since: arguments.since,
+        verdict: arguments.verdict,
+        bounds,
+        limit: arguments.limit,
     };
-    let executions = project.catalog.executions(&filter)?;
+    let executions = history(&project, &filter)?;
     if printer.json {
         let mut list = Vec::new();
         for execution in &executions {
@@ -47,7 +114,11 @@ pub fn execute(
         return Ok(Exit::Done);
     }
     if executions.is_empty() {
-        printer.line("nothing has been run yet");
+        printer.line(if arguments.is_filtered() {
+            "no execution passes the filters"
+        } else {
+            "nothing has been run yet"
+        });
     }
     for execution in &executions {
         printer.line(&line(&project, execution, printer)?);

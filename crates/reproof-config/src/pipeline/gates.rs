@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reproof_record::canonical_number;
 
 use super::parameters::slice_columns;
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::{Diagnostics, Report, Sources, Span};
 use crate::names::shown;
 use crate::registry::{METRICS, Task};
 use crate::tables::GATE;
@@ -32,6 +32,16 @@ impl Bound {
             Self::AtMost => "<=",
             Self::Above => ">",
             Self::Below => "<",
+        }
+    }
+
+    /// Whether a value lies on the right side of a threshold.
+    pub fn holds(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::AtLeast => value >= threshold,
+            Self::AtMost => value <= threshold,
+            Self::Above => value > threshold,
+            Self::Below => value < threshold,
         }
     }
 
@@ -149,6 +159,23 @@ fn text(metric: &str, bound: Bound, threshold: f64, slice: Option<&[String]>) ->
 }
 
 type Read = (&'static str, Bound, f64);
+
+/// Reads a bound on a metric that stands alone, such as `roc_auc >= 0.80`: the metric, the side and
+/// the threshold. `place` says for messages where it stands.
+pub fn parse_bound(place: &str, text: &str) -> Result<(&'static str, Bound, f64), Diagnostics> {
+    let mut sources = Sources::default();
+    let source = sources.add(place, text);
+    let mut report = Report::new(&sources);
+    let span = Span {
+        source,
+        start: 0,
+        end: text.len(),
+    };
+    let read = read_text(text, span, &mut report);
+    // Where nothing was read, that was reported, and this stand-in is not given.
+    let read = read.unwrap_or((METRICS[0], Bound::AtLeast, 0.0));
+    report.finish().map(|()| read)
+}
 
 /// `roc_auc >= 0.80`
 fn read_text(text: &str, span: Span, report: &mut Report<'_>) -> Option<Read> {
