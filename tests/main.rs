@@ -5,6 +5,8 @@
 #[path = "cli/support.rs"]
 mod support;
 
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
 #[path = "cli/identity.rs"]
@@ -15,6 +17,8 @@ mod init;
 mod integrity;
 #[path = "cli/log.rs"]
 mod log;
+#[path = "cli/manuals.rs"]
+mod manuals;
 #[path = "cli/output.rs"]
 mod output;
 #[path = "cli/plan.rs"]

@@ -51,6 +51,12 @@ pub enum Command {
     Show(commands::show::Arguments),
     /// Run a record again from nothing and compare every output.
     Verify(commands::verify::Arguments),
+    /// Look at git, lock file, disk and store for what would keep results from being repeated.
+    Doctor(commands::doctor::Arguments),
+    /// Print the completions for a shell.
+    Completions(commands::completions::Arguments),
+    /// Write the manual pages.
+    Man(commands::man::Arguments),
     /// Print the JSON Schema of a file that Reproof reads.
     Schema(commands::schema::Arguments),
     /// Print a generated page of the documentation.

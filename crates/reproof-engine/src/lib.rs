@@ -6,6 +6,7 @@
 mod cache;
 mod data;
 mod digests;
+mod doctor;
 mod error;
 pub mod host;
 mod integrity;
@@ -22,6 +23,7 @@ mod schedule;
 mod services;
 mod verify;
 
+pub use doctor::{Finding, Health, doctor};
 pub use error::{Class, EngineError, OperationError};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use observer::{DataChange, Event, Observer, Silent};

@@ -1,8 +1,11 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
+pub mod completions;
 pub mod docs;
+pub mod doctor;
 pub mod init;
 pub mod log;
+pub mod man;
 pub mod plan;
 pub mod run;
 pub mod schema;
@@ -25,6 +28,9 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Log(arguments) => log::execute(arguments, global, printer),
         Command::Show(arguments) => show::execute(arguments, global, printer),
         Command::Verify(arguments) => verify::execute(arguments, global, printer),
+        Command::Doctor(arguments) => doctor::execute(arguments, global, printer),
+        Command::Completions(arguments) => Ok(completions::execute(arguments, printer)),
+        Command::Man(arguments) => man::execute(arguments, global, printer),
         Command::Schema(arguments) => Ok(schema::execute(arguments, printer)),
         Command::Docs(arguments) => Ok(docs::execute(arguments, printer)),
     }
