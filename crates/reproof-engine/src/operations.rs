@@ -9,9 +9,7 @@ use reproof_catalog::StepOutput;
 use reproof_learn::{
     EvaluateParameters, LinearParameters, LogisticParameters, Matrix, Metrics, Model,
 };
-use reproof_record::{
-    Artifact, ArtifactKind, Column, LogicalType, RecipeStep, Schema, Seed, StepName, to_canonical,
-};
+use reproof_record::{Artifact, ArtifactKind, RecipeStep, Seed, StepName, to_canonical};
 use reproof_store::{Batch, Store, StoredArtifact};
 use reproof_table::preprocess::{Chains, fit};
 use reproof_table::{ColumnData, Table, Threads, read_table, split_random, write_table};
@@ -154,7 +152,7 @@ impl Job<'_> {
         )?;
         let mut batch = self.store.batch();
         let document = put_document(&mut batch, ArtifactKind::Metrics, "metrics.json", &metrics)?;
-        let predictions = write_table(&mut batch, &prediction_table(predictions)?)?;
+        let predictions = write_table(&mut batch, &predictions.to_table()?)?;
         batch.commit()?;
         Ok(BTreeMap::from([
             (name("metrics")?, document),
@@ -203,16 +201,6 @@ impl Job<'_> {
             .cloned()
             .ok_or_else(|| OperationError::Contract(format!("the table has no column '{column}'")))
     }
-}
-
-fn prediction_table(predictions: Vec<f64>) -> Result<Table, OperationError> {
-    let column = Column {
-        name: "prediction".to_owned(),
-        logical_type: LogicalType::Float,
-    };
-    let schema =
-        Schema::new(vec![column]).map_err(|error| OperationError::Contract(error.to_string()))?;
-    Ok(Table::new(schema, vec![ColumnData::Float(predictions)])?)
 }
 
 fn name(text: &str) -> Result<StepName, OperationError> {

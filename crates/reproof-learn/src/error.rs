@@ -165,6 +165,27 @@ pub enum LearnError {
         /// What the model knows.
         classes: String,
     },
+    /// A label with more classes than can be told apart in tables and reports.
+    #[error(
+        "label '{column}' has {count} classes, more than {limit}: it looks like a number or a \
+         name, not like a class"
+    )]
+    MoreClassesThan {
+        /// The column.
+        column: String,
+        /// How many it has.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Predictions that are not those of the target.
+    #[error("the predictions are not the model's: {wanted} is wanted, found {found}")]
+    OtherPredictions {
+        /// What was found.
+        found: String,
+        /// What is wanted.
+        wanted: String,
+    },
     /// The features do not determine the coefficients.
     #[error(
         "feature '{column}' is constant, or a linear combination of the features before it, so \

@@ -12,13 +12,11 @@ use crate::interval::{Mean, wilson};
 use crate::label::numbers;
 use crate::metrics::{Estimate, Method, Metrics, Reason, SliceMetrics, Task};
 use crate::model::Model;
+use crate::predictions::{Predictions, THRESHOLD};
 use crate::slices::{column, group};
 
 /// The smallest probability that the logarithmic loss gives to the true class: 2^-52.
 const LEAST_PROBABILITY: f64 = f64::EPSILON;
-
-/// From which probability on a row is predicted to be positive.
-const THRESHOLD: f64 = 0.5;
 
 /// The parameters of `evaluate`, as the recipe holds them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,12 +38,13 @@ pub struct EvaluateParameters {
 /// is not a probability or a finite number.
 pub fn evaluate(
     model: &Model,
-    predictions: &[f64],
+    predictions: &Predictions,
     table: &Table,
     parameters: &EvaluateParameters,
     seed: u64,
     threads: Threads,
 ) -> Result<Metrics, LearnError> {
+    let predictions = predictions.single().unwrap_or_default();
     let evaluation = Evaluation {
         truth: Truth::of(model, table)?,
         predictions,
@@ -105,7 +104,9 @@ fn check_predictions(task: Task, predictions: &[f64], rows: usize) -> Result<(),
             |p| (0.0..=1.0).contains(&p),
             "a probability is a number from 0 to 1",
         ),
-        Task::Regression => (f64::is_finite, "a finite number is needed"),
+        Task::Regression | Task::MulticlassClassification => {
+            (f64::is_finite, "a finite number is needed")
+        }
     };
     match predictions
         .iter()

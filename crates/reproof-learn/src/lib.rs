@@ -19,17 +19,19 @@ mod logistic;
 mod matrix;
 mod metrics;
 mod model;
+mod predictions;
 mod slices;
 
 pub use error::LearnError;
 pub use evaluate::{EvaluateParameters, evaluate};
 pub use gate::{Bound, Requirement, judge};
-pub use label::{BinaryLabel, ClassValue, LabelParameters};
+pub use label::{BinaryLabel, ClassLabel, ClassValue, LabelParameters};
 pub use linear::{LinearLabelParameters, LinearParameters, train_linear};
 pub use logistic::{LogisticParameters, train_logistic};
 pub use matrix::Matrix;
 pub use metrics::{Estimate, Method, Metrics, Reason, SliceMetrics, Task};
-pub use model::{LinearFunction, LinearModel, LogisticModel, Model};
+pub use model::{LinearFunction, LinearModel, LogisticModel, Model, Target};
+pub use predictions::{ClassProbabilities, Predictions};
 
 #[cfg(test)]
 mod tests {

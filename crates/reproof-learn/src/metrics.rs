@@ -14,6 +14,8 @@ use crate::model::writable;
 pub enum Task {
     /// The probability of one of two classes.
     BinaryClassification,
+    /// The probabilities of several classes.
+    MulticlassClassification,
     /// A number.
     Regression,
 }
@@ -23,15 +25,52 @@ impl Task {
     pub const fn name(self) -> &'static str {
         match self {
             Self::BinaryClassification => "binary_classification",
+            Self::MulticlassClassification => "multiclass_classification",
             Self::Regression => "regression",
         }
     }
 
-    /// The metrics that exist for it.
+    /// The metrics that are computed where none are asked for.
     pub const fn metrics(self) -> &'static [&'static str] {
         match self {
             Self::BinaryClassification => &["accuracy", "log_loss", "roc_auc"],
+            Self::MulticlassClassification => &["accuracy", "f1_macro", "log_loss"],
             Self::Regression => &["mae", "r2", "rmse"],
+        }
+    }
+
+    /// All the metrics that exist for it.
+    pub const fn all_metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::BinaryClassification => &[
+                "accuracy",
+                "balanced_accuracy",
+                "brier",
+                "f1",
+                "log_loss",
+                "pr_auc",
+                "precision",
+                "recall",
+                "roc_auc",
+            ],
+            Self::MulticlassClassification => &[
+                "accuracy",
+                "balanced_accuracy",
+                "brier",
+                "f1_macro",
+                "f1_micro",
+                "f1_weighted",
+                "log_loss",
+                "pr_auc_macro",
+                "precision_macro",
+                "precision_micro",
+                "precision_weighted",
+                "recall_macro",
+                "recall_micro",
+                "recall_weighted",
+                "roc_auc_macro",
+            ],
+            Self::Regression => &["mae", "mape", "r2", "rmse"],
         }
     }
 }

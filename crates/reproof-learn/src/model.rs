@@ -6,10 +6,45 @@ use reproof_record::{MAX_SAFE_INTEGER, from_canonical, to_canonical};
 use reproof_table::Threads;
 use serde::{Deserialize, Serialize};
 
-use crate::label::{BinaryLabel, ClassValue};
+use crate::label::{BinaryLabel, ClassLabel, ClassValue};
 use crate::logistic::sigmoid;
 use crate::metrics::Task;
+use crate::predictions::Predictions;
 use crate::{LearnError, Matrix};
+
+/// What a model predicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A number.
+    Number {
+        /// The label's column.
+        column: String,
+    },
+    /// The probability of the positive one of two classes.
+    Binary(BinaryLabel),
+    /// The probability of each of several classes.
+    Classes(ClassLabel),
+}
+
+impl Target {
+    /// The label's column.
+    pub fn column(&self) -> &str {
+        match self {
+            Self::Number { column } => column,
+            Self::Binary(label) => &label.column,
+            Self::Classes(label) => &label.column,
+        }
+    }
+
+    /// The task.
+    pub fn task(&self) -> Task {
+        match self {
+            Self::Number { .. } => Task::Regression,
+            Self::Binary(_) => Task::BinaryClassification,
+            Self::Classes(_) => Task::MulticlassClassification,
+        }
+    }
+}
 
 /// The operation that trains [`Model::Logistic`].
 const LOGISTIC: &str = "train_logistic_regression@1";
@@ -156,6 +191,16 @@ impl Model {
     /// The format's name and version.
     pub const FORMAT: &str = "reproof.model/1";
 
+    /// What it predicts.
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Logistic(model) => Target::Binary(model.label.clone()),
+            Self::Linear(model) => Target::Number {
+                column: model.label.clone(),
+            },
+        }
+    }
+
     /// What the model is for.
     pub fn task(&self) -> Task {
         match self {
@@ -184,7 +229,7 @@ impl Model {
     ///
     /// # Errors
     /// If the features are not the model's, in its order, or a value overflows.
-    pub fn predict(&self, x: &Matrix, threads: Threads) -> Result<Vec<f64>, LearnError> {
+    pub fn predict(&self, x: &Matrix, threads: Threads) -> Result<Predictions, LearnError> {
         let values = self.function().values(x, threads)?;
         Ok(match self {
             Self::Logistic(_) => {
@@ -194,9 +239,9 @@ impl Model {
                         .map(|&z| sigmoid(z))
                         .collect::<Vec<_>>()
                 });
-                parts.concat()
+                Predictions::Probabilities(parts.concat())
             }
-            Self::Linear(_) => values,
+            Self::Linear(_) => Predictions::Values(values),
         })
     }
 
