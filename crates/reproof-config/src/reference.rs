@@ -21,12 +21,7 @@ pub fn reference_markdown() -> String {
         "\n### Defaults of preprocessing\n\nA feature that `preprocess` does not name is \
          preprocessed by the type of its column:\n\n| type | chain |\n|---|---|\n",
     );
-    for logical_type in [
-        LogicalType::Boolean,
-        LogicalType::Integer,
-        LogicalType::Float,
-        LogicalType::String,
-    ] {
+    for logical_type in LogicalType::ALL {
         let _ = writeln!(
             out,
             "| {logical_type} | `{}` |",

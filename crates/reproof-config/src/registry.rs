@@ -144,8 +144,9 @@ pub(crate) fn operation(name: &str) -> Option<&'static OperationSpec> {
 /// The chain of a feature that `preprocess` does not name, as JSON, and why.
 pub(crate) fn default_chain(logical_type: LogicalType) -> &'static str {
     match logical_type {
-        LogicalType::Integer | LogicalType::Float => r#"[{"fill":"mean"},{"scale":"z_score"}]"#,
-        _ => r#"["one_hot"]"#,
+        LogicalType::Boolean | LogicalType::String => r#"["one_hot"]"#,
+        // A day or a moment is a number: of days, or of microseconds since 1970.
+        _ => r#"[{"fill":"mean"},{"scale":"z_score"}]"#,
     }
 }
 

@@ -305,7 +305,7 @@ fn classes(column: &str, data: &ColumnData) -> Result<Vec<ClassValue>, LearnErro
                     .map(|text| ClassValue::Text(text.to_owned()))
             })
             .collect(),
-        ColumnData::Float(_) => {
+        ColumnData::Float(_) | ColumnData::Time(..) => {
             return Err(LearnError::LabelType {
                 column: column.to_owned(),
                 found: data.logical_type().name(),

@@ -19,6 +19,7 @@ pub mod random;
 mod split;
 mod storage;
 mod table;
+mod time;
 
 pub use column::{ColumnData, StringColumn};
 pub use csv::{CsvOptions, Snapshot, csv_schema, snapshot_csv};
@@ -27,6 +28,7 @@ pub use parallel::{Threads, map_ranges};
 pub use split::split_random;
 pub use storage::{read_table, write_table};
 pub use table::Table;
+pub use time::TimeType;
 
 #[cfg(test)]
 mod vectors;

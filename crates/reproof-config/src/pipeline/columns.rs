@@ -127,6 +127,10 @@ fn misfit(logical_type: LogicalType, value: &Value) -> Option<&'static str> {
     let (fits, wanted) = match logical_type {
         LogicalType::Boolean => (value.is_boolean(), "true or false"),
         LogicalType::Integer | LogicalType::Float => (value.is_number(), "a number"),
+        time if time.is_time() => (
+            value.is_number(),
+            "a number, of days or microseconds since 1970",
+        ),
         _ => (
             value.is_string(),
             "text, in quotes if it looks like a number",

@@ -84,8 +84,9 @@ pub(super) fn category<'a>(
     data.text(row).or(fill.map(Cow::Borrowed))
 }
 
-/// The values as doubles: an integer as the nearest one, a boolean as 0 or 1; what is missing, and
-/// not filled, as NaN. A text is missing.
+/// The values as doubles: an integer as the nearest one, a boolean as 0 or 1, a day as the number
+/// of days and a moment as that of microseconds since 1970; what is missing, and not filled, as
+/// NaN. A text is missing.
 pub(super) fn numbers(data: &ColumnData, fill: Option<&Filling>) -> Vec<f64> {
     let fill = fill.map_or(f64::NAN, Filling::number);
     match data {
@@ -94,7 +95,7 @@ pub(super) fn numbers(data: &ColumnData, fill: Option<&Filling>) -> Vec<f64> {
                 |value: &Option<bool>| value.map_or(fill, |value| f64::from(u8::from(value)));
             values.iter().map(number).collect()
         }
-        ColumnData::Integer(values) => values
+        ColumnData::Integer(values) | ColumnData::Time(_, values) => values
             .iter()
             .map(|value| value.map_or(fill, |value| value as f64))
             .collect(),
