@@ -143,7 +143,7 @@ impl Job<'_> {
         let predictions = model.predict(&features, self.threads)?;
         let seed = self.seed()?.0;
         let metrics = reproof_learn::evaluate(
-            &model,
+            &model.target(),
             &predictions,
             &table,
             &parameters,

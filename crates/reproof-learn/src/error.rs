@@ -268,6 +268,25 @@ pub enum LearnError {
         /// What is allowed.
         wanted: &'static str,
     },
+    /// Buckets of a column that is not numeric.
+    #[error("'{column}' is a column of type {found}: only numbers can be put into buckets")]
+    NoNumbers {
+        /// The column.
+        column: String,
+        /// Its type.
+        found: &'static str,
+    },
+    /// Buckets that cannot be.
+    #[error(
+        "the buckets of '{column}' cannot be: edges are finite numbers that rise, and there are \
+         from 2 to {limit} buckets"
+    )]
+    Buckets {
+        /// The column.
+        column: String,
+        /// The limit.
+        limit: usize,
+    },
     /// A slice column with too many values.
     #[error("slices by {columns} are more than {limit}: slice by columns with fewer values")]
     TooManySlices {

@@ -7,9 +7,14 @@
 
 mod auc;
 mod bootstrap;
+mod buckets;
+mod compare;
+mod confusion;
 mod design;
+mod determination;
 mod error;
 mod evaluate;
+mod form;
 mod gate;
 mod interval;
 mod label;
@@ -20,10 +25,14 @@ mod matrix;
 mod metrics;
 mod model;
 mod predictions;
+mod ranking;
+mod sample;
 mod slices;
 
+pub use buckets::Buckets;
+pub use compare::{Comparison, SliceComparison, compare};
 pub use error::LearnError;
-pub use evaluate::{EvaluateParameters, evaluate};
+pub use evaluate::{EvaluateParameters, baseline, evaluate};
 pub use gate::{Bound, Requirement, judge};
 pub use label::{BinaryLabel, ClassLabel, ClassValue, LabelParameters};
 pub use linear::{LinearLabelParameters, LinearParameters, train_linear};

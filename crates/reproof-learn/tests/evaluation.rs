@@ -42,7 +42,7 @@ fn predicted(model: &Model, predictions: &[f64]) -> Predictions {
 
 fn measure(model: &Model, predictions: &[f64], table: &Table, slices: &[&[&str]]) -> Metrics {
     evaluate(
-        model,
+        &model.target(),
         &predicted(model, predictions),
         table,
         &parameters(model, slices),
@@ -64,6 +64,7 @@ fn parameters(model: &Model, slices: &[&[&str]]) -> EvaluateParameters {
             .iter()
             .map(|columns| columns.iter().map(|&name| name.to_owned()).collect())
             .collect(),
+        ..EvaluateParameters::default()
     }
 }
 
@@ -383,7 +384,7 @@ fn what_cannot_be_evaluated_is_an_error() {
     let sound = table(vec![("y", booleans(&[true, false]))]);
     let run = |predictions: &[f64], table: &Table, parameters: &EvaluateParameters| {
         evaluate(
-            &model,
+            &model.target(),
             &predicted(&model, predictions),
             table,
             parameters,
@@ -421,7 +422,7 @@ fn what_cannot_be_evaluated_is_an_error() {
     assert_eq!(
         run(&[0.5, 0.5], &sound, &unknown).to_string(),
         "there is no metric 'rmse' for binary_classification; the metrics are accuracy, \
-         log_loss, roc_auc"
+         balanced_accuracy, brier, f1, log_loss, pr_auc, precision, recall, roc_auc"
     );
     let many = ColumnData::Integer((0..10_001).map(Some).collect());
     let wide = table(vec![("y", booleans(&[true; 10_001])), ("id", many)]);
@@ -493,7 +494,7 @@ proptest! {
             let numbers = table(vec![("y", labels), group()]);
             [(classifier(), classes), (regressor(), numbers)].map(|(model, table)| {
                 let parameters = parameters(&model, &[&["g"]]);
-                evaluate(&model, &predicted(&model, &probabilities), &table, &parameters, seed, threads(count)).unwrap()
+                evaluate(&model.target(), &predicted(&model, &probabilities), &table, &parameters, seed, threads(count)).unwrap()
             })
         };
         let one = run(&rows, 1);
