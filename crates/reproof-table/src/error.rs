@@ -58,6 +58,20 @@ pub enum TableError {
     /// Ratios that do not divide a table.
     #[error("the ratios of a split: {0}")]
     Ratios(String),
+    /// A split that cannot divide this table.
+    #[error("the split: {0}")]
+    Split(String),
+    /// A part that got no row.
+    #[error(
+        "the part '{part}' of the split is empty, of {rows} rows: use more data or another split, or \
+         leave the part out"
+    )]
+    EmptyPart {
+        /// The part.
+        part: String,
+        /// How many rows the whole table has.
+        rows: usize,
+    },
     /// A feature that cannot be prepared as it is asked to be.
     #[error("feature '{column}': {reason}")]
     Feature {

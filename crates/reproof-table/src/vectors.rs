@@ -34,7 +34,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The table of the documents.
-fn sample() -> Table {
+pub(crate) fn sample() -> Table {
     table(vec![
         (
             "flag",
