@@ -87,7 +87,7 @@ fn generate(folder: &Path, size: usize) -> Result<PathBuf, Failure> {
                 1..=4 => write!(line, "{}", random % 100_000)?,
                 5..=7 => write!(line, "{}", (random % 10_000_000) as f64 / 100.0)?,
                 8..=9 => write!(line, "{}", (random >> 11) as f64 / 1e15)?,
-                10 => write!(line, "{}", random % 3 == 0)?,
+                10 => write!(line, "{}", random.is_multiple_of(3))?,
                 11 => write!(line, "\"{:04x}, {}\"", random % 65_536, random % 7)?,
                 12 => write!(line, "{random:016x}")?,
                 _ => line.push_str(WORDS[(random % 8) as usize]),

@@ -200,6 +200,20 @@ pub enum CsvProblem {
         /// The type of the value alone.
         found: LogicalType,
     },
+    /// A name that promises compressed bytes that are not there.
+    #[error("the file's name says that it is compressed with {promised}, and it is not")]
+    NotCompressed {
+        /// The compression.
+        promised: &'static str,
+    },
+    /// Compressed bytes that cannot be unpacked.
+    #[error("the file is compressed with {compression} and cannot be unpacked: {reason}")]
+    Compressed {
+        /// The compression.
+        compression: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// The file is another one than a moment ago.
     #[error("the file changed while it was read: run again once it is at rest")]
     Changed,
