@@ -18,34 +18,101 @@ use parameters::{
     SPLIT_PARAMETERS,
 };
 
+pub(crate) use parameters::{BUCKETS_FIELD, CONFUSION_MATRIX_FIELD};
+
 /// What a model is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Two classes.
     Classification,
+    /// Several classes.
+    Multiclass,
     /// A number.
     Regression,
 }
 
 impl Task {
-    /// The metrics of the task, in the order in which they are shown.
+    /// The metrics that are computed where none are asked for, in the order in which they are
+    /// shown.
     pub(crate) const fn metrics(self) -> &'static [&'static str] {
         match self {
             Self::Classification => &["roc_auc", "accuracy", "log_loss"],
+            Self::Multiclass => &["accuracy", "f1_macro", "log_loss"],
             Self::Regression => &["rmse", "mae", "r2"],
+        }
+    }
+
+    /// All the metrics of the task.
+    pub(crate) const fn all_metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Classification => &[
+                "roc_auc",
+                "pr_auc",
+                "accuracy",
+                "balanced_accuracy",
+                "precision",
+                "recall",
+                "f1",
+                "log_loss",
+                "brier",
+            ],
+            Self::Multiclass => &[
+                "accuracy",
+                "balanced_accuracy",
+                "precision_macro",
+                "precision_micro",
+                "precision_weighted",
+                "recall_macro",
+                "recall_micro",
+                "recall_weighted",
+                "f1_macro",
+                "f1_micro",
+                "f1_weighted",
+                "roc_auc_macro",
+                "pr_auc_macro",
+                "log_loss",
+                "brier",
+            ],
+            Self::Regression => &["rmse", "mae", "mape", "r2"],
         }
     }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Classification => "classification",
+            Self::Classification => "classification of two classes",
+            Self::Multiclass => "classification of several classes",
             Self::Regression => "regression",
         }
     }
 }
 
 /// The metrics of every task.
-pub(crate) const METRICS: &[&str] = &["roc_auc", "accuracy", "log_loss", "rmse", "mae", "r2"];
+pub(crate) const METRICS: &[&str] = &[
+    "roc_auc",
+    "accuracy",
+    "log_loss",
+    "rmse",
+    "mae",
+    "r2",
+    "pr_auc",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "brier",
+    "mape",
+    "precision_macro",
+    "precision_micro",
+    "precision_weighted",
+    "recall_macro",
+    "recall_micro",
+    "recall_weighted",
+    "f1_macro",
+    "f1_micro",
+    "f1_weighted",
+    "roc_auc_macro",
+    "pr_auc_macro",
+];
 
 /// What an input takes and an output is, finer than the kind of its artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,6 +317,12 @@ pub(crate) static OPERATIONS: &[OperationSpec] = &[
                 "table",
                 Role::Table,
                 "The part itself, which holds the label and the columns of slices.",
+            ),
+            optional(
+                "training",
+                Role::Table,
+                "The training part. If it is given, the metrics also say what a prediction would \
+                 score that knows only its labels: their shares, or their mean.",
             ),
         ],
         parameters: &EVALUATE_PARAMETERS,

@@ -6,6 +6,8 @@ use crate::registry::{
 };
 use crate::shape::{Field, KeyShape, Later, Object, Range, Shape};
 
+use crate::registry::{BUCKETS_FIELD, CONFUSION_MATRIX_FIELD};
+
 /// The largest seed: integers beyond are not exact in JSON.
 pub(crate) const MAX_SEED: i64 = (1 << 53) - 1;
 
@@ -219,6 +221,17 @@ static EVALUATE: Object = Object {
         },
         METRICS_FIELD,
         SLICES_FIELD,
+        BUCKETS_FIELD,
+        CONFUSION_MATRIX_FIELD,
+        Field {
+            default: Some("false"),
+            ..optional(
+                "baseline",
+                "Whether the metrics also say what a prediction would score that knows only the \
+                 labels of the training part: their shares, or their mean.",
+                Shape::Boolean,
+            )
+        },
         REQUIRE_FIELD,
     ],
     later: &[PROGRAM],

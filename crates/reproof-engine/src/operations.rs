@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use reproof_catalog::StepOutput;
 use reproof_learn::{
-    EvaluateParameters, LinearParameters, LogisticParameters, Matrix, Metrics, Model,
+    EvaluateParameters, LinearParameters, LogisticParameters, Matrix, Metrics, Model, Predictions,
+    baseline,
 };
 use reproof_record::{Artifact, ArtifactKind, RecipeStep, Seed, StepName, to_canonical};
 use reproof_store::{Batch, Store, StoredArtifact};
@@ -142,14 +143,20 @@ impl Job<'_> {
         let table = self.table("table", None)?;
         let predictions = model.predict(&features, self.threads)?;
         let seed = self.seed()?.0;
-        let metrics = reproof_learn::evaluate(
-            &model.target(),
-            &predictions,
-            &table,
-            &parameters,
-            seed,
-            self.threads,
-        )?;
+        let target = model.target();
+        let measure = |predictions: &Predictions, parameters: &EvaluateParameters| {
+            reproof_learn::evaluate(&target, predictions, &table, parameters, seed, self.threads)
+        };
+        let mut metrics = measure(&predictions, &parameters)?;
+        if self.inputs.contains_key("training") {
+            let labels = self.column("training", target.column())?;
+            let known = baseline(&target, &labels, table.rows())?;
+            let overall = EvaluateParameters {
+                metrics: parameters.metrics,
+                ..EvaluateParameters::default()
+            };
+            metrics.baseline = Some(measure(&known, &overall)?.overall);
+        }
         let mut batch = self.store.batch();
         let document = put_document(&mut batch, ArtifactKind::Metrics, "metrics.json", &metrics)?;
         let predictions = write_table(&mut batch, &predictions.to_table()?)?;

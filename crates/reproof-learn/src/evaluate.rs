@@ -113,7 +113,7 @@ pub fn baseline(
     rows: usize,
 ) -> Result<Predictions, LearnError> {
     let share = |count: usize, of: usize| vec![count as f64 / of as f64; rows];
-    if training.len() == 0 {
+    if training.is_empty() {
         return Err(LearnError::NoRows);
     }
     Ok(match target {

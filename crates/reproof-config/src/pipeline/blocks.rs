@@ -224,6 +224,10 @@ impl Blocks<'_> {
             ("table", table.as_str()),
         ];
         let parameters = Parameters::Evaluate(evaluate);
+        let mut inputs = inputs.to_vec();
+        if node.get("baseline").and_then(Node::boolean) == Some(true) {
+            inputs.push(("training", "split.train"));
+        }
         self.add("evaluate", "evaluate", &inputs, span, parameters);
         Some(())
     }

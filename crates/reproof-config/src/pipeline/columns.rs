@@ -175,6 +175,9 @@ pub(super) fn label(
         );
         return None;
     }
+    if task == Task::Multiclass {
+        return Some(Value::Object(json));
+    }
     let positive = match &label.positive {
         Some(positive) => {
             check_positive(column, positive, report);
@@ -201,11 +204,30 @@ fn check_positive(column: &Column, positive: &Spanned<Value>, report: &mut Repor
     }
 }
 
-/// Checks that every slice is of columns of the table.
+/// Checks that every slice is of columns of the table, and that buckets are of numeric ones.
 pub(super) fn slices(evaluate: &Evaluate, schema: &Schema, report: &mut Report<'_>) {
     let index = index(schema);
-    for column in evaluate.slices.iter().flat_map(|slice| &slice.value) {
+    let columns = || evaluate.slices.iter().flat_map(|slice| &slice.value);
+    for column in columns() {
         find(&index, &column.value, column.span, report);
+    }
+    for (name, buckets) in &evaluate.buckets {
+        if !columns().any(|column| column.value == *name) {
+            report.hinted(
+                buckets.span,
+                format!("no slice is by '{}', which has buckets", shown(name)),
+                "add it to 'slices'",
+            );
+        } else if let Some(column) = index.get(name.as_str())
+            && !column.logical_type.is_numeric()
+        {
+            let message = format!(
+                "the column '{}' is {}: only numbers can be put into buckets",
+                shown(name),
+                column.logical_type
+            );
+            report.error(buckets.span, message);
+        }
     }
 }
 

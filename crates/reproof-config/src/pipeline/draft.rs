@@ -102,6 +102,10 @@ pub(crate) struct Evaluate {
     pub metrics: Option<Vec<Spanned<&'static str>>>,
     /// Lists of columns in the order of the file.
     pub slices: Vec<Spanned<Vec<Spanned<String>>>>,
+    /// The buckets of columns, as the recipe holds them, each at its column's name.
+    pub buckets: BTreeMap<String, Spanned<Value>>,
+    /// Whether the confusion matrix is wanted, and where that is said.
+    pub confusion_matrix: Option<Span>,
     pub gates: Vec<WrittenGate>,
 }
 

@@ -248,6 +248,15 @@ impl<'a> Expander<'a> {
                 }
                 parameters.insert("metrics".to_owned(), metrics);
                 parameters.insert("slices".to_owned(), json!(evaluate.sorted_slices()));
+                // Later than version 1, so written only where they are not the old behaviour.
+                if !evaluate.buckets.is_empty() {
+                    let buckets = evaluate.buckets.iter();
+                    let buckets = buckets.map(|(name, found)| (name.clone(), found.value.clone()));
+                    parameters.insert("buckets".to_owned(), Value::Object(buckets.collect()));
+                }
+                if evaluate.confusion_matrix.is_some() {
+                    parameters.insert("confusion_matrix".to_owned(), Value::Bool(true));
+                }
             }
         }
         Some(parameters)

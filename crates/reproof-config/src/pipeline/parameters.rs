@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::MAX_SAFE_INTEGER;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::draft::{Chain, ChainItem, Evaluate, Label, Preprocess, Split, Train};
 use super::gates;
@@ -230,11 +230,37 @@ pub(super) fn evaluate(
     Evaluate {
         metrics: metrics.map(|node| read_metrics(node, report)),
         slices: slices.map_or_else(Vec::new, |node| read_slices(node, report)),
+        buckets: read_buckets(node.and_then(|node| node.get("buckets")), report),
+        confusion_matrix: node
+            .and_then(|node| node.entry("confusion_matrix"))
+            .filter(|entry| entry.value.boolean() == Some(true))
+            .map(|entry| entry.key.span),
         gates: require
             .iter()
             .filter_map(|gate| gates::read(gate, report))
             .collect(),
     }
+}
+
+/// The buckets of columns, as the recipe holds them.
+fn read_buckets(node: Option<&Node>, report: &mut Report<'_>) -> BTreeMap<String, Spanned<Value>> {
+    let mut buckets = BTreeMap::new();
+    for entry in node.map(Node::entries).unwrap_or_default() {
+        let value = if let Some(edges) = entry.value.get("edges") {
+            let numbers = edges.items().iter().filter_map(Node::number);
+            let numbers: Vec<f64> = numbers.collect();
+            if numbers.windows(2).any(|pair| pair[0] >= pair[1]) {
+                report.error(edges.span, "the edges do not rise");
+            }
+            json!({ "edges": numbers.into_iter().map(number).collect::<Vec<_>>() })
+        } else if let Some(count) = entry.value.get("quantiles").and_then(Node::integer) {
+            json!({ "quantiles": count })
+        } else {
+            continue;
+        };
+        buckets.insert(entry.key.value.clone(), Spanned::new(value, entry.key.span));
+    }
+    buckets
 }
 
 fn read_metrics(node: &Node, report: &mut Report<'_>) -> Vec<Spanned<&'static str>> {

@@ -8,6 +8,8 @@ use reproof_record::{
     Artifact, ArtifactKind, Column, Digest, LogicalType, Recipe, RecipeId, Schema, StepName,
 };
 
+use serde_json::json;
+
 use super::*;
 
 fn name(text: &str) -> StepName {
@@ -648,7 +650,7 @@ fn columns_are_checked_with_hints() {
     refused_with(
         "logistic_regression: {l2: 0.5}",
         "linear_regression",
-        "4:34: a regression predicts a number: there is no positive class\n13:13: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n13:22: 'accuracy' is no metric of a regression (there are rmse, mae, r2)\n13:32: 'log_loss' is no metric of a regression (there are rmse, mae, r2)\n16:7: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n17:16: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n17:70: a regression has no classes",
+        "4:34: a regression predicts a number: there is no positive class\n13:13: 'roc_auc' is no metric of a regression (there are rmse, mae, mape, r2)\n13:22: 'accuracy' is no metric of a regression (there are rmse, mae, mape, r2)\n13:32: 'log_loss' is no metric of a regression (there are rmse, mae, mape, r2)\n16:7: 'roc_auc' is no metric of a regression (there are rmse, mae, mape, r2)\n17:16: 'roc_auc' is no metric of a regression (there are rmse, mae, mape, r2)\n17:70: a regression has no classes",
     );
 }
 
@@ -693,7 +695,8 @@ fn gates_are_checked() {
     refused_with(
         gate,
         "rmse <= 3",
-        "16:7: 'rmse' is no metric of a classification (there are roc_auc, accuracy, log_loss)",
+        "16:7: 'rmse' is no metric of a classification of two classes (there are roc_auc, pr_auc, accuracy, \
+         balanced_accuracy, precision, recall, f1, log_loss, brier)",
     );
     refused_with(
         "[roc_auc, accuracy, log_loss]",
@@ -728,7 +731,8 @@ fn gates_are_checked() {
     refused_with(
         "[roc_auc, accuracy, log_loss]",
         "[roc_auc, rmse]",
-        "13:22: 'rmse' is no metric of a classification (there are roc_auc, accuracy, log_loss)",
+        "13:22: 'rmse' is no metric of a classification of two classes (there are roc_auc, pr_auc, accuracy, \
+         balanced_accuracy, precision, recall, f1, log_loss, brier)",
     );
     let (_, graph) = expand(&CHURN.replace("in: contract", "in: [senior, contract]")).unwrap();
     assert_eq!(graph.gates[1].text, "roc_auc >= 0.65 in contract, senior");
@@ -1045,4 +1049,70 @@ proptest! {
             recipe(&pipeline, &graph).id().unwrap()
         );
     }
+}
+
+/// The churn pipeline with one piece of it replaced.
+fn churn_with(from: &str, to: &str) -> String {
+    assert!(CHURN.contains(from), "{from}");
+    CHURN.replacen(from, to, 1)
+}
+
+#[test]
+fn what_evaluate_learnt_later_is_written_only_where_it_is_used() {
+    let text = churn_with(
+        "  slices: [senior, contract, [senior, contract]]\n",
+        "  slices: [senior, contract, [tenure, contract]]\n  buckets: {tenure: {edges: [12, 24.5]}}\n  \
+         confusion_matrix: true\n  baseline: true\n",
+    );
+    let (pipeline, graph) = expand(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let step = &graph.steps[&name("evaluate")];
+    assert_eq!(
+        step.parameters["buckets"],
+        json!({"tenure": {"edges": [12, 24.5]}})
+    );
+    assert_eq!(step.parameters["confusion_matrix"], json!(true));
+    assert_eq!(step.inputs[&name("training")].to_string(), "split.train");
+    let printed = graph.to_steps_yaml(&pipeline);
+    let (again, graph_again) = expand(&printed).unwrap_or_else(|e| panic!("{e}\n{printed}"));
+    assert_eq!(recipe(&again, &graph_again), recipe(&pipeline, &graph));
+    let off = churn_with(
+        "  on: eval\n",
+        "  on: eval\n  buckets: {}\n  confusion_matrix: false\n  baseline: false\n",
+    );
+    assert_eq!(id(&off), id(CHURN));
+    let quantiles = churn_with(
+        "slices: [senior,",
+        "buckets: {monthly_charges: {quantiles: 4}}\n  slices: [monthly_charges, senior,",
+    );
+    let (_, graph) = expand(&quantiles).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(
+        graph.steps[&name("evaluate")].parameters["buckets"],
+        json!({"monthly_charges": {"quantiles": 4}})
+    );
+}
+
+#[test]
+fn buckets_are_checked() {
+    let on = "  on: eval\n";
+    refused_with(
+        on,
+        "  on: eval\n  buckets: {tenure: {edges: [3, 3]}, contract: {quantiles: 2}, senior: {edges: [1]}}\n",
+        "13:29: the edges do not rise",
+    );
+    refused_with(
+        on,
+        "  on: eval\n  buckets: {tenure: {edges: [3]}, contract: {quantiles: 2}}\n",
+        "13:13: no slice is by 'tenure', which has buckets (add it to 'slices')\n\
+         13:35: the column 'contract' is string: only numbers can be put into buckets",
+    );
+    refused_with(
+        on,
+        "  on: eval\n  buckets: {senior: {quantiles: 1}, contract: {edges: []}}\n",
+        "13:33: an integer from 2 to 1000 is wanted, found the number 1\n13:55: the list is empty",
+    );
+    refused_with(
+        on,
+        "  on: eval\n  buckets: {senior: {width: 1}}\n",
+        "13:22: unknown way to make buckets 'width' (known here: edges, quantiles)",
+    );
 }

@@ -221,8 +221,11 @@ pub(crate) const SLICE: Shape = Shape::Either(&[
 /// The metrics to compute.
 pub(crate) const METRICS_FIELD: Field = field(
     "metrics",
-    "The metrics to compute: `roc_auc`, `accuracy`, `log_loss` of a classification; `rmse`, \
-     `mae`, `r2` of a regression. Left out, all of the task.",
+    "The metrics to compute, of two classes: `roc_auc`, `accuracy`, `log_loss` (these if left out), \
+     `pr_auc`, `balanced_accuracy`, `precision`, `recall`, `f1`, `brier`; of several classes: \
+     `accuracy`, `f1_macro`, `log_loss` (these if left out), `balanced_accuracy`, `brier`, \
+     `roc_auc_macro`, `pr_auc_macro`, and `precision`, `recall`, `f1`, each with `_macro`, `_micro` \
+     or `_weighted`; of a regression: `rmse`, `mae`, `r2` (these if left out), `mape`.",
     Shape::List {
         of: &Shape::Choice {
             noun: "metric",
@@ -244,8 +247,58 @@ pub(crate) const SLICES_FIELD: Field = with_default(
     "[]",
 );
 
+static BUCKETS: Shape = Shape::Tagged(&BUCKETING);
+
+static BUCKETING: Object = Object {
+    noun: "way to make buckets",
+    fields: &[
+        field(
+            "edges",
+            "Numbers that rise: one bucket lies below the first, one between any two, one from the \
+             last on. A bucket holds its lower edge.",
+            Shape::List {
+                of: &Shape::Number(Range::ANY),
+                non_empty: true,
+            },
+        ),
+        field(
+            "quantiles",
+            "This many buckets with about equally many of the scored rows; equal values share one.",
+            Shape::Integer { min: 2, max: 1000 },
+        ),
+    ],
+    later: &[],
+};
+
+/// How numeric columns of slices are put into buckets.
+pub(crate) const BUCKETS_FIELD: Field = with_default(
+    "buckets",
+    "For numeric columns of slices: the buckets that the slices are made of, such as \
+     `age: {edges: [30, 50]}` or `age: {quantiles: 4}`. A column that is not named is sliced by its \
+     values.",
+    Shape::Map {
+        key: KeyShape::Column,
+        of: &BUCKETS,
+    },
+    "{}",
+);
+
+/// Whether rows are counted by class and predicted class.
+pub(crate) const CONFUSION_MATRIX_FIELD: Field = with_default(
+    "confusion_matrix",
+    "Whether the metrics hold, for each class, how many of its rows are predicted to be of each \
+     class.",
+    Shape::Boolean,
+    "false",
+);
+
 pub(super) static EVALUATE_PARAMETERS: Object = Object {
     noun: "parameter",
-    fields: &[METRICS_FIELD, SLICES_FIELD],
+    fields: &[
+        METRICS_FIELD,
+        SLICES_FIELD,
+        BUCKETS_FIELD,
+        CONFUSION_MATRIX_FIELD,
+    ],
     later: &[],
 };
