@@ -52,6 +52,30 @@ pub enum LearnError {
     /// Nothing to train on.
     #[error("there are no rows to train on")]
     NoRows,
+    /// More rows than a trainer takes.
+    #[error("there are {rows} rows to train on, and this trainer takes at most {limit}")]
+    TooManyRows {
+        /// How many there are.
+        rows: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Early stopping without rows to decide by.
+    #[error(
+        "`early_stopping_rounds` needs rows to decide by: give the split a part `eval` with rows in \
+         it"
+    )]
+    NoStoppingPart,
+    /// A weight for a class that the label does not have.
+    #[error("`class_weights` names '{class}', which is no class of label '{column}': {classes}")]
+    UnknownWeight {
+        /// The column.
+        column: String,
+        /// The class that is named.
+        class: String,
+        /// Those that are there.
+        classes: String,
+    },
     /// A parameter outside its range.
     #[error("`{parameter}` is {value}: {wanted}")]
     Parameter {

@@ -16,6 +16,7 @@ mod error;
 mod evaluate;
 mod form;
 mod gate;
+mod gbdt;
 mod interval;
 mod label;
 mod linalg;
@@ -34,6 +35,10 @@ pub use compare::{Comparison, SliceComparison, compare};
 pub use error::LearnError;
 pub use evaluate::{EvaluateParameters, baseline, evaluate};
 pub use gate::{Bound, Requirement, judge};
+pub use gbdt::{
+    BoostedModel, BoostingParameters, ClassWeights, Importance, NamedWeights, Tree, TreeNode,
+    train_boosting,
+};
 pub use label::{BinaryLabel, ClassLabel, ClassValue, LabelParameters};
 pub use linear::{LinearLabelParameters, LinearParameters, train_linear};
 pub use logistic::{LogisticParameters, train_logistic};
