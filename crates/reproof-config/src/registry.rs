@@ -4,19 +4,22 @@
 //! changes what an expansion writes, never what an old recipe means, because a recipe holds every
 //! parameter.
 
-use reproof_record::{ArtifactKind, LogicalType};
+use reproof_record::ArtifactKind;
 
 use crate::shape::Object;
 
+mod chains;
 mod parameters;
+mod splits;
 
+use chains::PREPROCESS_PARAMETERS;
+pub(crate) use chains::{CHAIN, Needs, default_chain};
+use parameters::{EVALUATE_PARAMETERS, LINEAR_PARAMETERS, LOGISTIC_PARAMETERS};
 pub(crate) use parameters::{
-    CHAIN, LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS_FIELD, RATIOS, SLICE, SLICES_FIELD,
+    LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS_FIELD, SLICE, SLICES_FIELD,
 };
-use parameters::{
-    EVALUATE_PARAMETERS, LINEAR_PARAMETERS, LOGISTIC_PARAMETERS, PREPROCESS_PARAMETERS,
-    SPLIT_PARAMETERS,
-};
+pub(crate) use splits::{DEFAULT_RATIOS, SPLIT};
+use splits::{INDEXED_PARAMETERS, RANDOM_PARAMETERS, STRATIFIED_PARAMETERS, TIME_PARAMETERS};
 
 pub(crate) use parameters::{BUCKETS_FIELD, CONFUSION_MATRIX_FIELD};
 
@@ -162,8 +165,8 @@ pub(crate) struct Input {
 pub(crate) enum Outputs {
     /// Always these.
     Fixed(&'static [Output]),
-    /// A table for every name in the parameter `ratios`.
-    Ratios,
+    /// A table for every part that the parameters name.
+    Parts,
     /// These, and features for every input that is given.
     Inputs(&'static [Output]),
 }
@@ -208,15 +211,6 @@ pub(crate) fn operation(name: &str) -> Option<&'static OperationSpec> {
     OPERATIONS.iter().find(|spec| spec.name == name)
 }
 
-/// The chain of a feature that `preprocess` does not name, as JSON, and why.
-pub(crate) fn default_chain(logical_type: LogicalType) -> &'static str {
-    match logical_type {
-        LogicalType::Boolean | LogicalType::String => r#"["one_hot"]"#,
-        // A day or a moment is a number: of days, or of microseconds since 1970.
-        _ => r#"[{"fill":"mean"},{"scale":"z_score"}]"#,
-    }
-}
-
 const fn input(name: &'static str, role: Role, doc: &'static str) -> Input {
     Input {
         name,
@@ -232,6 +226,8 @@ const fn optional(name: &'static str, role: Role, doc: &'static str) -> Input {
         ..input(name, role, doc)
     }
 }
+
+const SPLIT_INPUTS: &[Input] = &[input("table", Role::Table, "The table to divide.")];
 
 const TRAIN_INPUTS: &[Input] = &[
     input(
@@ -260,10 +256,42 @@ pub(crate) static OPERATIONS: &[OperationSpec] = &[
         doc: "Divides the rows of a table at random. The part of a row follows from the seed and \
               the row's content, so that adding rows moves no other and equal rows share a part.",
         action: Action::Split,
-        inputs: &[input("table", Role::Table, "The table to divide.")],
-        parameters: &SPLIT_PARAMETERS,
-        outputs: Outputs::Ratios,
+        inputs: SPLIT_INPUTS,
+        parameters: &RANDOM_PARAMETERS,
+        outputs: Outputs::Parts,
         seeded: true,
+    },
+    OperationSpec {
+        name: "split_stratified",
+        version: 1,
+        doc: "Divides the rows of a table at random, so that every value of a column has its share \
+              of each part. Equal rows share a part.",
+        action: Action::Split,
+        inputs: SPLIT_INPUTS,
+        parameters: &STRATIFIED_PARAMETERS,
+        outputs: Outputs::Parts,
+        seeded: true,
+    },
+    OperationSpec {
+        name: "split_time",
+        version: 1,
+        doc: "Divides the rows of a table in the order of a column, by shares or at boundaries: \
+              `train` is the earliest, `test` the latest. Rows of one time share a part.",
+        action: Action::Split,
+        inputs: SPLIT_INPUTS,
+        parameters: &TIME_PARAMETERS,
+        outputs: Outputs::Parts,
+        seeded: false,
+    },
+    OperationSpec {
+        name: "split_indexed",
+        version: 1,
+        doc: "Divides the rows of a table as a column of it says.",
+        action: Action::Split,
+        inputs: SPLIT_INPUTS,
+        parameters: &INDEXED_PARAMETERS,
+        outputs: Outputs::Parts,
+        seeded: false,
     },
     OperationSpec {
         name: "preprocess",

@@ -13,7 +13,10 @@ use reproof_learn::{
 use reproof_record::{Artifact, ArtifactKind, RecipeStep, Seed, StepName, to_canonical};
 use reproof_store::{Batch, Store, StoredArtifact};
 use reproof_table::preprocess::{Chains, fit};
-use reproof_table::{ColumnData, Table, Threads, read_table, split_random, write_table};
+use reproof_table::{
+    ColumnData, SplitIndexed, SplitRandom, SplitStratified, SplitTime, Table, TableError, Threads,
+    read_table, write_table,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
@@ -24,6 +27,8 @@ use crate::OperationError;
 pub(crate) const MAX_DOCUMENT: u64 = 256 << 20;
 
 type Outputs = BTreeMap<StepName, StepOutput>;
+/// The parts of a split by name.
+type Parts = BTreeMap<String, Table>;
 
 /// One step with its inputs, about to be performed.
 pub(crate) struct Job<'a> {
@@ -41,7 +46,10 @@ pub(crate) struct Job<'a> {
 pub(crate) fn perform(job: &Job<'_>) -> Result<Outputs, OperationError> {
     let operation = &job.step.operation;
     let outputs = match (operation.name.as_str(), operation.version) {
-        ("split_random", 1) => job.split_random(),
+        ("split_random", 1) => job.split_at_random(SplitRandom::split),
+        ("split_stratified", 1) => job.split_at_random(SplitStratified::split),
+        ("split_time", 1) => job.split(SplitTime::split),
+        ("split_indexed", 1) => job.split(SplitIndexed::split),
         ("preprocess", 1) => job.preprocess(),
         ("train_logistic_regression", 1) => job.train_logistic_regression(),
         ("train_linear_regression", 1) => job.train_linear_regression(),
@@ -62,21 +70,24 @@ pub(crate) fn perform(job: &Job<'_>) -> Result<Outputs, OperationError> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SplitParameters {
-    ratios: BTreeMap<String, f64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct PreprocessParameters {
     features: Chains,
 }
 
 impl Job<'_> {
-    fn split_random(&self) -> Result<Outputs, OperationError> {
-        let parameters: SplitParameters = self.parameters()?;
-        let table = self.table("table", None)?;
-        let parts = split_random(&table, &parameters.ratios, self.seed()?.0, self.threads)?;
+    fn split_at_random<T: DeserializeOwned>(
+        &self,
+        divide: impl FnOnce(&T, &Table, u64, Threads) -> Result<Parts, TableError>,
+    ) -> Result<Outputs, OperationError> {
+        let seed = self.seed()?.0;
+        self.split(|parameters: &T, table| divide(parameters, table, seed, self.threads))
+    }
+
+    fn split<T: DeserializeOwned>(
+        &self,
+        divide: impl FnOnce(&T, &Table) -> Result<Parts, TableError>,
+    ) -> Result<Outputs, OperationError> {
+        let parts = divide(&self.parameters()?, &self.table("table", None)?)?;
         let mut batch = self.store.batch();
         let mut outputs = Outputs::new();
         for (part, table) in parts {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use reproof_record::{Column, LogicalType, Schema};
 use serde_json::{Map, Value};
 
-use super::draft::{Chain, ChainItem, Evaluate, Label, Preprocess};
-use super::parameters::number;
+use super::chains;
+use super::draft::{Evaluate, Label, Preprocess};
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
 use crate::registry::{Task, default_chain};
@@ -65,65 +65,19 @@ pub(super) fn features(
     let mut defaulted = Vec::new();
     for column in columns {
         let chain = if let Some(chain) = preprocess.chains.get(&column.name) {
-            checked_chain(column, chain, report)
+            chains::checked(column, chain, report)
         } else {
             defaulted.push(column.clone());
-            serde_json::from_str(default_chain(column.logical_type)).unwrap_or_default()
+            serde_json::from_str(default_chain(preprocess.needs, column.logical_type))
+                .unwrap_or_default()
         };
         features.insert(column.name.clone(), chain);
     }
     (features, defaulted)
 }
 
-/// A chain as JSON, after a check that it suits the column and ends in numbers. A boolean counts as
-/// the number 0 or 1.
-fn checked_chain(column: &Column, chain: &Chain, report: &mut Report<'_>) -> Value {
-    let named = format!(
-        "the column '{}' is {}",
-        shown(&column.name),
-        column.logical_type
-    );
-    let text = column.logical_type == LogicalType::String;
-    let has = |wanted: &ChainItem| chain.items.iter().any(|item| item.value == *wanted);
-    let one_hot = has(&ChainItem::OneHot);
-    for item in &chain.items {
-        let trouble = match &item.value {
-            ChainItem::FillMean if text => "it has no mean: fill with a constant".to_owned(),
-            ChainItem::FillMean if one_hot => {
-                "its mean is no category: fill with a constant".to_owned()
-            }
-            ChainItem::ZScore if text => "only numbers can be scaled: use one_hot".to_owned(),
-            ChainItem::FillConstant(value) => match misfit(column.logical_type, value) {
-                Some(wanted) => format!("the constant must be {wanted}"),
-                None => continue,
-            },
-            _ => continue,
-        };
-        report.error(item.span, format!("{named}; {trouble}"));
-    }
-    if text && !one_hot && !has(&ChainItem::ZScore) {
-        report.hinted(
-            chain.span,
-            format!("{named}; its chain must end in numbers"),
-            "end it with one_hot",
-        );
-    }
-    let items = chain.items.iter();
-    Value::Array(items.map(|item| chain_json(&item.value)).collect())
-}
-
-/// A chain's item as the recipe holds it.
-fn chain_json(item: &ChainItem) -> Value {
-    match item {
-        ChainItem::FillMean => serde_json::json!({"fill": "mean"}),
-        ChainItem::FillConstant(value) => serde_json::json!({"fill": {"constant": value}}),
-        ChainItem::ZScore => serde_json::json!({"scale": "z_score"}),
-        ChainItem::OneHot => Value::from("one_hot"),
-    }
-}
-
 /// What would be wanted of a value of a column of this type, if this is none.
-fn misfit(logical_type: LogicalType, value: &Value) -> Option<&'static str> {
+pub(super) fn misfit(logical_type: LogicalType, value: &Value) -> Option<&'static str> {
     let (fits, wanted) = match logical_type {
         LogicalType::Boolean => (value.is_boolean(), "true or false"),
         LogicalType::Integer | LogicalType::Float => (value.is_number(), "a number"),
@@ -256,12 +210,4 @@ pub(super) fn same<'a>(
         };
         report.error(at, message);
     }
-}
-
-/// The shares of a split as the recipe holds them.
-pub(super) fn ratios(ratios: &BTreeMap<String, f64>) -> Value {
-    let shares = ratios
-        .iter()
-        .map(|(part, share)| (part.clone(), number(*share)));
-    Value::Object(shares.collect())
 }

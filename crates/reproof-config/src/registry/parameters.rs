@@ -3,7 +3,7 @@
 use super::METRICS;
 use crate::shape::{Field, KeyShape, Object, Range, Shape};
 
-const fn field(name: &'static str, doc: &'static str, shape: Shape) -> Field {
+pub(super) const fn field(name: &'static str, doc: &'static str, shape: Shape) -> Field {
     Field {
         name,
         doc,
@@ -13,14 +13,14 @@ const fn field(name: &'static str, doc: &'static str, shape: Shape) -> Field {
     }
 }
 
-const fn required(name: &'static str, doc: &'static str, shape: Shape) -> Field {
+pub(super) const fn required(name: &'static str, doc: &'static str, shape: Shape) -> Field {
     Field {
         required: true,
         ..field(name, doc, shape)
     }
 }
 
-const fn with_default(
+pub(super) const fn with_default(
     name: &'static str,
     doc: &'static str,
     shape: Shape,
@@ -31,95 +31,6 @@ const fn with_default(
         ..field(name, doc, shape)
     }
 }
-
-const SHARE: Shape = Shape::Number(Range {
-    min: 0.0,
-    above: true,
-    max: 1.0,
-});
-
-/// The shares of a random split.
-pub(crate) static RATIOS: Object = Object {
-    noun: "part",
-    fields: &[
-        required("train", "The share that models are fitted on.", SHARE),
-        field("eval", "The share that is scored while you work.", SHARE),
-        field("test", "The share that is kept for the final look.", SHARE),
-    ],
-    later: &[],
-};
-
-pub(super) static SPLIT_PARAMETERS: Object = Object {
-    noun: "parameter",
-    fields: &[with_default(
-        "ratios",
-        "The share of rows of each part. They sum to 1; they hold in expectation.",
-        Shape::Object(&RATIOS),
-        r#"{"train":0.7,"eval":0.15,"test":0.15}"#,
-    )],
-    later: &[],
-};
-
-static CONSTANT: Object = Object {
-    noun: "filling",
-    fields: &[required(
-        "constant",
-        "This value, of the column's type.",
-        Shape::Scalar,
-    )],
-    later: &[],
-};
-
-static CHAIN_ITEM: Object = Object {
-    noun: "preprocessing",
-    fields: &[
-        field(
-            "fill",
-            "Puts the mean of the training part, or a constant, where a value is missing.",
-            Shape::Either(&[
-                Shape::Choice {
-                    noun: "filling",
-                    of: &["mean"],
-                },
-                Shape::Tagged(&CONSTANT),
-            ]),
-        ),
-        field(
-            "scale",
-            "`z_score`: less the mean, divided by the standard deviation, both of the training part.",
-            Shape::Choice {
-                noun: "scaling",
-                of: &["z_score"],
-            },
-        ),
-    ],
-    later: &[],
-};
-
-/// How one column becomes features.
-pub(crate) static CHAIN: Shape = Shape::List {
-    of: &Shape::Either(&[
-        Shape::Choice {
-            noun: "preprocessing",
-            of: &["one_hot"],
-        },
-        Shape::Tagged(&CHAIN_ITEM),
-    ]),
-    non_empty: false,
-};
-
-pub(super) static PREPROCESS_PARAMETERS: Object = Object {
-    noun: "parameter",
-    fields: &[required(
-        "features",
-        "The columns that become features, each with its chain. Their order does not matter.",
-        Shape::Map {
-            key: KeyShape::Column,
-            of: &CHAIN,
-        },
-    )],
-    later: &[],
-};
 
 /// The label in its long form.
 pub(crate) static LABEL_OBJECT: Object = Object {
