@@ -2,6 +2,7 @@
 //! to the [`Graph`] that is run.
 
 mod blocks;
+mod chains;
 mod columns;
 mod draft;
 mod expand;
@@ -10,6 +11,7 @@ mod graph;
 mod links;
 mod parameters;
 pub(crate) mod print;
+mod splits;
 mod steps;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use reproof_record::LogicalType;
 
-use crate::registry::{OPERATIONS, OperationSpec, Outputs, default_chain};
+use crate::registry::{Needs, OPERATIONS, OperationSpec, Outputs, default_chain};
 use crate::shape::{Field, Object, Shape};
 use crate::tables::{PIPELINE, PROJECT, STEP};
 
@@ -17,22 +17,7 @@ pub fn reference_markdown() -> String {
          ## The pipeline file\n\n",
     );
     fields(&mut out, &PIPELINE, "", 0);
-    out.push_str(
-        "\n### Defaults of preprocessing\n\nA feature that `preprocess` does not name is \
-         preprocessed by the type of its column:\n\n| type | chain |\n|---|---|\n",
-    );
-    for logical_type in [
-        LogicalType::Boolean,
-        LogicalType::Integer,
-        LogicalType::Float,
-        LogicalType::String,
-    ] {
-        let _ = writeln!(
-            out,
-            "| {logical_type} | `{}` |",
-            default_chain(logical_type)
-        );
-    }
+    defaults(&mut out);
     out.push_str("\n### A step under `steps`\n\n");
     fields(&mut out, &STEP, "", 0);
     out.push_str(
@@ -46,6 +31,31 @@ pub fn reference_markdown() -> String {
     out.push_str("\n## `reproof.toml`\n\n");
     fields(&mut out, &PROJECT, "", 0);
     out
+}
+
+/// The table of default chains.
+fn defaults(out: &mut String) {
+    out.push_str(
+        "\n### Defaults of preprocessing\n\nA feature that `preprocess` does not name is \
+         preprocessed by the type of its column and the trainer; `[]` leaves the column as it is:\n\n\
+         | type |",
+    );
+    for needs in Needs::ALL {
+        let trainers: Vec<_> = needs
+            .trainers()
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let _ = write!(out, " {} |", trainers.join(", "));
+    }
+    out.push_str("\n|---|---|---|\n");
+    for logical_type in LogicalType::ALL {
+        let _ = write!(out, "| {logical_type} |");
+        for needs in Needs::ALL {
+            let _ = write!(out, " `{}` |", default_chain(needs, logical_type));
+        }
+        out.push('\n');
+    }
 }
 
 /// A list of the fields of an object, with those inside indented.
@@ -137,8 +147,8 @@ fn operation(out: &mut String, spec: &OperationSpec) {
     fields(out, spec.parameters, "", 0);
     out.push_str("\nOutputs:\n\n");
     let fixed = match &spec.outputs {
-        Outputs::Ratios => {
-            out.push_str("- one table for each name in `ratios`\n");
+        Outputs::Parts => {
+            out.push_str("- one table for each part\n");
             return;
         }
         Outputs::Inputs(fixed) => {

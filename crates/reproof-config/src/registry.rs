@@ -4,48 +4,118 @@
 //! changes what an expansion writes, never what an old recipe means, because a recipe holds every
 //! parameter.
 
-use reproof_record::{ArtifactKind, LogicalType};
+use reproof_record::ArtifactKind;
 
 use crate::shape::Object;
 
+mod chains;
 mod parameters;
+mod splits;
 
+use chains::PREPROCESS_PARAMETERS;
+pub(crate) use chains::{CHAIN, Needs, default_chain};
+use parameters::{EVALUATE_PARAMETERS, LINEAR_PARAMETERS, LOGISTIC_PARAMETERS};
 pub(crate) use parameters::{
-    CHAIN, LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS_FIELD, RATIOS, SLICE, SLICES_FIELD,
+    LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS_FIELD, SLICE, SLICES_FIELD,
 };
-use parameters::{
-    EVALUATE_PARAMETERS, LINEAR_PARAMETERS, LOGISTIC_PARAMETERS, PREPROCESS_PARAMETERS,
-    SPLIT_PARAMETERS,
-};
+pub(crate) use splits::{DEFAULT_RATIOS, SPLIT};
+use splits::{INDEXED_PARAMETERS, RANDOM_PARAMETERS, STRATIFIED_PARAMETERS, TIME_PARAMETERS};
+
+pub(crate) use parameters::{BUCKETS_FIELD, CONFUSION_MATRIX_FIELD};
 
 /// What a model is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Two classes.
     Classification,
+    /// Several classes.
+    Multiclass,
     /// A number.
     Regression,
 }
 
 impl Task {
-    /// The metrics of the task, in the order in which they are shown.
+    /// The metrics that are computed where none are asked for, in the order in which they are
+    /// shown.
     pub(crate) const fn metrics(self) -> &'static [&'static str] {
         match self {
             Self::Classification => &["roc_auc", "accuracy", "log_loss"],
+            Self::Multiclass => &["accuracy", "f1_macro", "log_loss"],
             Self::Regression => &["rmse", "mae", "r2"],
+        }
+    }
+
+    /// All the metrics of the task.
+    pub(crate) const fn all_metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Classification => &[
+                "roc_auc",
+                "pr_auc",
+                "accuracy",
+                "balanced_accuracy",
+                "precision",
+                "recall",
+                "f1",
+                "log_loss",
+                "brier",
+            ],
+            Self::Multiclass => &[
+                "accuracy",
+                "balanced_accuracy",
+                "precision_macro",
+                "precision_micro",
+                "precision_weighted",
+                "recall_macro",
+                "recall_micro",
+                "recall_weighted",
+                "f1_macro",
+                "f1_micro",
+                "f1_weighted",
+                "roc_auc_macro",
+                "pr_auc_macro",
+                "log_loss",
+                "brier",
+            ],
+            Self::Regression => &["rmse", "mae", "mape", "r2"],
         }
     }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Classification => "classification",
+            Self::Classification => "classification of two classes",
+            Self::Multiclass => "classification of several classes",
             Self::Regression => "regression",
         }
     }
 }
 
 /// The metrics of every task.
-pub(crate) const METRICS: &[&str] = &["roc_auc", "accuracy", "log_loss", "rmse", "mae", "r2"];
+pub(crate) const METRICS: &[&str] = &[
+    "roc_auc",
+    "accuracy",
+    "log_loss",
+    "rmse",
+    "mae",
+    "r2",
+    "pr_auc",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "brier",
+    "mape",
+    "precision_macro",
+    "precision_micro",
+    "precision_weighted",
+    "recall_macro",
+    "recall_micro",
+    "recall_weighted",
+    "f1_macro",
+    "f1_micro",
+    "f1_weighted",
+    "roc_auc_macro",
+    "pr_auc_macro",
+];
 
 /// What an input takes and an output is, finer than the kind of its artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +165,8 @@ pub(crate) struct Input {
 pub(crate) enum Outputs {
     /// Always these.
     Fixed(&'static [Output]),
-    /// A table for every name in the parameter `ratios`.
-    Ratios,
+    /// A table for every part that the parameters name.
+    Parts,
     /// These, and features for every input that is given.
     Inputs(&'static [Output]),
 }
@@ -141,14 +211,6 @@ pub(crate) fn operation(name: &str) -> Option<&'static OperationSpec> {
     OPERATIONS.iter().find(|spec| spec.name == name)
 }
 
-/// The chain of a feature that `preprocess` does not name, as JSON, and why.
-pub(crate) fn default_chain(logical_type: LogicalType) -> &'static str {
-    match logical_type {
-        LogicalType::Integer | LogicalType::Float => r#"[{"fill":"mean"},{"scale":"z_score"}]"#,
-        _ => r#"["one_hot"]"#,
-    }
-}
-
 const fn input(name: &'static str, role: Role, doc: &'static str) -> Input {
     Input {
         name,
@@ -164,6 +226,8 @@ const fn optional(name: &'static str, role: Role, doc: &'static str) -> Input {
         ..input(name, role, doc)
     }
 }
+
+const SPLIT_INPUTS: &[Input] = &[input("table", Role::Table, "The table to divide.")];
 
 const TRAIN_INPUTS: &[Input] = &[
     input(
@@ -192,10 +256,42 @@ pub(crate) static OPERATIONS: &[OperationSpec] = &[
         doc: "Divides the rows of a table at random. The part of a row follows from the seed and \
               the row's content, so that adding rows moves no other and equal rows share a part.",
         action: Action::Split,
-        inputs: &[input("table", Role::Table, "The table to divide.")],
-        parameters: &SPLIT_PARAMETERS,
-        outputs: Outputs::Ratios,
+        inputs: SPLIT_INPUTS,
+        parameters: &RANDOM_PARAMETERS,
+        outputs: Outputs::Parts,
         seeded: true,
+    },
+    OperationSpec {
+        name: "split_stratified",
+        version: 1,
+        doc: "Divides the rows of a table at random, so that every value of a column has its share \
+              of each part. Equal rows share a part.",
+        action: Action::Split,
+        inputs: SPLIT_INPUTS,
+        parameters: &STRATIFIED_PARAMETERS,
+        outputs: Outputs::Parts,
+        seeded: true,
+    },
+    OperationSpec {
+        name: "split_time",
+        version: 1,
+        doc: "Divides the rows of a table in the order of a column, by shares or at boundaries: \
+              `train` is the earliest, `test` the latest. Rows of one time share a part.",
+        action: Action::Split,
+        inputs: SPLIT_INPUTS,
+        parameters: &TIME_PARAMETERS,
+        outputs: Outputs::Parts,
+        seeded: false,
+    },
+    OperationSpec {
+        name: "split_indexed",
+        version: 1,
+        doc: "Divides the rows of a table as a column of it says.",
+        action: Action::Split,
+        inputs: SPLIT_INPUTS,
+        parameters: &INDEXED_PARAMETERS,
+        outputs: Outputs::Parts,
+        seeded: false,
     },
     OperationSpec {
         name: "preprocess",
@@ -249,6 +345,12 @@ pub(crate) static OPERATIONS: &[OperationSpec] = &[
                 "table",
                 Role::Table,
                 "The part itself, which holds the label and the columns of slices.",
+            ),
+            optional(
+                "training",
+                Role::Table,
+                "The training part. If it is given, the metrics also say what a prediction would \
+                 score that knows only its labels: their shares, or their mean.",
             ),
         ],
         parameters: &EVALUATE_PARAMETERS,

@@ -16,7 +16,7 @@ pub fn starter_pipeline_for(
     label: &str,
 ) -> String {
     let (trainer, other, metrics, gate) = match task {
-        Task::Classification => (
+        Task::Classification | Task::Multiclass => (
             "logistic_regression",
             "linear_regression, for a label that is a number",
             "roc_auc, accuracy, log_loss",
@@ -30,7 +30,7 @@ pub fn starter_pipeline_for(
         ),
     };
     let positive = match task {
-        Task::Classification => {
+        Task::Classification | Task::Multiclass => {
             "# Where the positive class is not plain: label: {column: ..., positive: \"Yes\"}\n"
         }
         Task::Regression => "",

@@ -1,10 +1,12 @@
 //! What may stand in a pipeline file and in `reproof.toml`.
 
 use crate::registry::{
-    CHAIN, LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS, METRICS_FIELD, RATIOS, SLICE,
-    SLICES_FIELD,
+    CHAIN, LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS, METRICS_FIELD, SLICE, SLICES_FIELD,
+    SPLIT,
 };
 use crate::shape::{Field, KeyShape, Later, Object, Range, Shape};
+
+use crate::registry::{BUCKETS_FIELD, CONFUSION_MATRIX_FIELD};
 
 /// The largest seed: integers beyond are not exact in JSON.
 pub(crate) const MAX_SEED: i64 = (1 << 53) - 1;
@@ -28,13 +30,6 @@ const fn later_trainer(key: &'static str) -> Later {
     Later {
         key,
         message: "this trainer is not supported by this version",
-    }
-}
-
-const fn later_split(key: &'static str) -> Later {
-    Later {
-        key,
-        message: "this way to split is not supported by this version",
     }
 }
 
@@ -87,28 +82,6 @@ pub(crate) static DATA_SOURCE: Object = Object {
         later_source("files"),
         later_source("postgresql"),
         later_source("sqlite"),
-    ],
-};
-
-static SPLIT: Object = Object {
-    noun: "split",
-    fields: &[Field {
-        name: "random",
-        doc: "At random, with these shares of rows.",
-        shape: Shape::Object(&RATIOS),
-        required: false,
-        default: Some(r#"{"train":0.7,"eval":0.15,"test":0.15}"#),
-    }],
-    later: &[
-        PROGRAM,
-        later_split("stratified"),
-        later_split("key"),
-        later_split("group"),
-        later_split("time"),
-        later_split("ratio"),
-        later_split("domain"),
-        later_split("indexed"),
-        later_split("none"),
     ],
 };
 
@@ -219,6 +192,17 @@ static EVALUATE: Object = Object {
         },
         METRICS_FIELD,
         SLICES_FIELD,
+        BUCKETS_FIELD,
+        CONFUSION_MATRIX_FIELD,
+        Field {
+            default: Some("false"),
+            ..optional(
+                "baseline",
+                "Whether the metrics also say what a prediction would score that knows only the \
+                 labels of the training part: their shares, or their mean.",
+                Shape::Boolean,
+            )
+        },
         REQUIRE_FIELD,
     ],
     later: &[PROGRAM],
@@ -277,8 +261,9 @@ pub(crate) static PIPELINE: Object = Object {
             default: Some("{}"),
             ..optional(
                 "preprocess",
-                "How columns become features. A feature that is not named gets a default by its \
-                 type.",
+                "How columns become features, by a chain for each: `cast`, then `fill` and `clip`, then \
+                 `bucketize` or `ordinal`, then `scale` or `one_hot`. A feature that is not named \
+                 gets a default by its type and the trainer.",
                 Shape::Map {
                     key: KeyShape::Column,
                     of: &CHAIN,

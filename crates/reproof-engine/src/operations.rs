@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 
 use reproof_catalog::StepOutput;
 use reproof_learn::{
-    EvaluateParameters, LinearParameters, LogisticParameters, Matrix, Metrics, Model,
+    EvaluateParameters, LinearParameters, LogisticParameters, Matrix, Metrics, Model, Predictions,
+    baseline,
 };
-use reproof_record::{
-    Artifact, ArtifactKind, Column, LogicalType, RecipeStep, Schema, Seed, StepName, to_canonical,
-};
+use reproof_record::{Artifact, ArtifactKind, RecipeStep, Seed, StepName, to_canonical};
 use reproof_store::{Batch, Store, StoredArtifact};
 use reproof_table::preprocess::{Chains, fit};
-use reproof_table::{ColumnData, Table, Threads, read_table, split_random, write_table};
+use reproof_table::{
+    ColumnData, SplitIndexed, SplitRandom, SplitStratified, SplitTime, Table, TableError, Threads,
+    read_table, write_table,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
@@ -25,6 +27,8 @@ use crate::OperationError;
 pub(crate) const MAX_DOCUMENT: u64 = 256 << 20;
 
 type Outputs = BTreeMap<StepName, StepOutput>;
+/// The parts of a split by name.
+type Parts = BTreeMap<String, Table>;
 
 /// One step with its inputs, about to be performed.
 pub(crate) struct Job<'a> {
@@ -42,7 +46,10 @@ pub(crate) struct Job<'a> {
 pub(crate) fn perform(job: &Job<'_>) -> Result<Outputs, OperationError> {
     let operation = &job.step.operation;
     let outputs = match (operation.name.as_str(), operation.version) {
-        ("split_random", 1) => job.split_random(),
+        ("split_random", 1) => job.split_at_random(SplitRandom::split),
+        ("split_stratified", 1) => job.split_at_random(SplitStratified::split),
+        ("split_time", 1) => job.split(SplitTime::split),
+        ("split_indexed", 1) => job.split(SplitIndexed::split),
         ("preprocess", 1) => job.preprocess(),
         ("train_logistic_regression", 1) => job.train_logistic_regression(),
         ("train_linear_regression", 1) => job.train_linear_regression(),
@@ -63,21 +70,24 @@ pub(crate) fn perform(job: &Job<'_>) -> Result<Outputs, OperationError> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SplitParameters {
-    ratios: BTreeMap<String, f64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct PreprocessParameters {
     features: Chains,
 }
 
 impl Job<'_> {
-    fn split_random(&self) -> Result<Outputs, OperationError> {
-        let parameters: SplitParameters = self.parameters()?;
-        let table = self.table("table", None)?;
-        let parts = split_random(&table, &parameters.ratios, self.seed()?.0, self.threads)?;
+    fn split_at_random<T: DeserializeOwned>(
+        &self,
+        divide: impl FnOnce(&T, &Table, u64, Threads) -> Result<Parts, TableError>,
+    ) -> Result<Outputs, OperationError> {
+        let seed = self.seed()?.0;
+        self.split(|parameters: &T, table| divide(parameters, table, seed, self.threads))
+    }
+
+    fn split<T: DeserializeOwned>(
+        &self,
+        divide: impl FnOnce(&T, &Table) -> Result<Parts, TableError>,
+    ) -> Result<Outputs, OperationError> {
+        let parts = divide(&self.parameters()?, &self.table("table", None)?)?;
         let mut batch = self.store.batch();
         let mut outputs = Outputs::new();
         for (part, table) in parts {
@@ -144,17 +154,23 @@ impl Job<'_> {
         let table = self.table("table", None)?;
         let predictions = model.predict(&features, self.threads)?;
         let seed = self.seed()?.0;
-        let metrics = reproof_learn::evaluate(
-            &model,
-            &predictions,
-            &table,
-            &parameters,
-            seed,
-            self.threads,
-        )?;
+        let target = model.target();
+        let measure = |predictions: &Predictions, parameters: &EvaluateParameters| {
+            reproof_learn::evaluate(&target, predictions, &table, parameters, seed, self.threads)
+        };
+        let mut metrics = measure(&predictions, &parameters)?;
+        if self.inputs.contains_key("training") {
+            let labels = self.column("training", target.column())?;
+            let known = baseline(&target, &labels, table.rows())?;
+            let overall = EvaluateParameters {
+                metrics: parameters.metrics,
+                ..EvaluateParameters::default()
+            };
+            metrics.baseline = Some(measure(&known, &overall)?.overall);
+        }
         let mut batch = self.store.batch();
         let document = put_document(&mut batch, ArtifactKind::Metrics, "metrics.json", &metrics)?;
-        let predictions = write_table(&mut batch, &prediction_table(predictions)?)?;
+        let predictions = write_table(&mut batch, &predictions.to_table()?)?;
         batch.commit()?;
         Ok(BTreeMap::from([
             (name("metrics")?, document),
@@ -203,16 +219,6 @@ impl Job<'_> {
             .cloned()
             .ok_or_else(|| OperationError::Contract(format!("the table has no column '{column}'")))
     }
-}
-
-fn prediction_table(predictions: Vec<f64>) -> Result<Table, OperationError> {
-    let column = Column {
-        name: "prediction".to_owned(),
-        logical_type: LogicalType::Float,
-    };
-    let schema =
-        Schema::new(vec![column]).map_err(|error| OperationError::Contract(error.to_string()))?;
-    Ok(Table::new(schema, vec![ColumnData::Float(predictions)])?)
 }
 
 fn name(text: &str) -> Result<StepName, OperationError> {

@@ -1,127 +1,84 @@
-//! The coefficient of determination, with a Poisson bootstrap interval.
+//! The Poisson bootstrap: replicates in which every row counts as often as a Poisson variable of
+//! mean 1 says that is addressed by the seed, the replicate and the row.
 
-use reproof_table::exact::ExactSum;
 use reproof_table::random::poisson1_at;
 use reproof_table::{Threads, map_ranges};
 
-use crate::design::mean;
-use crate::metrics::{Estimate, Method, Reason};
-
 /// Replicates of the bootstrap.
-const REPLICATES: usize = 200;
+pub(crate) const REPLICATES: usize = 200;
 
 /// The share of the replicates below and above the interval.
 const TAIL: f64 = 0.025;
 
-/// The labels and predictions of some rows of a table.
-pub(crate) struct Fit<'a> {
-    /// Where the rows stand in the table: their addresses in the bootstrap.
-    pub rows: &'a [usize],
-    /// The labels of these rows.
-    pub labels: &'a [f64],
-    /// The predictions for these rows.
-    pub predictions: &'a [f64],
+/// How often each row counts.
+#[derive(Clone, Copy)]
+pub(crate) enum Weights<'a> {
+    /// Every row once.
+    Once,
+    /// As often as was drawn.
+    Drawn(&'a [u32]),
 }
 
-/// One less the sum of squared errors over the sum of squared deviations from the labels' mean.
+impl Weights<'_> {
+    /// How often a row counts.
+    pub fn of(self, row: usize) -> u64 {
+        match self {
+            Self::Once => 1,
+            Self::Drawn(counts) => u64::from(counts[row]),
+        }
+    }
+}
+
+/// A metric as a function of how often each row counts; none where it is not defined.
+pub(crate) type Statistic<'a> = Box<dyn Fn(Weights<'_>) -> Option<f64> + Sync + 'a>;
+
+/// For each statistic the interval from the 2.5th to the 97.5th percentile of the replicates in
+/// which it is defined; none if they are fewer than half.
 ///
-/// In each of the replicates a row counts as often as a Poisson variable of mean 1 says that is
-/// addressed by the seed, the replicate and the row. The interval reaches from the 2.5th to the
-/// 97.5th percentile of the replicates in which the metric is defined; there is none if they are
-/// fewer than half.
-pub(crate) fn r2(fit: &Fit<'_>, seed: u64, threads: Threads) -> Estimate {
-    if fit.rows.is_empty() {
-        return Estimate::undefined(Reason::NoRows);
+/// `rows` says where the rows stand in the table: their addresses. All statistics share the draws,
+/// so that the difference of two of them is a paired one.
+pub(crate) fn intervals(
+    rows: &[usize],
+    statistics: &[&Statistic<'_>],
+    seed: u64,
+    threads: Threads,
+) -> Vec<Option<(f64, f64)>> {
+    if statistics.is_empty() {
+        return Vec::new();
     }
-    if fit.labels.iter().all(|&label| label == fit.labels[0]) {
-        return Estimate::undefined(Reason::ConstantLabel);
-    }
-    let Some(mean) = mean(fit.labels) else {
-        return Estimate::undefined(Reason::OutOfRange);
-    };
-    let squares = Squares::of(fit, mean);
-    let errors = squares
-        .rows
-        .iter()
-        .map(|row| row.error)
-        .collect::<ExactSum>();
-    let deviations = squares
-        .rows
-        .iter()
-        .map(|row| row.square)
-        .collect::<ExactSum>();
-    let value = 1.0 - errors.value() / deviations.value();
     let parts = map_ranges(threads, REPLICATES, |range| {
+        let mut counts = vec![0; rows.len()];
         range
-            .filter_map(|replicate| squares.replicate(fit.rows, seed, replicate as u64))
-            .collect::<Vec<f64>>()
+            .map(|replicate| {
+                for (count, &row) in counts.iter_mut().zip(rows) {
+                    *count = poisson1_at(seed, replicate as u64, row as u64);
+                }
+                let weights = Weights::Drawn(&counts);
+                statistics
+                    .iter()
+                    .map(|statistic| statistic(weights))
+                    .collect()
+            })
+            .collect::<Vec<Vec<Option<f64>>>>()
     });
-    let mut replicates = parts.concat();
+    let replicates = parts.concat();
+    (0..statistics.len())
+        .map(|index| {
+            let found = replicates.iter().filter_map(|replicate| replicate[index]);
+            interval(found.collect())
+        })
+        .collect()
+}
+
+fn interval(mut replicates: Vec<f64>) -> Option<(f64, f64)> {
     if replicates.len() * 2 < REPLICATES {
-        return Estimate::bare(value, Reason::TooFewRows);
+        return None;
     }
     replicates.sort_unstable_by(f64::total_cmp);
-    let interval = (
+    Some((
         percentile(&replicates, TAIL),
         percentile(&replicates, 1.0 - TAIL),
-    );
-    Estimate::new(value, interval, Method::PoissonBootstrap)
-}
-
-/// What a row adds to the sums.
-struct Row {
-    error: f64,
-    deviation: f64,
-    square: f64,
-}
-
-struct Squares {
-    rows: Vec<Row>,
-}
-
-impl Squares {
-    fn of(fit: &Fit<'_>, mean: f64) -> Self {
-        let rows = fit.labels.iter().zip(fit.predictions);
-        Self {
-            rows: rows
-                .map(|(label, prediction)| {
-                    let (error, deviation) = (label - prediction, label - mean);
-                    Row {
-                        error: error * error,
-                        deviation,
-                        square: deviation * deviation,
-                    }
-                })
-                .collect(),
-        }
-    }
-
-    /// The metric in a replicate; none if all the rows drawn have the same label.
-    fn replicate(&self, addresses: &[usize], seed: u64, replicate: u64) -> Option<f64> {
-        let mut drawn = 0_u64;
-        let (mut errors, mut deviations, mut squares) =
-            (ExactSum::new(), ExactSum::new(), ExactSum::new());
-        let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
-        for (row, &address) in self.rows.iter().zip(addresses) {
-            let count = poisson1_at(seed, replicate, address as u64);
-            if count == 0 {
-                continue;
-            }
-            drawn += u64::from(count);
-            let count = f64::from(count);
-            errors.add(count * row.error);
-            deviations.add(count * row.deviation);
-            squares.add(count * row.square);
-            least = least.min(row.deviation);
-            most = most.max(row.deviation);
-        }
-        if least >= most {
-            return None;
-        }
-        let sum = deviations.value();
-        let total = squares.value() - sum * (sum / drawn as f64);
-        Some(1.0 - errors.value() / total)
-    }
+    ))
 }
 
 /// The percentile of sorted values, interpolated linearly between neighbours.

@@ -52,6 +52,30 @@ pub enum LearnError {
     /// Nothing to train on.
     #[error("there are no rows to train on")]
     NoRows,
+    /// More rows than a trainer takes.
+    #[error("there are {rows} rows to train on, and this trainer takes at most {limit}")]
+    TooManyRows {
+        /// How many there are.
+        rows: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Early stopping without rows to decide by.
+    #[error(
+        "`early_stopping_rounds` needs rows to decide by: give the split a part `eval` with rows in \
+         it"
+    )]
+    NoStoppingPart,
+    /// A weight for a class that the label does not have.
+    #[error("`class_weights` names '{class}', which is no class of label '{column}': {classes}")]
+    UnknownWeight {
+        /// The column.
+        column: String,
+        /// The class that is named.
+        class: String,
+        /// Those that are there.
+        classes: String,
+    },
     /// A parameter outside its range.
     #[error("`{parameter}` is {value}: {wanted}")]
     Parameter {
@@ -165,6 +189,27 @@ pub enum LearnError {
         /// What the model knows.
         classes: String,
     },
+    /// A label with more classes than can be told apart in tables and reports.
+    #[error(
+        "label '{column}' has {count} classes, more than {limit}: it looks like a number or a \
+         name, not like a class"
+    )]
+    MoreClassesThan {
+        /// The column.
+        column: String,
+        /// How many it has.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Predictions that are not those of the target.
+    #[error("the predictions are not the model's: {wanted} is wanted, found {found}")]
+    OtherPredictions {
+        /// What was found.
+        found: String,
+        /// What is wanted.
+        wanted: String,
+    },
     /// The features do not determine the coefficients.
     #[error(
         "feature '{column}' is constant, or a linear combination of the features before it, so \
@@ -246,6 +291,25 @@ pub enum LearnError {
         value: f64,
         /// What is allowed.
         wanted: &'static str,
+    },
+    /// Buckets of a column that is not numeric.
+    #[error("'{column}' is a column of type {found}: only numbers can be put into buckets")]
+    NoNumbers {
+        /// The column.
+        column: String,
+        /// Its type.
+        found: &'static str,
+    },
+    /// Buckets that cannot be.
+    #[error(
+        "the buckets of '{column}' cannot be: edges are finite numbers that rise, and there are \
+         from 2 to {limit} buckets"
+    )]
+    Buckets {
+        /// The column.
+        column: String,
+        /// The limit.
+        limit: usize,
     },
     /// A slice column with too many values.
     #[error("slices by {columns} are more than {limit}: slice by columns with fewer values")]

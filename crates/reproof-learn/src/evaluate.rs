@@ -2,32 +2,49 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_table::{Table, Threads};
+use reproof_table::{ColumnData, Table, Threads};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
 use crate::auc::roc_auc;
-use crate::bootstrap::{Fit, r2};
+use crate::bootstrap::{Statistic, Weights, intervals};
+use crate::buckets::Buckets;
+use crate::confusion::Confusion;
+use crate::form::Form;
 use crate::interval::{Mean, wilson};
 use crate::label::numbers;
 use crate::metrics::{Estimate, Method, Metrics, Reason, SliceMetrics, Task};
-use crate::model::Model;
-use crate::slices::{column, group};
-
-/// The smallest probability that the logarithmic loss gives to the true class: 2^-52.
-const LEAST_PROBABILITY: f64 = f64::EPSILON;
-
-/// From which probability on a row is predicted to be positive.
-const THRESHOLD: f64 = 0.5;
+use crate::model::Target;
+use crate::predictions::{ClassProbabilities, Predictions};
+use crate::sample::Sample;
+use crate::slices::group;
 
 /// The parameters of `evaluate`, as the recipe holds them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvaluateParameters {
     /// The metrics.
     pub metrics: Vec<String>,
     /// The lists of columns to slice by.
     pub slices: Vec<Vec<String>>,
+    /// The numeric columns that are sliced by buckets; others are by value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<String, Buckets>,
+    /// Whether rows are counted by class and predicted class.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub confusion_matrix: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl EvaluateParameters {
+    /// The lists of columns, each once, sorted.
+    pub(crate) fn slice_lists(&self) -> BTreeSet<&Vec<String>> {
+        self.slices.iter().collect()
+    }
 }
 
 /// Evaluates predictions against the labels of a table, overall and on slices.
@@ -39,198 +56,184 @@ pub struct EvaluateParameters {
 /// If a metric or column is unknown, a label is missing or of an unknown class, or a prediction
 /// is not a probability or a finite number.
 pub fn evaluate(
-    model: &Model,
-    predictions: &[f64],
+    target: &Target,
+    predictions: &Predictions,
     table: &Table,
     parameters: &EvaluateParameters,
     seed: u64,
     threads: Threads,
 ) -> Result<Metrics, LearnError> {
-    let evaluation = Evaluation {
-        truth: Truth::of(model, table)?,
-        predictions,
-        metrics: known_metrics(model.task(), &parameters.metrics)?,
-        seed,
-        threads,
-    };
-    check_predictions(model.task(), predictions, table.rows())?;
-    let all: Vec<usize> = (0..table.rows()).collect();
+    let metrics = known_metrics(target.task(), &parameters.metrics)?;
+    let sample = Sample::new(target, predictions, table)?;
+    let matrix = parameters.confusion_matrix && sample.classes() > 0;
     let mut slices = Vec::new();
-    let lists: BTreeSet<&Vec<String>> = parameters.slices.iter().collect();
-    for columns in lists {
-        for (values, rows) in group(table, columns)? {
+    for columns in parameters.slice_lists() {
+        for group in group(table, columns, &parameters.buckets)? {
+            let part = sample.select(&group.rows);
             slices.push(SliceMetrics {
                 columns: columns.clone(),
-                values,
-                rows: rows.len() as u64,
-                positives: evaluation.truth.positives(&rows),
-                metrics: evaluation.measure(&rows),
+                values: group.values,
+                rows: group.rows.len() as u64,
+                positives: part.positives(),
+                class_rows: class_rows(&part),
+                metrics: measure(&part, &group.rows, &metrics, seed, threads),
+                confusion_matrix: matrix.then(|| confusion_matrix(&part)),
             });
         }
     }
+    let all: Vec<usize> = (0..table.rows()).collect();
     Ok(Metrics {
         format: Metrics::FORMAT.to_owned(),
-        task: model.task(),
+        task: target.task(),
         rows: all.len() as u64,
-        positives: evaluation.truth.positives(&all),
-        overall: evaluation.measure(&all),
+        positives: sample.positives(),
+        classes: match target {
+            Target::Binary(label) if matrix => {
+                Some(vec![label.negative.clone(), label.positive.clone()])
+            }
+            Target::Classes(label) => Some(label.classes.clone()),
+            _ => None,
+        },
+        class_rows: class_rows(&sample),
+        overall: measure(&sample, &all, &metrics, seed, threads),
+        baseline: None,
+        confusion_matrix: matrix.then(|| confusion_matrix(&sample)),
         slices,
     })
 }
 
-fn known_metrics(task: Task, metrics: &[String]) -> Result<BTreeSet<String>, LearnError> {
+/// What would be predicted for each of some rows by one who knows only the labels of the training
+/// part: the share of each class, or their mean.
+///
+/// # Errors
+/// If the labels are not the target's, there are none, or their sum overflows.
+pub fn baseline(
+    target: &Target,
+    training: &ColumnData,
+    rows: usize,
+) -> Result<Predictions, LearnError> {
+    let share = |count: usize, of: usize| vec![count as f64 / of as f64; rows];
+    if training.is_empty() {
+        return Err(LearnError::NoRows);
+    }
+    Ok(match target {
+        Target::Number { column } => {
+            let labels = numbers(column, training)?;
+            let mean = crate::design::mean(&labels).ok_or_else(|| LearnError::Overflow {
+                what: format!("label '{column}'"),
+                sum: "their sum",
+            })?;
+            Predictions::Values(vec![mean; rows])
+        }
+        Target::Binary(label) => {
+            let positives = label.positives(training)?;
+            let count = positives.iter().filter(|&&positive| positive).count();
+            Predictions::Probabilities(share(count, positives.len()))
+        }
+        Target::Classes(label) => {
+            let mut counts = vec![0; label.classes.len()];
+            for class in label.indices(training)? {
+                counts[class] += 1;
+            }
+            let columns = counts.into_iter().map(|count| share(count, training.len()));
+            Predictions::Classes(ClassProbabilities::new(
+                label.classes.clone(),
+                columns.collect(),
+            )?)
+        }
+    })
+}
+
+/// The metrics, which must all exist for the task.
+pub(crate) fn known_metrics(
+    task: Task,
+    metrics: &[String],
+) -> Result<BTreeSet<String>, LearnError> {
+    let known = task.all_metrics();
     match metrics
         .iter()
-        .find(|metric| !task.metrics().contains(&metric.as_str()))
+        .find(|metric| !known.contains(&metric.as_str()))
     {
         Some(metric) => Err(LearnError::UnknownMetric {
             metric: metric.clone(),
             task: task.name(),
-            known: task.metrics().join(", "),
+            known: known.join(", "),
         }),
         None => Ok(metrics.iter().cloned().collect()),
     }
 }
 
-fn check_predictions(task: Task, predictions: &[f64], rows: usize) -> Result<(), LearnError> {
-    if predictions.len() != rows {
-        return Err(LearnError::Rows {
-            what: "the list of predictions".to_owned(),
-            found: predictions.len(),
-            expected: rows,
-        });
-    }
-    let (sound, wanted): (fn(f64) -> bool, _) = match task {
-        Task::BinaryClassification => (
-            |p| (0.0..=1.0).contains(&p),
-            "a probability is a number from 0 to 1",
-        ),
-        Task::Regression => (f64::is_finite, "a finite number is needed"),
+/// How many rows are of each class, where there are more than two.
+pub(crate) fn class_rows(sample: &Sample) -> Option<Vec<u64>> {
+    let Sample::Classes { labels, columns } = sample else {
+        return None;
     };
-    match predictions
-        .iter()
-        .position(|&prediction| !sound(prediction))
-    {
-        Some(row) => Err(LearnError::Prediction {
-            row: row + 1,
-            value: predictions[row],
-            wanted,
-        }),
-        None => Ok(()),
+    let mut counts = vec![0; columns.len()];
+    for &label in labels {
+        counts[label] += 1;
     }
+    Some(counts)
 }
 
-/// The labels of the evaluated rows.
-enum Truth {
-    Classes(Vec<bool>),
-    Numbers(Vec<f64>),
+fn confusion_matrix(sample: &Sample) -> Vec<Vec<u64>> {
+    let (labels, predicted) = sample.labels_and_predicted();
+    Confusion::of(sample.classes(), &labels, &predicted, Weights::Once).rows()
 }
 
-impl Truth {
-    fn of(model: &Model, table: &Table) -> Result<Self, LearnError> {
-        let data = column(table, model.label())?;
-        Ok(match model {
-            Model::Logistic(model) => Self::Classes(model.label.positives(data)?),
-            Model::Linear(model) => Self::Numbers(numbers(&model.label, data)?),
-        })
-    }
-
-    fn positives(&self, rows: &[usize]) -> Option<u64> {
-        match self {
-            Self::Classes(positives) => {
-                Some(rows.iter().filter(|&&row| positives[row]).count() as u64)
-            }
-            Self::Numbers(_) => None,
-        }
-    }
-}
-
-struct Evaluation<'a> {
-    truth: Truth,
-    predictions: &'a [f64],
-    metrics: BTreeSet<String>,
+/// Every metric on a sample; `rows` says where its rows stand in the table.
+fn measure(
+    sample: &Sample,
+    rows: &[usize],
+    metrics: &BTreeSet<String>,
     seed: u64,
     threads: Threads,
-}
-
-impl Evaluation<'_> {
-    /// Every metric on these rows.
-    fn measure(&self, rows: &[usize]) -> BTreeMap<String, Estimate> {
-        let predictions: Vec<f64> = rows.iter().map(|&row| self.predictions[row]).collect();
-        let metric: Box<dyn Fn(&str) -> Estimate> = match &self.truth {
-            Truth::Classes(positives) => {
-                let positives: Vec<bool> = rows.iter().map(|&row| positives[row]).collect();
-                Box::new(move |metric| of_classes(metric, &predictions, &positives))
-            }
-            Truth::Numbers(labels) => {
-                let labels: Vec<f64> = rows.iter().map(|&row| labels[row]).collect();
-                Box::new(move |metric| {
-                    let fit = Fit {
-                        rows,
-                        labels: &labels,
-                        predictions: &predictions,
-                    };
-                    self.of_numbers(metric, &fit)
-                })
+) -> BTreeMap<String, Estimate> {
+    let mut measured = BTreeMap::new();
+    let mut statistics: Vec<(&String, Statistic<'_>)> = Vec::new();
+    for metric in metrics {
+        let estimate = match Form::of(metric, sample) {
+            Err(reason) => Estimate::undefined(reason),
+            Ok(Form::Mean { values, root }) => of_mean(&values, root),
+            Ok(Form::Share(trials)) => of_share(&trials),
+            Ok(Form::Area { scores, positives }) => roc_auc(scores, positives),
+            Ok(Form::Statistic(statistic)) => {
+                statistics.push((metric, statistic));
+                continue;
             }
         };
-        let metrics = self.metrics.iter();
-        metrics.map(|name| (name.clone(), metric(name))).collect()
+        measured.insert(metric.clone(), estimate);
     }
-
-    fn of_numbers(&self, metric: &str, fit: &Fit<'_>) -> Estimate {
-        let errors = fit
-            .labels
-            .iter()
-            .zip(fit.predictions)
-            .map(|(y, p)| (y - p).abs());
-        match metric {
-            "mae" => of_mean(&errors.collect::<Vec<_>>(), |mean| (mean, 1.0)),
-            "rmse" => of_mean(
-                &errors.map(|error| error * error).collect::<Vec<_>>(),
-                |mean| {
-                    // The root's derivative; at zero all errors are zero, and so is their variance.
-                    let root = mean.sqrt();
-                    (root, if root > 0.0 { 0.5 / root } else { 0.0 })
-                },
-            ),
-            _ => r2(fit, self.seed, self.threads),
-        }
+    let functions: Vec<&Statistic<'_>> = statistics.iter().map(|(_, function)| function).collect();
+    let intervals = intervals(rows, &functions, seed, threads);
+    for ((metric, statistic), interval) in statistics.iter().zip(intervals) {
+        let estimate = match (statistic(Weights::Once), interval) {
+            (None, _) => Estimate::undefined(Reason::OutOfRange),
+            (Some(value), None) => Estimate::bare(value, Reason::TooFewRows),
+            (Some(value), Some(interval)) => {
+                Estimate::new(value, interval, Method::PoissonBootstrap)
+            }
+        };
+        measured.insert((*metric).clone(), estimate);
     }
+    measured
 }
 
-fn of_classes(metric: &str, probabilities: &[f64], positives: &[bool]) -> Estimate {
-    match metric {
-        "accuracy" => accuracy(probabilities, positives),
-        "log_loss" => {
-            let rows = probabilities.iter().zip(positives);
-            let losses = rows.map(|(&p, &positive)| log_loss(p, positive));
-            of_mean(&losses.collect::<Vec<_>>(), |mean| (mean, 1.0))
-        }
-        _ => roc_auc(probabilities, positives),
-    }
-}
-
-/// A metric that is a function of a mean over the rows; the function gives value and derivative.
-fn of_mean(values: &[f64], function: impl Fn(f64) -> (f64, f64)) -> Estimate {
-    match Mean::of(values) {
-        None => Estimate::undefined(Reason::NoRows),
-        Some(mean) => {
-            let (value, slope) = function(mean.value);
-            mean.estimate(value, slope)
-        }
-    }
-}
-
-fn accuracy(probabilities: &[f64], positives: &[bool]) -> Estimate {
-    if probabilities.is_empty() {
+/// A mean over the rows or its root, with the derivative that its interval needs.
+fn of_mean(values: &[f64], root: bool) -> Estimate {
+    let Some(mean) = Mean::of(values) else {
         return Estimate::undefined(Reason::NoRows);
+    };
+    if !root {
+        return mean.estimate(mean.value, 1.0);
     }
-    let rows = probabilities.iter().zip(positives);
-    let right = rows
-        .filter(|&(&p, &positive)| (p >= THRESHOLD) == positive)
-        .count();
-    let size = positives.len();
+    // The root's derivative; at zero all errors are zero, and so is their variance.
+    let value = mean.value.sqrt();
+    mean.estimate(value, if value > 0.0 { 0.5 / value } else { 0.0 })
+}
+
+fn of_share(trials: &[Option<bool>]) -> Estimate {
+    let size = trials.iter().flatten().count();
+    let right = trials.iter().flatten().filter(|&&success| success).count();
     let share = right as f64 / size as f64;
     let complement = (size - right) as f64 / size as f64;
     Estimate::new(
@@ -238,14 +241,4 @@ fn accuracy(probabilities: &[f64], positives: &[bool]) -> Estimate {
         wilson(share, complement, size as f64),
         Method::Wilson,
     )
-}
-
-/// The negative logarithm of the probability given to the true class.
-fn log_loss(probability: f64, positive: bool) -> f64 {
-    let given = if positive {
-        probability
-    } else {
-        1.0 - probability
-    };
-    -libm::log(given.max(LEAST_PROBABILITY))
 }

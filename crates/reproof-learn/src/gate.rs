@@ -54,6 +54,7 @@ struct Judged<'a> {
     slice: Option<String>,
     rows: u64,
     positives: Option<u64>,
+    class_rows: Option<&'a [u64]>,
     estimate: Option<&'a Estimate>,
 }
 
@@ -67,6 +68,7 @@ pub fn judge(metrics: &Metrics, requirement: &Requirement) -> Vec<GateOutcome> {
             slice: None,
             rows: metrics.rows,
             positives: metrics.positives,
+            class_rows: metrics.class_rows.as_deref(),
             estimate: metrics.overall.get(&requirement.metric),
         };
         return vec![judge_one(requirement, everything)];
@@ -82,6 +84,7 @@ pub fn judge(metrics: &Metrics, requirement: &Requirement) -> Vec<GateOutcome> {
                 slice: Some(slice.name()),
                 rows: slice.rows,
                 positives: slice.positives,
+                class_rows: slice.class_rows.as_deref(),
                 estimate: slice.metrics.get(&requirement.metric),
             };
             judge_one(requirement, judged)
@@ -142,6 +145,14 @@ fn too_small(requirement: &Requirement, judged: &Judged<'_>) -> Option<String> {
             "{} rows, fewer than {}",
             judged.rows, requirement.min_rows
         ));
+    }
+    if let Some(count) = judged.class_rows.and_then(|counts| counts.iter().min()) {
+        return (*count < requirement.min_per_class).then(|| {
+            format!(
+                "{count} rows of the smallest class, fewer than {}",
+                requirement.min_per_class
+            )
+        });
     }
     let positives = judged.positives?;
     let negatives = judged.rows.saturating_sub(positives);

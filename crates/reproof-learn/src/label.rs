@@ -1,7 +1,7 @@
 //! Labels: which two classes a binary one has, which of them is positive, and the numbers of a
 //! regression.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use reproof_record::MAX_SAFE_INTEGER;
@@ -13,6 +13,9 @@ use crate::LearnError;
 
 /// How many classes an error lists.
 const LISTED: usize = 5;
+
+/// The most classes of a label.
+const MAX_CLASSES: usize = 1000;
 
 /// Pairs of texts of which the second is the positive class, in lower case.
 const PLAIN_PAIRS: [(&str, &str); 5] = [
@@ -104,14 +107,7 @@ impl BinaryLabel {
         let column = &parameters.column;
         let (one, other) = two_classes(column, data)?;
         for class in [&one, &other] {
-            if let ClassValue::Integer(integer) = class
-                && integer.unsigned_abs() > MAX_SAFE_INTEGER
-            {
-                return Err(LearnError::Unwritable {
-                    what: format!("a class of label '{column}'"),
-                    value: integer.to_string(),
-                });
-            }
+            refuse_unwritable(column, class)?;
         }
         let other_is_positive = match &parameters.positive {
             Some(value) if one.is_named(value) => false,
@@ -157,6 +153,88 @@ impl BinaryLabel {
             }),
         })
         .collect()
+    }
+}
+
+/// A label of several classes: its column and its classes in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassLabel {
+    /// The column.
+    pub column: String,
+    /// The classes, sorted, each once.
+    pub classes: Vec<ClassValue>,
+}
+
+impl ClassLabel {
+    /// Finds the classes of a training part; there must be two or more, and at most 1,000.
+    ///
+    /// # Errors
+    /// If labels are missing or of type float, or there are too few or too many classes.
+    pub fn resolve(column: &str, data: &ColumnData) -> Result<Self, LearnError> {
+        let found: BTreeSet<ClassValue> = classes(column, data)?.into_iter().collect();
+        let count = found.len();
+        let classes: Vec<ClassValue> = found.into_iter().collect();
+        match classes.as_slice() {
+            [] => return Err(LearnError::NoRows),
+            [class] => {
+                return Err(LearnError::OneClass {
+                    column: column.to_owned(),
+                    class: class.shown(),
+                });
+            }
+            _ if count > MAX_CLASSES => {
+                return Err(LearnError::MoreClassesThan {
+                    column: column.to_owned(),
+                    count,
+                    limit: MAX_CLASSES,
+                });
+            }
+            _ => {}
+        }
+        classes
+            .iter()
+            .try_for_each(|class| refuse_unwritable(column, class))?;
+        Ok(Self {
+            column: column.to_owned(),
+            classes,
+        })
+    }
+
+    /// For each row which of the classes its label is.
+    ///
+    /// # Errors
+    /// If a label is missing or none of the classes.
+    pub fn indices(&self, data: &ColumnData) -> Result<Vec<usize>, LearnError> {
+        let rows = classes(&self.column, data)?.into_iter().zip(1..);
+        rows.map(|(class, row)| {
+            self.classes
+                .iter()
+                .position(|known| *known == class)
+                .ok_or_else(|| LearnError::UnknownClass {
+                    column: self.column.clone(),
+                    class: class.shown(),
+                    row,
+                    classes: if self.classes.len() > LISTED {
+                        format!("{}, ...", list(self.classes.iter().take(LISTED)))
+                    } else {
+                        list(&self.classes)
+                    },
+                })
+        })
+        .collect()
+    }
+}
+
+/// Refuses an integer that canonical JSON would round.
+fn refuse_unwritable(column: &str, class: &ClassValue) -> Result<(), LearnError> {
+    match class {
+        ClassValue::Integer(integer) if integer.unsigned_abs() > MAX_SAFE_INTEGER => {
+            Err(LearnError::Unwritable {
+                what: format!("a class of label '{column}'"),
+                value: integer.to_string(),
+            })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -227,7 +305,7 @@ fn classes(column: &str, data: &ColumnData) -> Result<Vec<ClassValue>, LearnErro
                     .map(|text| ClassValue::Text(text.to_owned()))
             })
             .collect(),
-        ColumnData::Float(_) => {
+        ColumnData::Float(_) | ColumnData::Time(..) => {
             return Err(LearnError::LabelType {
                 column: column.to_owned(),
                 found: data.logical_type().name(),

@@ -7,10 +7,16 @@
 
 mod auc;
 mod bootstrap;
+mod buckets;
+mod compare;
+mod confusion;
 mod design;
+mod determination;
 mod error;
 mod evaluate;
+mod form;
 mod gate;
+mod gbdt;
 mod interval;
 mod label;
 mod linalg;
@@ -19,17 +25,27 @@ mod logistic;
 mod matrix;
 mod metrics;
 mod model;
+mod predictions;
+mod ranking;
+mod sample;
 mod slices;
 
+pub use buckets::Buckets;
+pub use compare::{Comparison, SliceComparison, compare};
 pub use error::LearnError;
-pub use evaluate::{EvaluateParameters, evaluate};
+pub use evaluate::{EvaluateParameters, baseline, evaluate};
 pub use gate::{Bound, Requirement, judge};
-pub use label::{BinaryLabel, ClassValue, LabelParameters};
+pub use gbdt::{
+    BoostedModel, BoostingParameters, ClassWeights, Importance, NamedWeights, Tree, TreeNode,
+    train_boosting,
+};
+pub use label::{BinaryLabel, ClassLabel, ClassValue, LabelParameters};
 pub use linear::{LinearLabelParameters, LinearParameters, train_linear};
 pub use logistic::{LogisticParameters, train_logistic};
 pub use matrix::Matrix;
 pub use metrics::{Estimate, Method, Metrics, Reason, SliceMetrics, Task};
-pub use model::{LinearFunction, LinearModel, LogisticModel, Model};
+pub use model::{LinearFunction, LinearModel, LogisticModel, Model, Target};
+pub use predictions::{ClassProbabilities, Predictions};
 
 #[cfg(test)]
 mod tests {

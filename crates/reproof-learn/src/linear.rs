@@ -48,6 +48,7 @@ pub fn train_linear(
     threads: Threads,
 ) -> Result<Model, LearnError> {
     check_l2(parameters.l2)?;
+    x.complete()?;
     let column = &parameters.label.column;
     let labels = numbers(column, label)?;
     if labels.len() != x.rows() {

@@ -86,6 +86,7 @@ pub fn train_logistic(
     threads: Threads,
 ) -> Result<Model, LearnError> {
     parameters.check()?;
+    x.complete()?;
     let classes = BinaryLabel::resolve(label, &parameters.label)?;
     let positives = classes.positives(label)?;
     if positives.len() != x.rows() {

@@ -1,10 +1,10 @@
-//! The features of a training or an evaluation: named columns of finite doubles.
+//! The features of a training or an evaluation: named columns of doubles, where NaN is missing.
 
 use reproof_table::{ColumnData, Table, Threads, map_ranges};
 
 use crate::LearnError;
 
-/// Features, column by column. All values are finite.
+/// Features, column by column. All values are finite, or NaN where one is missing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
     rows: usize,
@@ -13,7 +13,7 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// A matrix of these columns, each with its name; every value must be finite.
+    /// A matrix of these columns, each with its name; no value may be infinite.
     pub fn new(rows: usize, named: Vec<(String, Vec<f64>)>) -> Result<Self, LearnError> {
         for (name, values) in &named {
             check(rows, name, values)?;
@@ -26,7 +26,7 @@ impl Matrix {
         })
     }
 
-    /// The columns of a table, which must all be floats without missing values.
+    /// The columns of a table, which must all be floats.
     pub fn from_table(table: &Table) -> Result<Self, LearnError> {
         let columns = table.schema().columns().iter().zip(table.columns());
         let named = columns.map(|(column, data)| match data {
@@ -37,6 +37,21 @@ impl Matrix {
             }),
         });
         Self::new(table.rows(), named.collect::<Result<_, _>>()?)
+    }
+
+    /// Refuses missing values, for what cannot work with them.
+    pub(crate) fn complete(&self) -> Result<(), LearnError> {
+        for (name, values) in self.names.iter().zip(&self.columns) {
+            if let Some(first) = values.iter().position(|value| value.is_nan()) {
+                return Err(LearnError::MissingFeature {
+                    column: name.clone(),
+                    count: values.iter().filter(|value| value.is_nan()).count(),
+                    rows: self.rows,
+                    first: first + 1,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The number of rows.
@@ -98,14 +113,6 @@ fn check(rows: usize, name: &str, values: &[f64]) -> Result<(), LearnError> {
             expected: rows,
         });
     }
-    if let Some(first) = values.iter().position(|value| value.is_nan()) {
-        return Err(LearnError::MissingFeature {
-            column: name.to_owned(),
-            count: values.iter().filter(|value| value.is_nan()).count(),
-            rows,
-            first: first + 1,
-        });
-    }
     match values.iter().position(|value| value.is_infinite()) {
         Some(row) => Err(LearnError::InfiniteFeature {
             column: name.to_owned(),
@@ -130,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_complete_float_columns_are_features() {
+    fn only_float_columns_are_features() {
         let good = table(LogicalType::Float, ColumnData::Float(vec![1.0, 2.5]));
         let matrix = Matrix::from_table(&good).unwrap();
         assert_eq!(
@@ -139,7 +146,8 @@ mod tests {
         );
 
         let missing = ColumnData::Float(vec![1.0, f64::NAN, f64::NAN]);
-        let error = Matrix::from_table(&table(LogicalType::Float, missing)).unwrap_err();
+        let incomplete = Matrix::from_table(&table(LogicalType::Float, missing)).unwrap();
+        let error = incomplete.complete().unwrap_err();
         assert_eq!(
             error.to_string(),
             "feature 'age' is missing in 2 of 3 rows, first in row 2: fill it in its \

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::label::ClassValue;
 use crate::model::writable;
 
 /// What a model is for.
@@ -14,6 +15,8 @@ use crate::model::writable;
 pub enum Task {
     /// The probability of one of two classes.
     BinaryClassification,
+    /// The probabilities of several classes.
+    MulticlassClassification,
     /// A number.
     Regression,
 }
@@ -23,15 +26,52 @@ impl Task {
     pub const fn name(self) -> &'static str {
         match self {
             Self::BinaryClassification => "binary_classification",
+            Self::MulticlassClassification => "multiclass_classification",
             Self::Regression => "regression",
         }
     }
 
-    /// The metrics that exist for it.
+    /// The metrics that are computed where none are asked for.
     pub const fn metrics(self) -> &'static [&'static str] {
         match self {
             Self::BinaryClassification => &["accuracy", "log_loss", "roc_auc"],
+            Self::MulticlassClassification => &["accuracy", "f1_macro", "log_loss"],
             Self::Regression => &["mae", "r2", "rmse"],
+        }
+    }
+
+    /// All the metrics that exist for it.
+    pub const fn all_metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::BinaryClassification => &[
+                "accuracy",
+                "balanced_accuracy",
+                "brier",
+                "f1",
+                "log_loss",
+                "pr_auc",
+                "precision",
+                "recall",
+                "roc_auc",
+            ],
+            Self::MulticlassClassification => &[
+                "accuracy",
+                "balanced_accuracy",
+                "brier",
+                "f1_macro",
+                "f1_micro",
+                "f1_weighted",
+                "log_loss",
+                "pr_auc_macro",
+                "precision_macro",
+                "precision_micro",
+                "precision_weighted",
+                "recall_macro",
+                "recall_micro",
+                "recall_weighted",
+                "roc_auc_macro",
+            ],
+            Self::Regression => &["mae", "mape", "r2", "rmse"],
         }
     }
 }
@@ -58,6 +98,14 @@ pub enum Method {
     Delta,
     /// The 2.5th and 97.5th percentile over 200 Poisson bootstrap replicates.
     PoissonBootstrap,
+    /// Of a difference: the variance of the rows' differences.
+    PairedDelta,
+    /// Of a difference of areas under the curve: DeLong's variance of the placements' differences.
+    PairedDelong,
+    /// Of a difference of proportions of the same trials: Bonett and Price's interval.
+    BonettPrice,
+    /// Of a difference: percentiles over 200 Poisson bootstrap replicates, the same for both.
+    PairedBootstrap,
 }
 
 impl Method {
@@ -69,6 +117,10 @@ impl Method {
             Self::WilsonSmallerClass => "wilson_smaller_class",
             Self::Delta => "delta",
             Self::PoissonBootstrap => "poisson_bootstrap",
+            Self::PairedDelta => "paired_delta",
+            Self::PairedDelong => "paired_delong",
+            Self::BonettPrice => "bonett_price",
+            Self::PairedBootstrap => "paired_bootstrap",
         }
     }
 }
@@ -84,6 +136,14 @@ pub enum Reason {
     OneClass,
     /// All rows have the same label.
     ConstantLabel,
+    /// No row is of the positive class.
+    NoPositives,
+    /// No row is predicted to be positive.
+    NoPredictedPositives,
+    /// A class has no rows.
+    MissingClass,
+    /// The label of a row is zero.
+    ZeroLabel,
     /// Too few rows for an interval.
     TooFewRows,
     /// The value, or a bound of its interval, is beyond what can be computed or written exactly.
@@ -97,6 +157,10 @@ impl Reason {
             Self::NoRows => "no_rows",
             Self::OneClass => "one_class",
             Self::ConstantLabel => "constant_label",
+            Self::NoPositives => "no_positives",
+            Self::NoPredictedPositives => "no_predicted_positives",
+            Self::MissingClass => "missing_class",
+            Self::ZeroLabel => "zero_label",
             Self::TooFewRows => "too_few_rows",
             Self::OutOfRange => "out_of_range",
         }
@@ -109,6 +173,10 @@ impl fmt::Display for Reason {
             Self::NoRows => "there are no rows",
             Self::OneClass => "all rows are of one class",
             Self::ConstantLabel => "all rows have the same label",
+            Self::NoPositives => "no row is positive",
+            Self::NoPredictedPositives => "no row is predicted to be positive",
+            Self::MissingClass => "a class has no rows",
+            Self::ZeroLabel => "the label of a row is zero",
             Self::TooFewRows => "there are too few rows",
             Self::OutOfRange => "the numbers are out of range",
         })
@@ -187,24 +255,35 @@ pub struct SliceMetrics {
     pub values: Vec<Option<String>>,
     /// Its rows.
     pub rows: u64,
-    /// How many of them are positive; null for a regression.
+    /// How many of them are positive; null unless there are two classes.
     pub positives: Option<u64>,
+    /// How many of them are of each class, where there are more than two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_rows: Option<Vec<u64>>,
     /// The metrics.
     pub metrics: BTreeMap<String, Estimate>,
+    /// If asked for: for each class its rows by predicted class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confusion_matrix: Option<Vec<Vec<u64>>>,
 }
 
 impl SliceMetrics {
     /// As a person reads it: `contract=One year`; several columns are joined by commas.
     pub fn name(&self) -> String {
-        let columns = self.columns.iter().zip(&self.values);
-        let parts: Vec<String> = columns
-            .map(|(column, value)| {
-                let value = value.as_deref().unwrap_or("(missing)");
-                format!("{column}={value}")
-            })
-            .collect();
-        parts.join(", ")
+        slice_name(&self.columns, &self.values)
     }
+}
+
+/// A slice as a person reads it.
+pub(crate) fn slice_name(columns: &[String], values: &[Option<String>]) -> String {
+    let columns = columns.iter().zip(values);
+    let parts: Vec<String> = columns
+        .map(|(column, value)| {
+            let value = value.as_deref().unwrap_or("(missing)");
+            format!("{column}={value}")
+        })
+        .collect();
+    parts.join(", ")
 }
 
 /// The metrics of an evaluation. The JSON is described in `docs/formats/model.md`.
@@ -218,10 +297,24 @@ pub struct Metrics {
     pub task: Task,
     /// How many rows were evaluated.
     pub rows: u64,
-    /// How many of them are positive; null for a regression.
+    /// How many of them are positive; null unless there are two classes.
     pub positives: Option<u64>,
+    /// The classes, where there are more than two or a confusion matrix is there. Of two the second
+    /// is the positive one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<ClassValue>>,
+    /// How many rows are of each class, where there are more than two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_rows: Option<Vec<u64>>,
     /// The metrics on all rows.
     pub overall: BTreeMap<String, Estimate>,
+    /// If asked for: the metrics on all rows of a prediction that knows only the labels of the
+    /// training part: their shares, or their mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BTreeMap<String, Estimate>>,
+    /// If asked for: for each class its rows by predicted class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confusion_matrix: Option<Vec<Vec<u64>>>,
     /// The metrics on each slice, sorted by columns and values, a missing value first.
     pub slices: Vec<SliceMetrics>,
 }

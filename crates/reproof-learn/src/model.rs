@@ -4,12 +4,50 @@ use std::collections::BTreeSet;
 
 use reproof_record::{MAX_SAFE_INTEGER, from_canonical, to_canonical};
 use reproof_table::Threads;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, from_value};
 
-use crate::label::{BinaryLabel, ClassValue};
+use crate::gbdt::{self, BoostedModel};
+use crate::label::{BinaryLabel, ClassLabel, ClassValue};
 use crate::logistic::sigmoid;
 use crate::metrics::Task;
+use crate::predictions::Predictions;
 use crate::{LearnError, Matrix};
+
+/// What a model predicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A number.
+    Number {
+        /// The label's column.
+        column: String,
+    },
+    /// The probability of the positive one of two classes.
+    Binary(BinaryLabel),
+    /// The probability of each of several classes.
+    Classes(ClassLabel),
+}
+
+impl Target {
+    /// The label's column.
+    pub fn column(&self) -> &str {
+        match self {
+            Self::Number { column } => column,
+            Self::Binary(label) => &label.column,
+            Self::Classes(label) => &label.column,
+        }
+    }
+
+    /// The task.
+    pub fn task(&self) -> Task {
+        match self {
+            Self::Number { .. } => Task::Regression,
+            Self::Binary(_) => Task::BinaryClassification,
+            Self::Classes(_) => Task::MulticlassClassification,
+        }
+    }
+}
 
 /// The operation that trains [`Model::Logistic`].
 const LOGISTIC: &str = "train_logistic_regression@1";
@@ -18,14 +56,15 @@ const LOGISTIC: &str = "train_logistic_regression@1";
 const LINEAR: &str = "train_linear_regression@1";
 
 /// A trained model. Its JSON is described in `docs/formats/model.md`; reading it checks it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Document", into = "Document")]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Model {
     /// Predicts the probability of the positive class.
     Logistic(LogisticModel),
     /// Predicts a number.
     Linear(LinearModel),
+    /// Predicts what its target is: a number, or probabilities of classes.
+    Boosted(BoostedModel),
 }
 
 /// A logistic regression that has converged.
@@ -108,11 +147,8 @@ impl LinearFunction {
     /// The function's value for each row: the products added in the order of the features, then
     /// the intercept.
     fn values(&self, x: &Matrix, threads: Threads) -> Result<Vec<f64>, LearnError> {
-        if x.names() != self.features {
-            return Err(LearnError::OtherFeatures {
-                difference: difference(&self.features, x.names()),
-            });
-        }
+        same_features(&self.features, x.names())?;
+        x.complete()?;
         let values = x.linear(&self.coefficients, self.intercept, threads);
         match values.iter().position(|value| !value.is_finite()) {
             Some(row) => Err(LearnError::Prediction {
@@ -129,6 +165,16 @@ impl LinearFunction {
 pub(crate) fn writable(number: f64) -> bool {
     // From 1e21 on, numbers are written with an exponent.
     number.is_finite() && (number.abs() <= MAX_SAFE_INTEGER as f64 || number.abs() >= 1e21)
+}
+
+/// Refuses features that are not the model's, in its order.
+pub(crate) fn same_features(model: &[String], given: &[String]) -> Result<(), LearnError> {
+    if model == given {
+        return Ok(());
+    }
+    Err(LearnError::OtherFeatures {
+        difference: difference(model, given),
+    })
 }
 
 fn difference(model: &[String], given: &[String]) -> String {
@@ -156,11 +202,23 @@ impl Model {
     /// The format's name and version.
     pub const FORMAT: &str = "reproof.model/1";
 
+    /// What it predicts.
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Logistic(model) => Target::Binary(model.label.clone()),
+            Self::Linear(model) => Target::Number {
+                column: model.label.clone(),
+            },
+            Self::Boosted(model) => model.target().clone(),
+        }
+    }
+
     /// What the model is for.
     pub fn task(&self) -> Task {
         match self {
             Self::Logistic(_) => Task::BinaryClassification,
             Self::Linear(_) => Task::Regression,
+            Self::Boosted(model) => model.target().task(),
         }
     }
 
@@ -169,35 +227,39 @@ impl Model {
         match self {
             Self::Logistic(model) => &model.label.column,
             Self::Linear(model) => &model.label,
+            Self::Boosted(model) => model.target().column(),
         }
     }
 
-    /// The linear function at its heart.
-    pub fn function(&self) -> &LinearFunction {
+    /// The linear function at its heart, if it has one.
+    pub fn function(&self) -> Option<&LinearFunction> {
         match self {
-            Self::Logistic(model) => &model.function,
-            Self::Linear(model) => &model.function,
+            Self::Logistic(model) => Some(&model.function),
+            Self::Linear(model) => Some(&model.function),
+            Self::Boosted(_) => None,
         }
     }
 
-    /// For each row the probability of the positive class, or the value.
+    /// For each row the value, the probability of the positive class, or that of every class.
     ///
     /// # Errors
-    /// If the features are not the model's, in its order, or a value overflows.
-    pub fn predict(&self, x: &Matrix, threads: Threads) -> Result<Vec<f64>, LearnError> {
-        let values = self.function().values(x, threads)?;
-        Ok(match self {
-            Self::Logistic(_) => {
+    /// If the features are not the model's, in its order, a value overflows, or one is missing that
+    /// the model needs.
+    pub fn predict(&self, x: &Matrix, threads: Threads) -> Result<Predictions, LearnError> {
+        match self {
+            Self::Logistic(model) => {
+                let values = model.function.values(x, threads)?;
                 let parts = reproof_table::map_ranges(threads, values.len(), |range| {
                     values[range]
                         .iter()
                         .map(|&z| sigmoid(z))
                         .collect::<Vec<_>>()
                 });
-                parts.concat()
+                Ok(Predictions::Probabilities(parts.concat()))
             }
-            Self::Linear(_) => values,
-        })
+            Self::Linear(model) => Ok(Predictions::Values(model.function.values(x, threads)?)),
+            Self::Boosted(model) => model.predict(x, threads),
+        }
     }
 
     /// The canonical JSON.
@@ -211,14 +273,38 @@ impl Model {
     }
 }
 
-fn malformed(reason: impl Into<String>) -> LearnError {
+pub(crate) fn malformed(reason: impl Into<String>) -> LearnError {
     LearnError::Document {
         expected: Model::FORMAT,
         reason: reason.into(),
     }
 }
 
-/// A model as it is written.
+impl Serialize for Model {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.clone() {
+            Self::Logistic(model) => Document::from(model).serialize(serializer),
+            Self::Linear(model) => Document::from(model).serialize(serializer),
+            Self::Boosted(model) => gbdt::Document::from(model).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Model {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Which fields it has, its operation tells.
+        let value = Value::deserialize(deserializer)?;
+        if value.get("operation").and_then(Value::as_str) == Some(gbdt::OPERATION) {
+            let document: gbdt::Document = from_value(value).map_err(D::Error::custom)?;
+            let model = BoostedModel::try_from(document);
+            return model.map(Self::Boosted).map_err(D::Error::custom);
+        }
+        let document: Document = from_value(value).map_err(D::Error::custom)?;
+        Self::try_from(document).map_err(D::Error::custom)
+    }
+}
+
+/// A linear model as it is written.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -246,33 +332,44 @@ struct DocumentLabel {
     positive: Option<ClassValue>,
 }
 
-impl From<Model> for Document {
-    fn from(model: Model) -> Self {
-        let task = model.task();
-        let (operation, label, function, l2, iterations) = match model {
-            Model::Logistic(model) => {
-                let label = DocumentLabel {
-                    column: model.label.column,
-                    negative: Some(model.label.negative),
-                    positive: Some(model.label.positive),
-                };
-                (
-                    LOGISTIC,
-                    label,
-                    model.function,
-                    model.l2,
-                    Some(model.iterations),
-                )
-            }
-            Model::Linear(model) => {
-                let label = DocumentLabel {
-                    column: model.label,
-                    negative: None,
-                    positive: None,
-                };
-                (LINEAR, label, model.function, model.l2, None)
-            }
+impl From<LogisticModel> for Document {
+    fn from(model: LogisticModel) -> Self {
+        let label = DocumentLabel {
+            column: model.label.column,
+            negative: Some(model.label.negative),
+            positive: Some(model.label.positive),
         };
+        Self {
+            iterations: Some(model.iterations),
+            converged: Some(true),
+            ..Self::new(
+                (Task::BinaryClassification, LOGISTIC),
+                label,
+                model.function,
+                model.l2,
+            )
+        }
+    }
+}
+
+impl From<LinearModel> for Document {
+    fn from(model: LinearModel) -> Self {
+        let label = DocumentLabel {
+            column: model.label,
+            negative: None,
+            positive: None,
+        };
+        Self::new((Task::Regression, LINEAR), label, model.function, model.l2)
+    }
+}
+
+impl Document {
+    fn new(
+        (task, operation): (Task, &str),
+        label: DocumentLabel,
+        function: LinearFunction,
+        l2: f64,
+    ) -> Self {
         Self {
             format: Model::FORMAT.to_owned(),
             task,
@@ -282,8 +379,8 @@ impl From<Model> for Document {
             coefficients: function.coefficients,
             intercept: function.intercept,
             l2,
-            iterations,
-            converged: iterations.map(|_| true),
+            iterations: None,
+            converged: None,
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use reproof_table::Table;
+use reproof_table::{ColumnData, Table};
 
 use crate::LearnError;
+use crate::buckets::{Buckets, Ranges};
 
 /// The most slices by one list of columns.
 const MAX_SLICES: usize = 10_000;
@@ -12,19 +13,71 @@ const MAX_SLICES: usize = 10_000;
 /// How many columns an error lists.
 const LISTED: usize = 20;
 
-/// The rows of each slice, sorted by the canonical texts of the values, a missing one first.
-pub(crate) type Groups = BTreeMap<Vec<Option<String>>, Vec<usize>>;
+/// Rows that share the values of some columns.
+pub(crate) struct Group {
+    /// The canonical texts of the values, or the texts of their buckets; none where one is missing.
+    pub values: Vec<Option<String>>,
+    /// The rows.
+    pub rows: Vec<usize>,
+}
 
-/// Groups the rows of a table by these columns.
-pub(crate) fn group(table: &Table, columns: &[String]) -> Result<Groups, LearnError> {
-    let data: Result<Vec<_>, _> = columns.iter().map(|name| column(table, name)).collect();
-    let data = data?;
-    let mut groups = Groups::new();
+/// The value of a column by which rows are grouped; a missing one comes first.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Missing,
+    Text(String),
+    Bucket(usize),
+}
+
+enum Slicer<'a> {
+    Values(&'a ColumnData),
+    Buckets(Ranges),
+}
+
+impl<'a> Slicer<'a> {
+    fn new(
+        table: &'a Table,
+        name: &str,
+        buckets: &BTreeMap<String, Buckets>,
+    ) -> Result<Self, LearnError> {
+        let data = column(table, name)?;
+        Ok(match buckets.get(name) {
+            Some(buckets) => Self::Buckets(Ranges::new(name, data, buckets)?),
+            None => Self::Values(data),
+        })
+    }
+
+    fn key(&self, row: usize) -> Key {
+        let key = match self {
+            Self::Values(data) => data.text(row).map(|text| Key::Text(text.into_owned())),
+            Self::Buckets(ranges) => ranges.of(row).map(Key::Bucket),
+        };
+        key.unwrap_or(Key::Missing)
+    }
+
+    fn text(&self, key: Key) -> Option<String> {
+        match (key, self) {
+            (Key::Text(text), _) => Some(text),
+            (Key::Bucket(bucket), Self::Buckets(ranges)) => Some(ranges.text(bucket)),
+            _ => None,
+        }
+    }
+}
+
+/// Groups the rows of a table by these columns, sorted by the canonical texts of the values, or by
+/// the order of the buckets; a missing value comes first.
+pub(crate) fn group(
+    table: &Table,
+    columns: &[String],
+    buckets: &BTreeMap<String, Buckets>,
+) -> Result<Vec<Group>, LearnError> {
+    let slicers = columns
+        .iter()
+        .map(|name| Slicer::new(table, name, buckets))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut groups: BTreeMap<Vec<Key>, Vec<usize>> = BTreeMap::new();
     for row in 0..table.rows() {
-        let key = data
-            .iter()
-            .map(|column| column.text(row).map(std::borrow::Cow::into_owned))
-            .collect();
+        let key = slicers.iter().map(|slicer| slicer.key(row)).collect();
         groups.entry(key).or_default().push(row);
         if groups.len() > MAX_SLICES {
             return Err(LearnError::TooManySlices {
@@ -33,14 +86,19 @@ pub(crate) fn group(table: &Table, columns: &[String]) -> Result<Groups, LearnEr
             });
         }
     }
-    Ok(groups)
+    let groups = groups.into_iter().map(|(keys, rows)| Group {
+        values: slicers
+            .iter()
+            .zip(keys)
+            .map(|(slicer, key)| slicer.text(key))
+            .collect(),
+        rows,
+    });
+    Ok(groups.collect())
 }
 
 /// The column of this name.
-pub(crate) fn column<'a>(
-    table: &'a Table,
-    name: &str,
-) -> Result<&'a reproof_table::ColumnData, LearnError> {
+pub(crate) fn column<'a>(table: &'a Table, name: &str) -> Result<&'a ColumnData, LearnError> {
     table.column(name).ok_or_else(|| {
         let columns = table.schema().columns();
         let names = columns.iter().take(LISTED);

@@ -7,7 +7,8 @@ mod common;
 use common::{booleans, permuted, strings, table, threads};
 use proptest::prelude::*;
 use reproof_learn::{
-    Estimate, EvaluateParameters, LearnError, Method, Metrics, Model, Reason, evaluate,
+    Estimate, EvaluateParameters, LearnError, Method, Metrics, Model, Predictions, Reason, Task,
+    evaluate,
 };
 use reproof_table::{ColumnData, Table, Threads};
 use serde_json::json;
@@ -32,10 +33,17 @@ fn regressor() -> Model {
     .unwrap()
 }
 
+fn predicted(model: &Model, predictions: &[f64]) -> Predictions {
+    match model.task() {
+        Task::Regression => Predictions::Values(predictions.to_vec()),
+        _ => Predictions::Probabilities(predictions.to_vec()),
+    }
+}
+
 fn measure(model: &Model, predictions: &[f64], table: &Table, slices: &[&[&str]]) -> Metrics {
     evaluate(
-        model,
-        predictions,
+        &model.target(),
+        &predicted(model, predictions),
         table,
         &parameters(model, slices),
         7,
@@ -56,6 +64,7 @@ fn parameters(model: &Model, slices: &[&[&str]]) -> EvaluateParameters {
             .iter()
             .map(|columns| columns.iter().map(|&name| name.to_owned()).collect())
             .collect(),
+        ..EvaluateParameters::default()
     }
 }
 
@@ -374,7 +383,15 @@ fn what_cannot_be_evaluated_is_an_error() {
     let model = classifier();
     let sound = table(vec![("y", booleans(&[true, false]))]);
     let run = |predictions: &[f64], table: &Table, parameters: &EvaluateParameters| {
-        evaluate(&model, predictions, table, parameters, 7, Threads::ONE).unwrap_err()
+        evaluate(
+            &model.target(),
+            &predicted(&model, predictions),
+            table,
+            parameters,
+            7,
+            Threads::ONE,
+        )
+        .unwrap_err()
     };
     let plain = parameters(&model, &[]);
     assert!(matches!(
@@ -405,7 +422,7 @@ fn what_cannot_be_evaluated_is_an_error() {
     assert_eq!(
         run(&[0.5, 0.5], &sound, &unknown).to_string(),
         "there is no metric 'rmse' for binary_classification; the metrics are accuracy, \
-         log_loss, roc_auc"
+         balanced_accuracy, brier, f1, log_loss, pr_auc, precision, recall, roc_auc"
     );
     let many = ColumnData::Integer((0..10_001).map(Some).collect());
     let wide = table(vec![("y", booleans(&[true; 10_001])), ("id", many)]);
@@ -477,7 +494,7 @@ proptest! {
             let numbers = table(vec![("y", labels), group()]);
             [(classifier(), classes), (regressor(), numbers)].map(|(model, table)| {
                 let parameters = parameters(&model, &[&["g"]]);
-                evaluate(&model, &probabilities, &table, &parameters, seed, threads(count)).unwrap()
+                evaluate(&model.target(), &predicted(&model, &probabilities), &table, &parameters, seed, threads(count)).unwrap()
             })
         };
         let one = run(&rows, 1);

@@ -5,7 +5,7 @@ mod common;
 
 use common::{linear, logistic, matrix, sample, threads};
 use proptest::prelude::*;
-use reproof_learn::{LearnError, Metrics, Model, Task};
+use reproof_learn::{LearnError, Metrics, Model, Predictions, Task};
 use reproof_table::Threads;
 use serde_json::{Value, json};
 
@@ -76,11 +76,18 @@ fn fixed(task: Task, coefficients: &[f64], intercept: f64) -> Model {
 fn predictions_are_values_or_probabilities() {
     let x = matrix(&[("f0", &[1.0, -1.0, 0.0]), ("f1", &[2.0, 0.5, -0.0])]);
     let model = fixed(Task::Regression, &[3.0, -2.0], 0.5);
-    assert_eq!(model.predict(&x, Threads::ONE).unwrap(), [-0.5, -3.5, 0.5]);
+    assert_eq!(
+        model.predict(&x, Threads::ONE).unwrap(),
+        Predictions::Values(vec![-0.5, -3.5, 0.5])
+    );
     let model = fixed(Task::BinaryClassification, &[1000.0, 0.0], 0.0);
-    assert_eq!(model.predict(&x, Threads::ONE).unwrap(), [1.0, 0.0, 0.5]);
+    assert_eq!(
+        model.predict(&x, Threads::ONE).unwrap(),
+        Predictions::Probabilities(vec![1.0, 0.0, 0.5])
+    );
     let model = fixed(Task::Regression, &[0.0, -0.0], -0.0);
     let zeros = model.predict(&x, Threads::ONE).unwrap();
+    let zeros = zeros.single().unwrap();
     assert!(zeros.iter().all(|zero| zero.to_bits() == 0));
 }
 

@@ -21,9 +21,26 @@ pub enum LogicalType {
     Float,
     /// UTF-8 text, not normalised.
     String,
+    /// A day of the Gregorian calendar, of the years 1 to 9999.
+    Date,
+    /// A date and a time of day in no particular time zone, to the microsecond.
+    TimestampNaive,
+    /// A moment, to the microsecond.
+    TimestampUtc,
 }
 
 impl LogicalType {
+    /// Every type, in the order of the documentation.
+    pub const ALL: [Self; 7] = [
+        Self::Boolean,
+        Self::Integer,
+        Self::Float,
+        Self::String,
+        Self::Date,
+        Self::TimestampNaive,
+        Self::TimestampUtc,
+    ];
+
     /// Its name, as it stands in schemas and in the lock file.
     pub const fn name(self) -> &'static str {
         match self {
@@ -31,12 +48,25 @@ impl LogicalType {
             Self::Integer => "integer",
             Self::Float => "float",
             Self::String => "string",
+            Self::Date => "date",
+            Self::TimestampNaive => "timestamp_naive",
+            Self::TimestampUtc => "timestamp_utc",
         }
     }
 
     /// Whether its values are numbers.
     pub const fn is_numeric(self) -> bool {
         matches!(self, Self::Integer | Self::Float)
+    }
+
+    /// Whether its values are days or moments.
+    pub const fn is_time(self) -> bool {
+        matches!(self, Self::Date | Self::TimestampNaive | Self::TimestampUtc)
+    }
+
+    /// The type of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
     }
 }
 
@@ -160,6 +190,16 @@ mod tests {
             name: name.to_owned(),
             logical_type: LogicalType::Integer,
         }
+    }
+
+    #[test]
+    fn types_are_written_by_their_names() {
+        for logical_type in LogicalType::ALL {
+            let json = serde_json::to_value(logical_type).unwrap();
+            assert_eq!(json, logical_type.name());
+            assert_eq!(LogicalType::named(logical_type.name()), Some(logical_type));
+        }
+        assert_eq!(LogicalType::named("timestamp"), None);
     }
 
     #[test]

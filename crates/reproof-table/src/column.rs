@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use reproof_record::{LogicalType, canonical_number};
 
+use crate::time::TimeType;
+
 /// The bits of the one NaN that stands for a missing float.
 const MISSING_BITS: u64 = 0x7ff8_0000_0000_0000;
 
@@ -40,6 +42,8 @@ pub enum ColumnData {
     Float(Vec<f64>),
     /// Texts.
     String(StringColumn),
+    /// Days since 1970-01-01, or microseconds since its beginning.
+    Time(TimeType, Vec<Option<i64>>),
 }
 
 impl PartialEq for ColumnData {
@@ -53,6 +57,7 @@ impl PartialEq for ColumnData {
                 bits(a) == bits(b)
             }
             (Self::String(a), Self::String(b)) => a == b,
+            (Self::Time(one, a), Self::Time(other, b)) => one == other && a == b,
             _ => false,
         }
     }
@@ -63,7 +68,7 @@ impl ColumnData {
     pub fn len(&self) -> usize {
         match self {
             Self::Boolean(values) => values.len(),
-            Self::Integer(values) => values.len(),
+            Self::Integer(values) | Self::Time(_, values) => values.len(),
             Self::Float(values) => values.len(),
             Self::String(values) => values.len(),
         }
@@ -81,6 +86,7 @@ impl ColumnData {
             Self::Integer(_) => LogicalType::Integer,
             Self::Float(_) => LogicalType::Float,
             Self::String(_) => LogicalType::String,
+            Self::Time(time, _) => time.logical_type(),
         }
     }
 
@@ -88,7 +94,9 @@ impl ColumnData {
     pub fn is_missing(&self, row: usize) -> bool {
         match self {
             Self::Boolean(values) => values.get(row).is_none_or(Option::is_none),
-            Self::Integer(values) => values.get(row).is_none_or(Option::is_none),
+            Self::Integer(values) | Self::Time(_, values) => {
+                values.get(row).is_none_or(Option::is_none)
+            }
             Self::Float(values) => values.get(row).is_none_or(|value| value.is_nan()),
             Self::String(values) => values.get(row).is_none(),
         }
@@ -100,7 +108,8 @@ impl ColumnData {
     }
 
     /// The canonical text of the value of this row; none if it is missing. Floats are written as
-    /// the shortest text that gives them back, the way ECMAScript does.
+    /// the shortest text that gives them back, the way ECMAScript does;
+    /// days and moments as ISO 8601 does.
     pub fn text(&self, row: usize) -> Option<Cow<'_, str>> {
         match self {
             Self::Boolean(values) => {
@@ -116,6 +125,10 @@ impl ColumnData {
                 Some(Cow::Owned(float_text(value)))
             }
             Self::String(values) => values.get(row).map(Cow::Borrowed),
+            Self::Time(time, values) => {
+                let value = values.get(row).copied().flatten()?;
+                Some(Cow::Owned(time.text(value)))
+            }
         }
     }
 
@@ -129,6 +142,9 @@ impl ColumnData {
                 value.unwrap_or(f64::from_bits(MISSING_BITS))
             })),
             Self::String(values) => Self::String(rows.iter().map(|&row| values.get(row)).collect()),
+            Self::Time(time, values) => {
+                Self::Time(*time, pick(rows, |row| values.get(row).copied()?))
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 use reproof_record::LogicalType;
 
 use crate::column::canonical_float;
+use crate::time::TimeType;
 use crate::{ColumnData, StringColumn};
 
 const MISSING: u8 = 0;
@@ -57,7 +58,9 @@ pub(crate) fn put_text(out: &mut Vec<u8>, value: Option<&[u8]>) -> bool {
 pub(crate) fn put_value(out: &mut Vec<u8>, data: &ColumnData, row: usize) -> Result<(), usize> {
     match data {
         ColumnData::Boolean(values) => put_boolean(out, values[row]),
-        ColumnData::Integer(values) => put_integer(out, values[row]),
+        ColumnData::Integer(values) | ColumnData::Time(_, values) => {
+            put_integer(out, values[row]);
+        }
         ColumnData::Float(values) => put_float(out, values[row]),
         ColumnData::String(values) => {
             let value = values.get(row).map(str::as_bytes);
@@ -94,7 +97,13 @@ pub(crate) fn decode(
             }
             ColumnData::String(column)
         }
-        other => return Err(format!("this version does not read the type {other}")),
+        other => match TimeType::of(other) {
+            Some(time) => {
+                let read = |input: &mut Input<'_>| input.time(time);
+                ColumnData::Time(time, input.values(rows, capacity, read)?)
+            }
+            None => return Err(format!("this version does not read the type {other}")),
+        },
     };
     if input.bytes.is_empty() {
         Ok(data)
@@ -153,6 +162,16 @@ impl<'a> Input<'a> {
         } else {
             None
         })
+    }
+
+    fn time(&mut self, time: TimeType) -> Result<Option<i64>, String> {
+        match self.integer()? {
+            Some(value) if !time.holds(value) => Err(format!(
+                "{value} lies outside the years 1 to 9999 of the type {}",
+                time.logical_type()
+            )),
+            value => Ok(value),
+        }
     }
 
     fn float(&mut self) -> Result<f64, String> {
@@ -222,6 +241,8 @@ mod tests {
             "fewer bytes",
         );
         check(LogicalType::String, &[1, 1, 0, 0, 0, 255], 1, "UTF-8");
+        let year_10000 = [&[1][..], &2_932_897_i64.to_le_bytes()].concat();
+        check(LogicalType::Date, &year_10000, 1, "years 1 to 9999");
     }
 
     proptest! {
@@ -238,12 +259,7 @@ mod tests {
             bytes in prop::collection::vec(prop_oneof![0_u8..3, any::<u8>()], 0..40),
             rows in 0_usize..6,
         ) {
-            for logical_type in [
-                LogicalType::Boolean,
-                LogicalType::Integer,
-                LogicalType::Float,
-                LogicalType::String,
-            ] {
+            for logical_type in LogicalType::ALL {
                 if let Ok(data) = decode(logical_type, &bytes, rows) {
                     prop_assert_eq!(encode(&data), bytes.clone());
                 }

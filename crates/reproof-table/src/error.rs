@@ -58,6 +58,20 @@ pub enum TableError {
     /// Ratios that do not divide a table.
     #[error("the ratios of a split: {0}")]
     Ratios(String),
+    /// A split that cannot divide this table.
+    #[error("the split: {0}")]
+    Split(String),
+    /// A part that got no row.
+    #[error(
+        "the part '{part}' of the split is empty, of {rows} rows: use more data or another split, or \
+         leave the part out"
+    )]
+    EmptyPart {
+        /// The part.
+        part: String,
+        /// How many rows the whole table has.
+        rows: usize,
+    },
     /// A feature that cannot be prepared as it is asked to be.
     #[error("feature '{column}': {reason}")]
     Feature {
@@ -185,6 +199,20 @@ pub enum CsvProblem {
         pinned: LogicalType,
         /// The type of the value alone.
         found: LogicalType,
+    },
+    /// A name that promises compressed bytes that are not there.
+    #[error("the file's name says that it is compressed with {promised}, and it is not")]
+    NotCompressed {
+        /// The compression.
+        promised: &'static str,
+    },
+    /// Compressed bytes that cannot be unpacked.
+    #[error("the file is compressed with {compression} and cannot be unpacked: {reason}")]
+    Compressed {
+        /// The compression.
+        compression: &'static str,
+        /// What is wrong.
+        reason: String,
     },
     /// The file is another one than a moment ago.
     #[error("the file changed while it was read: run again once it is at rest")]

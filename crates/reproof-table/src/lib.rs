@@ -19,14 +19,16 @@ pub mod random;
 mod split;
 mod storage;
 mod table;
+mod time;
 
 pub use column::{ColumnData, StringColumn};
 pub use csv::{CsvOptions, Snapshot, csv_schema, csv_values, snapshot_csv};
 pub use error::{CsvProblem, TableError};
 pub use parallel::{Threads, map_ranges};
-pub use split::split_random;
+pub use split::{SplitIndexed, SplitRandom, SplitStratified, SplitTime, split_random};
 pub use storage::{read_table, write_table};
 pub use table::Table;
+pub use time::TimeType;
 
 #[cfg(test)]
 mod vectors;

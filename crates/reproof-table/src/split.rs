@@ -1,10 +1,23 @@
 //! Splits decided for each row by its content: adding rows never moves old ones, and equal rows
-//! share a part. The rule is described, with test vectors, in `docs/formats/table.md`.
+//! share a part. The rules are described, with test vectors, in `docs/formats/splits.md`.
+
+mod exact;
+mod indexed;
+mod stratified;
+mod time;
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::encoding::put_value;
 use crate::{Table, TableError, Threads, map_ranges};
+pub use indexed::SplitIndexed;
+pub use stratified::SplitStratified;
+pub use time::SplitTime;
+
+/// The parts in the order of time and of people's talk.
+const PARTS: [&str; 3] = ["train", "eval", "test"];
 
 /// What the key of the row hashes is derived for.
 const CONTEXT: &str = "reproof.split_random/1 row hash";
@@ -29,25 +42,98 @@ pub fn split_random(
     threads: Threads,
 ) -> Result<BTreeMap<String, Table>, TableError> {
     let bounds = Bounds::new(ratios)?;
-    let chosen = map_ranges(threads, table.rows(), |range| {
-        let hasher = RowHasher::new(seed);
-        let mut encoded = Vec::new();
-        range
-            .map(|row| Ok(bounds.part(hasher.hash(table, row, &mut encoded)?)))
-            .collect::<Result<Vec<usize>, TableError>>()
-    });
-    let mut rows = vec![Vec::new(); ratios.len()];
-    let mut row = 0;
-    for parts in chosen {
-        for part in parts? {
-            rows[part].push(row);
-            row += 1;
+    let hashes = RowHasher::new(CONTEXT, seed).all(table, threads)?;
+    let names: Vec<&str> = ratios.keys().map(String::as_str).collect();
+    take_parts(
+        table,
+        &names,
+        hashes.into_iter().map(|hash| bounds.part(hash)),
+    )
+}
+
+/// The parameters of `split_random@1`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitRandom {
+    /// The share of each part.
+    pub ratios: BTreeMap<String, f64>,
+    /// The columns that are hashed; all if there are none. Rows that are equal in them share a
+    /// part.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// Whether the shares hold exactly, as far as equal rows allow: the rows are ranked by their
+    /// hashes. Then a new row may move others.
+    #[serde(default)]
+    pub exact: bool,
+}
+
+impl SplitRandom {
+    /// Divides the rows of a table.
+    ///
+    /// # Errors
+    /// Ratios that do not divide, a column that is not there, and a part without rows.
+    pub fn split(
+        &self,
+        table: &Table,
+        seed: u64,
+        threads: Threads,
+    ) -> Result<BTreeMap<String, Table>, TableError> {
+        let bounds = Bounds::new(&self.ratios)?;
+        let keyed;
+        let hashed = if self.key.is_empty() {
+            table
+        } else {
+            let names: Vec<&str> = self.key.iter().map(String::as_str).collect();
+            keyed = table.select(&names)?;
+            &keyed
+        };
+        let hashes = RowHasher::new(CONTEXT, seed).all(hashed, threads)?;
+        let parts = if self.exact {
+            exact::divide(&hashes, &bounds)
+        } else {
+            hashes.iter().map(|&hash| bounds.part(hash)).collect()
+        };
+        let names: Vec<&str> = self.ratios.keys().map(String::as_str).collect();
+        filled_parts(table, &names, parts)
+    }
+}
+
+/// The rows of each part, in their order; `parts` are places among the names.
+fn take_parts(
+    table: &Table,
+    names: &[&str],
+    parts: impl Iterator<Item = usize>,
+) -> Result<BTreeMap<String, Table>, TableError> {
+    let mut rows = vec![Vec::new(); names.len()];
+    for (row, part) in parts.enumerate() {
+        if let Some(rows) = rows.get_mut(part) {
+            rows.push(row);
         }
     }
-    let parts = ratios.keys().zip(rows);
+    let parts = names.iter().zip(rows);
     parts
-        .map(|(name, rows)| Ok((name.clone(), table.take(&rows)?)))
+        .map(|(name, rows)| Ok(((*name).to_owned(), table.take(&rows)?)))
         .collect()
+}
+
+/// As [`take_parts`], and a part without rows is an error.
+fn filled_parts(
+    table: &Table,
+    names: &[&str],
+    parts: Vec<usize>,
+) -> Result<BTreeMap<String, Table>, TableError> {
+    let parts = take_parts(table, names, parts.into_iter())?;
+    // The training part first: without it nothing else matters.
+    let empty = PARTS
+        .iter()
+        .find(|name| parts.get(**name).is_some_and(|part| part.rows() == 0));
+    match empty {
+        Some(part) => Err(TableError::EmptyPart {
+            part: (*part).to_owned(),
+            rows: table.rows(),
+        }),
+        None => Ok(parts),
+    }
 }
 
 /// Hashes the content of rows.
@@ -56,11 +142,23 @@ struct RowHasher {
 }
 
 impl RowHasher {
-    fn new(seed: u64) -> Self {
-        let key = blake3::derive_key(CONTEXT, &seed.to_le_bytes());
+    fn new(context: &str, seed: u64) -> Self {
+        let key = blake3::derive_key(context, &seed.to_le_bytes());
         Self {
             keyed: blake3::Hasher::new_keyed(&key),
         }
+    }
+
+    /// The hashes of all rows, in their order.
+    fn all(&self, table: &Table, threads: Threads) -> Result<Vec<u64>, TableError> {
+        let parts = map_ranges(threads, table.rows(), |range| {
+            let mut encoded = Vec::new();
+            range
+                .map(|row| self.hash(table, row, &mut encoded))
+                .collect::<Result<Vec<u64>, TableError>>()
+        });
+        let parts: Vec<_> = parts.into_iter().collect::<Result<_, _>>()?;
+        Ok(parts.concat())
     }
 
     /// The hash of a row; `encoded` is room to work in.
@@ -88,10 +186,16 @@ struct Bounds {
 }
 
 impl Bounds {
+    /// In the order of the names.
     fn new(ratios: &BTreeMap<String, f64>) -> Result<Self, TableError> {
-        let mut cumulative = Vec::with_capacity(ratios.len());
+        let ratios = ratios.iter();
+        Self::in_order(ratios.map(|(name, ratio)| (name.as_str(), *ratio)))
+    }
+
+    fn in_order<'a>(ratios: impl Iterator<Item = (&'a str, f64)>) -> Result<Self, TableError> {
+        let mut cumulative = Vec::new();
         let (mut total, mut sum) = (0, 0.0);
-        for (name, &ratio) in ratios {
+        for (name, ratio) in ratios {
             // Scaling by a power of two is exact, and so is dropping the digits after the point.
             let weight = (ratio * WEIGHT_ONE) as u128;
             if !(ratio <= 1.0 && weight > 0) {
@@ -109,6 +213,15 @@ impl Bounds {
         Ok(Self { cumulative, total })
     }
 
+    /// For each part, where it ends among so many rows: the nearest number to its share of them.
+    fn ends(&self, rows: usize) -> Vec<usize> {
+        // At most little more than 2^63 times 2^64.
+        let nearest = |&bound: &u128| (2 * bound * rows as u128 + self.total) / (2 * self.total);
+        let ends = self.cumulative.iter().map(nearest);
+        ends.map(|end| usize::try_from(end).unwrap_or(rows).min(rows))
+            .collect()
+    }
+
     /// The part of a hash: the first whose upper bound lies above it.
     fn part(&self, hash: u64) -> usize {
         // Less than 2^64 times little more than 2^62 on the left, at most 2^64 times that on the
@@ -118,6 +231,9 @@ impl Bounds {
             .partition_point(|&bound| bound << 64 <= scaled)
     }
 }
+
+#[cfg(test)]
+mod tests_more;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -130,7 +246,7 @@ pub(crate) mod tests {
     use crate::table::tests::{table, tables};
 
     pub(crate) fn hash(table: &Table, row: usize, seed: u64) -> u64 {
-        RowHasher::new(seed)
+        RowHasher::new(CONTEXT, seed)
             .hash(table, row, &mut Vec::new())
             .unwrap()
     }

@@ -38,8 +38,9 @@ impl Table {
         for (column, data) in schema.columns().iter().zip(&columns) {
             check(column, data, rows)?;
         }
-        for data in &mut columns {
+        for (column, data) in schema.columns().iter().zip(&mut columns) {
             data.canonicalise();
+            check_range(column, data)?;
         }
         Ok(Self {
             schema,
@@ -101,6 +102,19 @@ impl Table {
     }
 }
 
+fn check_range(column: &Column, data: &ColumnData) -> Result<(), TableError> {
+    let ColumnData::Time(time, values) = data else {
+        return Ok(());
+    };
+    match values.iter().flatten().find(|&&value| !time.holds(value)) {
+        Some(value) => Err(TableError::Shape(format!(
+            "column '{}' is of type {} and holds {value}, which lies outside the years 1 to 9999",
+            column.name, column.logical_type
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn check(column: &Column, data: &ColumnData, rows: usize) -> Result<(), TableError> {
     if data.logical_type() != column.logical_type {
         return Err(TableError::Shape(format!(
@@ -126,6 +140,7 @@ pub(crate) mod tests {
     use reproof_record::LogicalType;
 
     use super::*;
+    use crate::TimeType;
 
     pub(crate) fn schema(columns: &[(&str, LogicalType)]) -> Schema {
         let columns = columns.iter().map(|(name, logical_type)| Column {
@@ -161,6 +176,9 @@ pub(crate) mod tests {
             any::<Option<i64>>(),
             float(),
             prop::option::of("\\PC{0,6}"),
+            prop::option::of(crate::time::tests::values(TimeType::Date)),
+            prop::option::of(crate::time::tests::values(TimeType::Utc)),
+            prop::option::of(crate::time::tests::values(TimeType::Naive)),
         );
         prop::collection::vec(row, 0..40).prop_map(|rows| {
             let strings = rows.iter().map(|row| row.3.as_deref()).collect();
@@ -178,6 +196,18 @@ pub(crate) mod tests {
                     ColumnData::Float(rows.iter().map(|row| row.2).collect()),
                 ),
                 ("name", ColumnData::String(strings)),
+                (
+                    "day",
+                    ColumnData::Time(TimeType::Date, rows.iter().map(|row| row.4).collect()),
+                ),
+                (
+                    "moment",
+                    ColumnData::Time(TimeType::Utc, rows.iter().map(|row| row.5).collect()),
+                ),
+                (
+                    "clock",
+                    ColumnData::Time(TimeType::Naive, rows.iter().map(|row| row.6).collect()),
+                ),
             ])
         })
     }

@@ -7,7 +7,7 @@ use crate::encoding::put_value;
 use crate::preprocess::{Chains, fit};
 use crate::split::tests::hash;
 use crate::table::tests::table;
-use crate::{ColumnData, Table, Threads};
+use crate::{ColumnData, Table, Threads, TimeType};
 
 const TABLE: &str = include_str!("../../../docs/formats/table.md");
 const PREPROCESS: &str = include_str!("../../../docs/formats/preprocess.md");
@@ -34,7 +34,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The table of the documents.
-fn sample() -> Table {
+pub(crate) fn sample() -> Table {
     table(vec![
         (
             "flag",
@@ -64,6 +64,34 @@ fn the_encoding_of_columns() {
         check(TABLE, &row);
     }
     check(TABLE, &format!("`{}`\n", Digest::of(b"")));
+}
+
+#[test]
+fn the_encoding_of_days_and_moments() {
+    let columns = [
+        (TimeType::Date, "2024-02-29", "0001-01-01"),
+        (
+            TimeType::Naive,
+            "2024-02-29T12:30:00.25",
+            "9999-12-31T23:59:59.999999",
+        ),
+        (
+            TimeType::Utc,
+            "2024-02-29T12:30:00.25Z",
+            "1969-12-31T23:59:59.999999Z",
+        ),
+    ];
+    for (time, one, other) in columns {
+        let values = [one, other].map(|text| time.parse(text.as_bytes()));
+        let bytes = encoded(&ColumnData::Time(time, [&values[..], &[None]].concat()));
+        let row = format!(
+            "| {} | `{one}`, `{other}`, - | `{}` | `{}` |\n",
+            time.logical_type(),
+            hex(&bytes),
+            Digest::of(&bytes)
+        );
+        check(TABLE, &row);
+    }
 }
 
 #[test]

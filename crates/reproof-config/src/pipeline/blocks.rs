@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{Source, StepName};
 
-use super::draft::{Draft, Drafts, Label, Parameters, Preprocess, Split};
-use super::parameters;
+use super::draft::{Draft, Drafts, Label, Parameters, Preprocess};
+use super::{chains, parameters, splits};
 use crate::check::is_named;
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
-use crate::registry::{Action, operation};
+use crate::registry::{Action, Needs, SPLIT, operation};
 use crate::tables::{DATA_SOURCE, trainer_operation};
 use crate::tree::{Entry, Node};
 
@@ -37,26 +37,66 @@ pub(super) fn read(root: &Node, at: Span, report: &mut Report<'_>) -> Drafts {
             );
         }
     }
-    if let Some(entry) = root.entry("data")
-        && is_named(&DATA_SOURCE, &entry.value)
-    {
-        report.hinted(
-            entry.key.span,
-            "named data sources are for a free graph under 'steps'",
-            "write 'data: {csv: PATH}' here",
-        );
-    }
     let mut reader = Blocks {
         root,
         at,
         drafts: &mut drafts,
     };
-    let split = reader.split(report);
+    let parts = reader.split(report);
     let label = root.get("label").and_then(parameters::label);
-    reader.preprocess(split.as_ref(), label.as_ref(), report);
-    reader.train(label, report);
-    reader.evaluate(split.as_ref(), report);
+    reader.preprocess(parts.as_ref(), label.as_ref(), report);
+    reader.train(parts.as_ref(), label, report);
+    reader.evaluate(parts.as_ref(), report);
     drafts
+}
+
+/// The parts of the data, each with the output or the data source that it is.
+struct Parts {
+    /// What makes them, for a message.
+    made_by: &'static str,
+    from: BTreeMap<String, String>,
+}
+
+/// Sources that are the parts themselves: `data: {train: {csv: ...}, test: {csv: ...}}`.
+fn sources_as_parts(
+    sources: &Entry,
+    split: Option<&Entry>,
+    report: &mut Report<'_>,
+) -> Option<Parts> {
+    let names = sources.value.entries().iter().map(|entry| &entry.key);
+    let strange = names
+        .clone()
+        .find(|name| !splits::PARTS.contains(&name.value.as_str()));
+    if let Some(name) = strange {
+        report.hinted(
+            name.span,
+            "named data sources are for a free graph under 'steps', unless they are the parts \
+             'train', 'eval' and 'test'",
+            "write 'data: {csv: PATH}' here",
+        );
+        return None;
+    }
+    let from: BTreeMap<_, _> = names
+        .map(|name| (name.value.clone(), name.value.clone()))
+        .collect();
+    if !from.contains_key("train") {
+        report.error(sources.key.span, "the data source 'train' is missing");
+        return None;
+    }
+    if let Some(split) = split
+        && splits::tag(&split.value, &SPLIT).is_some_and(|(tag, ..)| tag != "none")
+    {
+        report.hinted(
+            split.key.span,
+            "the data comes in parts already",
+            "leave 'split' out, or write 'split: none'",
+        );
+        return None;
+    }
+    Some(Parts {
+        made_by: "the data",
+        from,
+    })
 }
 
 struct Blocks<'a> {
@@ -87,7 +127,9 @@ impl Blocks<'_> {
                     step: StepName::new(step).ok()?,
                     output: StepName::new(output).ok()?,
                 },
-                None => Source::Data { data: data_name()? },
+                None => Source::Data {
+                    data: StepName::new(*from).ok()?,
+                },
             };
             Some((StepName::new(*input).ok()?, Spanned::new(source, span)))
         });
@@ -102,33 +144,56 @@ impl Blocks<'_> {
         }
     }
 
-    fn split(&mut self, report: &mut Report<'_>) -> Option<Split> {
-        let spec = operation("split_random")?;
+    /// The parts and where they come from; none if that is wrong.
+    fn split(&mut self, report: &mut Report<'_>) -> Option<Parts> {
         let entry = self.root.entry("split");
-        let named = |entry: &Entry| {
-            entry.value.text() == Some("random") || entry.value.get("random").is_some()
-        };
-        if !entry.is_none_or(named) {
-            return None;
+        if let Some(sources) = self.root.entry("data")
+            && is_named(&DATA_SOURCE, &sources.value)
+        {
+            return sources_as_parts(sources, entry, report);
         }
-        let ratios = entry.and_then(|entry| entry.value.entry("random"));
-        let at = ratios.map_or_else(|| self.span("split"), |entry| entry.key.span);
-        let split = parameters::split(ratios.map(|entry| &entry.value), at, spec, report)?;
+        let (tag, options, at) = match entry {
+            Some(entry) => splits::tag(&entry.value, &SPLIT)?,
+            None => ("random", None, self.at),
+        };
+        if tag == "none" {
+            return Some(Parts {
+                made_by: "'split: none'",
+                from: BTreeMap::from([("train".to_owned(), "data".to_owned())]),
+            });
+        }
+        let (spec, split) = splits::block(tag, options, at, report)?;
+        let parts = split.parts.iter();
+        let from = parts.map(|part| (part.clone(), format!("split.{part}")));
+        let from = from.collect();
         let span = self.span("split");
-        let parameters = Parameters::Split(split.clone());
+        let parameters = Parameters::Split(split);
         self.add("split", spec.name, &[("table", "data")], span, parameters);
-        Some(split)
+        Some(Parts {
+            made_by: "the split",
+            from,
+        })
+    }
+
+    /// What the trainer needs of features.
+    fn needs(&self) -> Needs {
+        let train = self.root.get("train");
+        let trainer = train.and_then(|node| match node.entries() {
+            [only] => Some(only.key.value.as_str()),
+            _ => node.text(),
+        });
+        trainer.map(Needs::of).unwrap_or_default()
     }
 
     fn preprocess(
         &mut self,
-        split: Option<&Split>,
+        parts: Option<&Parts>,
         label: Option<&Label>,
         report: &mut Report<'_>,
     ) {
         let features = self.root.get("features");
         let features = features.map(|node| parameters::columns(node, report));
-        let chains = parameters::chains(self.root.get("preprocess"), report);
+        let chains = chains::read(self.root.get("preprocess"), report);
         let column = label.map(|label| label.column.value.as_str());
         for feature in features.iter().flatten() {
             if Some(feature.value.as_str()) == column {
@@ -158,26 +223,28 @@ impl Blocks<'_> {
                 report.unknown(chain.column, "feature", name, known);
             }
         }
-        let Some(split) = split else { return };
-        let parts: Vec<_> = split
-            .ratios
-            .keys()
-            .map(|part| (part.as_str(), format!("split.{part}")))
-            .collect();
+        let Some(parts) = parts else { return };
         let inputs: Vec<_> = parts
+            .from
             .iter()
-            .map(|(part, from)| (*part, from.as_str()))
+            .map(|(part, from)| (part.as_str(), from.as_str()))
             .collect();
         let parameters = Parameters::Preprocess(Preprocess {
             features,
             chains,
             label: column.map(str::to_owned),
+            needs: self.needs(),
         });
         let span = self.span("preprocess");
         self.add("preprocess", "preprocess", &inputs, span, parameters);
     }
 
-    fn train(&mut self, label: Option<Label>, report: &mut Report<'_>) -> Option<()> {
+    fn train(
+        &mut self,
+        parts: Option<&Parts>,
+        label: Option<Label>,
+        report: &mut Report<'_>,
+    ) -> Option<()> {
         let entry = self.root.entry("train")?;
         let (trainer, settings) = match entry.value.text() {
             Some(trainer) => (trainer, None),
@@ -191,39 +258,46 @@ impl Blocks<'_> {
             return None;
         };
         let train = parameters::train(task, label?, spec.parameters, settings, report);
-        let inputs = [("features", "preprocess.train"), ("table", "split.train")];
+        let table = parts?.from.get("train")?;
+        let inputs = [("features", "preprocess.train"), ("table", table.as_str())];
         let span = entry.key.span;
         self.add("train", spec.name, &inputs, span, Parameters::Train(train));
         Some(())
     }
 
-    fn evaluate(&mut self, split: Option<&Split>, report: &mut Report<'_>) -> Option<()> {
+    fn evaluate(&mut self, parts: Option<&Parts>, report: &mut Report<'_>) -> Option<()> {
         let entry = self.root.entry("evaluate")?;
         let node = &entry.value;
         let evaluate = parameters::evaluate(Some(node), node.get("require"), report);
-        let split = split?;
+        let parts = parts?;
         let on = node.get("on");
         let part = match on {
             None => "eval",
             Some(on) => on.text().filter(|part| ["eval", "test"].contains(part))?,
         };
         let span = on.map_or(entry.key.span, |on| on.span);
-        if !split.ratios.contains_key(part) {
-            let parts: Vec<_> = split.ratios.keys().map(String::as_str).collect();
+        let Some(table) = parts.from.get(part) else {
+            let made: Vec<_> = parts.from.keys().map(String::as_str).collect();
             report.hinted(
                 span,
-                format!("the split makes no part '{part}' to score"),
-                format!("it makes {}; add '{part}' to it", parts.join(", ")),
+                format!("{} makes no part '{part}' to score", parts.made_by),
+                format!("it makes {}; add '{part}' to it", made.join(", ")),
             );
             return None;
-        }
-        let (features, table) = (format!("preprocess.{part}"), format!("split.{part}"));
+        };
+        let features = format!("preprocess.{part}");
         let inputs = [
             ("model", "train.model"),
             ("features", features.as_str()),
             ("table", table.as_str()),
         ];
         let parameters = Parameters::Evaluate(evaluate);
+        let mut inputs = inputs.to_vec();
+        if node.get("baseline").and_then(Node::boolean) == Some(true)
+            && let Some(train) = parts.from.get("train")
+        {
+            inputs.push(("training", train.as_str()));
+        }
         self.add("evaluate", "evaluate", &inputs, span, parameters);
         Some(())
     }

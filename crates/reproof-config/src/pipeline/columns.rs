@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use reproof_record::{Column, LogicalType, Schema};
 use serde_json::{Map, Value};
 
-use super::draft::{Chain, ChainItem, Evaluate, Label, Preprocess};
-use super::parameters::number;
+use super::chains;
+use super::draft::{Evaluate, Label, Preprocess};
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
 use crate::registry::{Task, default_chain};
@@ -65,68 +65,26 @@ pub(super) fn features(
     let mut defaulted = Vec::new();
     for column in columns {
         let chain = if let Some(chain) = preprocess.chains.get(&column.name) {
-            checked_chain(column, chain, report)
+            chains::checked(column, chain, report)
         } else {
             defaulted.push(column.clone());
-            serde_json::from_str(default_chain(column.logical_type)).unwrap_or_default()
+            serde_json::from_str(default_chain(preprocess.needs, column.logical_type))
+                .unwrap_or_default()
         };
         features.insert(column.name.clone(), chain);
     }
     (features, defaulted)
 }
 
-/// A chain as JSON, after a check that it suits the column and ends in numbers. A boolean counts as
-/// the number 0 or 1.
-fn checked_chain(column: &Column, chain: &Chain, report: &mut Report<'_>) -> Value {
-    let named = format!(
-        "the column '{}' is {}",
-        shown(&column.name),
-        column.logical_type
-    );
-    let text = column.logical_type == LogicalType::String;
-    let has = |wanted: &ChainItem| chain.items.iter().any(|item| item.value == *wanted);
-    let one_hot = has(&ChainItem::OneHot);
-    for item in &chain.items {
-        let trouble = match &item.value {
-            ChainItem::FillMean if text => "it has no mean: fill with a constant".to_owned(),
-            ChainItem::FillMean if one_hot => {
-                "its mean is no category: fill with a constant".to_owned()
-            }
-            ChainItem::ZScore if text => "only numbers can be scaled: use one_hot".to_owned(),
-            ChainItem::FillConstant(value) => match misfit(column.logical_type, value) {
-                Some(wanted) => format!("the constant must be {wanted}"),
-                None => continue,
-            },
-            _ => continue,
-        };
-        report.error(item.span, format!("{named}; {trouble}"));
-    }
-    if text && !one_hot && !has(&ChainItem::ZScore) {
-        report.hinted(
-            chain.span,
-            format!("{named}; its chain must end in numbers"),
-            "end it with one_hot",
-        );
-    }
-    let items = chain.items.iter();
-    Value::Array(items.map(|item| chain_json(&item.value)).collect())
-}
-
-/// A chain's item as the recipe holds it.
-fn chain_json(item: &ChainItem) -> Value {
-    match item {
-        ChainItem::FillMean => serde_json::json!({"fill": "mean"}),
-        ChainItem::FillConstant(value) => serde_json::json!({"fill": {"constant": value}}),
-        ChainItem::ZScore => serde_json::json!({"scale": "z_score"}),
-        ChainItem::OneHot => Value::from("one_hot"),
-    }
-}
-
 /// What would be wanted of a value of a column of this type, if this is none.
-fn misfit(logical_type: LogicalType, value: &Value) -> Option<&'static str> {
+pub(super) fn misfit(logical_type: LogicalType, value: &Value) -> Option<&'static str> {
     let (fits, wanted) = match logical_type {
         LogicalType::Boolean => (value.is_boolean(), "true or false"),
         LogicalType::Integer | LogicalType::Float => (value.is_number(), "a number"),
+        time if time.is_time() => (
+            value.is_number(),
+            "a number, of days or microseconds since 1970",
+        ),
         _ => (
             value.is_string(),
             "text, in quotes if it looks like a number",
@@ -171,6 +129,9 @@ pub(super) fn label(
         );
         return None;
     }
+    if task == Task::Multiclass {
+        return Some(Value::Object(json));
+    }
     let positive = match &label.positive {
         Some(positive) => {
             check_positive(column, positive, report);
@@ -197,11 +158,30 @@ fn check_positive(column: &Column, positive: &Spanned<Value>, report: &mut Repor
     }
 }
 
-/// Checks that every slice is of columns of the table.
+/// Checks that every slice is of columns of the table, and that buckets are of numeric ones.
 pub(super) fn slices(evaluate: &Evaluate, schema: &Schema, report: &mut Report<'_>) {
     let index = index(schema);
-    for column in evaluate.slices.iter().flat_map(|slice| &slice.value) {
+    let columns = || evaluate.slices.iter().flat_map(|slice| &slice.value);
+    for column in columns() {
         find(&index, &column.value, column.span, report);
+    }
+    for (name, buckets) in &evaluate.buckets {
+        if !columns().any(|column| column.value == *name) {
+            report.hinted(
+                buckets.span,
+                format!("no slice is by '{}', which has buckets", shown(name)),
+                "add it to 'slices'",
+            );
+        } else if let Some(column) = index.get(name.as_str())
+            && !column.logical_type.is_numeric()
+        {
+            let message = format!(
+                "the column '{}' is {}: only numbers can be put into buckets",
+                shown(name),
+                column.logical_type
+            );
+            report.error(buckets.span, message);
+        }
     }
 }
 
@@ -230,12 +210,4 @@ pub(super) fn same<'a>(
         };
         report.error(at, message);
     }
-}
-
-/// The shares of a split as the recipe holds them.
-pub(super) fn ratios(ratios: &BTreeMap<String, f64>) -> Value {
-    let shares = ratios
-        .iter()
-        .map(|(part, share)| (part.clone(), number(*share)));
-    Value::Object(shares.collect())
 }

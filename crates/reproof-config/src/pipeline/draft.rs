@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::{Source, StepName};
+use reproof_record::{LogicalType, Source, StepName};
 use serde_json::{Map, Value};
 
 use super::gates::WrittenGate;
 use crate::diagnostic::{Span, Spanned};
-use crate::registry::{OperationSpec, Outputs, Role, Task};
+use crate::registry::{Needs, OperationSpec, Outputs, Role, Task};
 
 /// The steps of a pipeline.
 #[derive(Clone, Debug, Default)]
@@ -48,9 +48,28 @@ pub(crate) enum Parameters {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Split {
-    /// The share of each part.
-    pub ratios: BTreeMap<String, f64>,
+    /// The names of the parts.
+    pub parts: Vec<String>,
+    /// The parameters, as the recipe holds them.
+    pub parameters: Map<String, Value>,
+    /// The columns that decide.
+    pub columns: Vec<Spanned<String>>,
+    /// Values that must be of the type of those columns.
+    pub values: Vec<Spanned<Value>>,
+    /// Whether the shares are the default.
     pub defaulted: bool,
+}
+
+impl Split {
+    pub fn new(parts: impl Iterator<Item = String>) -> Self {
+        Self {
+            parts: parts.collect(),
+            parameters: Map::new(),
+            columns: Vec::new(),
+            values: Vec::new(),
+            defaulted: false,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +80,8 @@ pub(crate) struct Preprocess {
     pub chains: BTreeMap<String, Chain>,
     /// The label's column, which is no feature.
     pub label: Option<String>,
+    /// What the trainer needs, for defaults.
+    pub needs: Needs,
 }
 
 #[derive(Clone, Debug)]
@@ -72,12 +93,36 @@ pub(crate) struct Chain {
     pub items: Vec<Spanned<ChainItem>>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum ChainItem {
-    FillMean,
+#[derive(Clone, Debug)]
+pub(crate) struct ChainItem {
+    pub name: &'static str,
+    pub what: What,
+    /// As the recipe holds it; null if it leaves nothing there.
+    pub json: Value,
+}
+
+/// What an item does, as far as types go.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Nothing,
+    Cast(LogicalType),
+    /// With the mean or the median, which may be no value of the column.
+    FillAverage(&'static str),
+    /// With a value that only numbers have.
+    FillNumber(&'static str),
+    FillMode,
     FillConstant(Value),
-    ZScore,
+    /// Numbers become numbers.
+    Numbers,
+    /// With this order, if one is given.
+    Ordinal(Vec<Spanned<Value>>),
     OneHot,
+}
+
+impl ChainItem {
+    pub fn new(name: &'static str, what: What, json: Value) -> Self {
+        Self { name, what, json }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -102,6 +147,10 @@ pub(crate) struct Evaluate {
     pub metrics: Option<Vec<Spanned<&'static str>>>,
     /// Lists of columns in the order of the file.
     pub slices: Vec<Spanned<Vec<Spanned<String>>>>,
+    /// The buckets of columns, as the recipe holds them, each at its column's name.
+    pub buckets: BTreeMap<String, Spanned<Value>>,
+    /// Whether the confusion matrix is wanted, and where that is said.
+    pub confusion_matrix: Option<Span>,
     pub gates: Vec<WrittenGate>,
 }
 
@@ -121,9 +170,9 @@ impl Draft {
     pub fn outputs(&self) -> BTreeMap<StepName, Role> {
         let named = |name: &str, role| Some((StepName::new(name).ok()?, role));
         match (&self.spec.outputs, &self.parameters) {
-            (Outputs::Ratios, Parameters::Split(split)) => split
-                .ratios
-                .keys()
+            (Outputs::Parts, Parameters::Split(split)) => split
+                .parts
+                .iter()
                 .filter_map(|name| named(name, Role::Table))
                 .collect(),
             (Outputs::Inputs(fixed), _) => fixed
@@ -139,7 +188,7 @@ impl Draft {
                 .iter()
                 .filter_map(|output| named(output.name, output.role))
                 .collect(),
-            (Outputs::Ratios, _) => BTreeMap::new(),
+            (Outputs::Parts, _) => BTreeMap::new(),
         }
     }
 }

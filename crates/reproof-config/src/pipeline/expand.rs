@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use reproof_record::{Operation, RecipeStep, Schema, Seed, Source, StepName};
+use reproof_record::{Column, Operation, RecipeStep, Schema, Seed, Source, StepName};
 use serde_json::{Map, Value, json};
 
 use super::draft::{Draft, Drafts, Evaluate, Parameters};
 use super::graph::{Graph, Note};
-use super::{Pipeline, columns, links};
+use super::{DataSource, Pipeline, columns, links, splits};
 use crate::diagnostic::{Diagnostics, Report, Span};
-use crate::registry::{Action, Task};
+use crate::registry::{Action, Needs, Task};
 
 /// How a pipeline is expanded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Pipeline {
         let mut report = Report::new(&self.sources);
         let mut drafts = self.drafts.clone();
         if options.final_look {
-            score_test(&mut drafts, &mut report);
+            score_test(&mut drafts, &self.data, &mut report);
         }
         let mut expander = Expander {
             seed: Seed(self.seed),
@@ -67,7 +67,7 @@ impl Pipeline {
 }
 
 /// Turns every scoring of the part `eval` to the part `test`.
-fn score_test(drafts: &mut Drafts, report: &mut Report<'_>) {
+fn score_test(drafts: &mut Drafts, data: &BTreeMap<StepName, DataSource>, report: &mut Report<'_>) {
     let outputs: BTreeMap<StepName, Vec<StepName>> = drafts
         .steps
         .iter()
@@ -80,8 +80,17 @@ fn score_test(drafts: &mut Drafts, report: &mut Report<'_>) {
             continue;
         }
         for from in draft.inputs.values_mut() {
-            let Source::Output { step, output } = &mut from.value else {
-                continue;
+            let (step, output) = match &mut from.value {
+                Source::Output { step, output } => (step, output),
+                // Data that comes in parts.
+                Source::Data { data: name } if name.as_str() == "eval" => {
+                    match data.keys().find(|name| name.as_str() == "test") {
+                        Some(test) => *name = test.clone(),
+                        None => missing = Some((from.span, "the data".to_owned())),
+                    }
+                    continue;
+                }
+                Source::Data { .. } => continue,
             };
             scored |= output.as_str() == "test";
             if output.as_str() != "eval" {
@@ -92,13 +101,13 @@ fn score_test(drafts: &mut Drafts, report: &mut Report<'_>) {
                 .and_then(|outputs| outputs.iter().find(|output| output.as_str() == "test"));
             match test {
                 Some(test) => *output = test.clone(),
-                None => missing = Some((from.span, step.to_string())),
+                None => missing = Some((from.span, format!("'{step}'"))),
             }
             scored = true;
         }
     }
     if let Some((span, step)) = missing {
-        let message = format!("a final look scores the part 'test', which '{step}' does not make");
+        let message = format!("a final look scores the part 'test', which {step} does not make");
         report.hinted(span, message, "add 'test' to the split");
     } else if !scored {
         let at = drafts.steps.values().map(|draft| draft.span).min();
@@ -106,6 +115,15 @@ fn score_test(drafts: &mut Drafts, report: &mut Report<'_>) {
             at.unwrap_or_default(),
             "a final look scores the part 'test', but no step scores a part",
         );
+    }
+}
+
+/// Why a chain is the default, by the one table of defaults.
+fn default_reason(needs: Needs, column: &Column) -> String {
+    let reason = format!("the default for {}", column.logical_type);
+    match needs {
+        Needs::Scaled => reason,
+        Needs::Ordered => format!("{reason} and trees"),
     }
 }
 
@@ -211,18 +229,19 @@ impl<'a> Expander<'a> {
         let mut parameters = Map::new();
         match &draft.parameters {
             Parameters::Split(split) => {
-                let ratios = columns::ratios(&split.ratios);
+                let schema = self.schema(draft, "table", report)?;
+                splits::check(draft.spec, split, schema, report);
+                parameters.clone_from(&split.parameters);
                 if split.defaulted {
-                    self.note(name, "ratios", &ratios, "the default");
+                    self.note(name, "ratios", &parameters["ratios"], "the default");
                 }
-                parameters.insert("ratios".to_owned(), ratios);
             }
             Parameters::Preprocess(preprocess) => {
                 let schema = self.schema(draft, "train", report)?;
                 let (features, defaulted) =
                     columns::features(preprocess, schema, draft.span, report);
                 for column in defaulted {
-                    let reason = format!("the default for {}", column.logical_type);
+                    let reason = default_reason(preprocess.needs, &column);
                     self.note(name, &column.name, &features[&column.name], reason);
                 }
                 self.features.insert(name.clone(), features.clone());
@@ -248,6 +267,15 @@ impl<'a> Expander<'a> {
                 }
                 parameters.insert("metrics".to_owned(), metrics);
                 parameters.insert("slices".to_owned(), json!(evaluate.sorted_slices()));
+                // Later than version 1, so written only where they are not the old behaviour.
+                if !evaluate.buckets.is_empty() {
+                    let buckets = evaluate.buckets.iter();
+                    let buckets = buckets.map(|(name, found)| (name.clone(), found.value.clone()));
+                    parameters.insert("buckets".to_owned(), Value::Object(buckets.collect()));
+                }
+                if evaluate.confusion_matrix.is_some() {
+                    parameters.insert("confusion_matrix".to_owned(), Value::Bool(true));
+                }
             }
         }
         Some(parameters)

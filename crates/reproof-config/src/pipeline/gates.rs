@@ -81,10 +81,8 @@ pub struct Gate {
 impl Gate {
     /// The least rows of a class, where the metric has classes.
     pub(super) fn per_class_to_print(&self) -> Option<u64> {
-        let of_classes = Task::Classification.metrics();
-        of_classes
-            .contains(&self.metric.as_str())
-            .then_some(self.min_per_class)
+        let of_numbers = Task::Regression.all_metrics();
+        (!of_numbers.contains(&self.metric.as_str())).then_some(self.min_per_class)
     }
 }
 
@@ -239,9 +237,11 @@ fn read_mapping(node: &Node, report: &mut Report<'_>) -> Option<(&'static str, S
 
 fn check_threshold(metric: &str, threshold: f64, span: Span, report: &mut Report<'_>) {
     let (possible, range) = match metric {
-        "roc_auc" | "accuracy" => ((0.0..=1.0).contains(&threshold), "between 0 and 1"),
         "r2" => (threshold <= 1.0, "at most at 1"),
-        _ => (threshold >= 0.0, "at 0 or above"),
+        "log_loss" | "rmse" | "mae" | "mape" => (threshold >= 0.0, "at 0 or above"),
+        // Of several classes it is up to 2.
+        "brier" => ((0.0..=2.0).contains(&threshold), "between 0 and 2"),
+        _ => ((0.0..=1.0).contains(&threshold), "between 0 and 1"),
     };
     if !possible {
         report.error(span, format!("{metric} lies {range}, not at {threshold}"));

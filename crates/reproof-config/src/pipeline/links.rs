@@ -265,7 +265,15 @@ pub(super) fn task(drafts: &Drafts, draft: &Draft) -> Option<Task> {
 
 fn check_evaluate(task: Option<Task>, evaluate: &Evaluate, report: &mut Report<'_>) {
     let Some(task) = task else { return };
-    let of_task = task.metrics();
+    let of_task = task.all_metrics();
+    if let Some(span) = evaluate.confusion_matrix
+        && task == Task::Regression
+    {
+        report.error(
+            span,
+            "a regression has no classes, so there is nothing to confuse",
+        );
+    }
     for metric in evaluate.metrics.iter().flatten() {
         if !of_task.contains(&metric.value) {
             report.hinted(
@@ -277,7 +285,7 @@ fn check_evaluate(task: Option<Task>, evaluate: &Evaluate, report: &mut Report<'
     }
     let computed: Vec<_> = match &evaluate.metrics {
         Some(metrics) => metrics.iter().map(|metric| metric.value).collect(),
-        None => of_task.to_vec(),
+        None => task.metrics().to_vec(),
     };
     let declared = evaluate.sorted_slices();
     for written in &evaluate.gates {

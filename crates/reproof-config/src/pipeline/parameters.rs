@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::MAX_SAFE_INTEGER;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::draft::{Chain, ChainItem, Evaluate, Label, Preprocess, Split, Train};
+use super::chains;
+use super::draft::{Evaluate, Label, Preprocess, Train};
 use super::gates;
-use crate::diagnostic::{Report, Span, Spanned};
+use crate::diagnostic::{Report, Spanned};
 use crate::names::shown;
-use crate::registry::{METRICS, OperationSpec, RATIOS, Task};
+use crate::registry::{METRICS, Needs, Task};
 use crate::shape::{Object, Shape};
 use crate::tree::{Node, Value as Tree};
 
@@ -32,48 +33,6 @@ pub(super) fn scalar(node: &Node) -> Option<Value> {
         Tree::Text(text) => Some(Value::from(text.as_str())),
         _ => None,
     }
-}
-
-/// The shares of a random split; `at` is blamed if they do not sum to 1.
-pub(super) fn split(
-    ratios: Option<&Node>,
-    at: Span,
-    spec: &OperationSpec,
-    report: &mut Report<'_>,
-) -> Option<Split> {
-    let Some(node) = ratios.filter(|node| !node.is_null()) else {
-        let field = spec.parameters.field("ratios")?;
-        let default = field.default_value();
-        let shares = default.as_object()?.iter();
-        return Some(Split {
-            ratios: shares
-                .filter_map(|(name, share)| Some((name.clone(), share.as_f64()?)))
-                .collect(),
-            defaulted: true,
-        });
-    };
-    let mut ratios = BTreeMap::new();
-    for entry in node.entries() {
-        RATIOS.field(&entry.key.value)?;
-        let share = entry.value.number().filter(|share| *share > 0.0)?;
-        ratios.insert(entry.key.value.clone(), share);
-    }
-    // Without the part to train on the sum is no second error.
-    ratios.get("train")?;
-    let sum: f64 = ratios.values().sum();
-    if (sum - 1.0).abs() > 1e-9 && ratios.values().all(|share| *share <= 1.0) {
-        // Rounded, so that 0.1 + 0.2 does not look like a slip of the person's.
-        let sum = (sum * 1e9).round() / 1e9;
-        report.error(
-            at,
-            format!("the shares of the parts sum to {sum}, not to 1"),
-        );
-        return None;
-    }
-    Some(Split {
-        ratios,
-        defaulted: false,
-    })
 }
 
 /// A label: `label: churn` or `label: {column: churn, positive: "Yes"}`.
@@ -130,66 +89,6 @@ pub(super) fn train(
     train
 }
 
-/// The chains of columns.
-pub(super) fn chains(node: Option<&Node>, report: &mut Report<'_>) -> BTreeMap<String, Chain> {
-    let mut chains = BTreeMap::new();
-    for entry in node.map(Node::entries).unwrap_or_default() {
-        let items = entry.value.items().iter();
-        let items: Vec<_> = items
-            .filter_map(|item| Some(Spanned::new(chain_item(item)?, item.span)))
-            .collect();
-        check_order(&items, report);
-        let chain = Chain {
-            column: entry.key.span,
-            span: entry.value.span,
-            items,
-        };
-        chains.insert(entry.key.value.clone(), chain);
-    }
-    chains
-}
-
-fn chain_item(node: &Node) -> Option<ChainItem> {
-    if node.text() == Some("one_hot") {
-        return Some(ChainItem::OneHot);
-    }
-    if let Some(fill) = node.get("fill") {
-        if fill.text() == Some("mean") {
-            return Some(ChainItem::FillMean);
-        }
-        return Some(ChainItem::FillConstant(scalar(fill.get("constant")?)?));
-    }
-    (node.get("scale")?.text() == Some("z_score")).then_some(ChainItem::ZScore)
-}
-
-fn kind(item: &ChainItem) -> &'static str {
-    match item {
-        ChainItem::FillMean | ChainItem::FillConstant(_) => "fill",
-        ChainItem::ZScore => "scale",
-        ChainItem::OneHot => "one_hot",
-    }
-}
-
-/// In a chain every item stands once, in the order fill, then scale or `one_hot`.
-fn check_order(items: &[Spanned<ChainItem>], report: &mut Report<'_>) {
-    for (index, item) in items.iter().enumerate() {
-        let this = kind(&item.value);
-        let before = &items[..index];
-        let Some(last) = before.last() else { continue };
-        if before.iter().any(|other| kind(&other.value) == this) {
-            report.error(item.span, format!("'{this}' stands twice in the chain"));
-        } else if this == "fill" {
-            let message = format!("'fill' comes before '{}'", kind(&last.value));
-            report.error(item.span, message);
-        } else if before.iter().any(|other| kind(&other.value) != "fill") {
-            report.error(
-                item.span,
-                "a column is either scaled or made one-hot, not both",
-            );
-        }
-    }
-}
-
 /// A list of columns, each once.
 pub(super) fn columns(node: &Node, report: &mut Report<'_>) -> Vec<Spanned<String>> {
     let mut seen = BTreeSet::new();
@@ -213,8 +112,9 @@ pub(super) fn preprocess(features: Option<&Node>, report: &mut Report<'_>) -> Pr
     let entries = features.map(Node::entries).unwrap_or_default().iter();
     Preprocess {
         features: Some(entries.map(|entry| entry.key.clone()).collect()),
-        chains: chains(features, report),
+        chains: chains::read(features, report),
         label: None,
+        needs: Needs::default(),
     }
 }
 
@@ -230,11 +130,37 @@ pub(super) fn evaluate(
     Evaluate {
         metrics: metrics.map(|node| read_metrics(node, report)),
         slices: slices.map_or_else(Vec::new, |node| read_slices(node, report)),
+        buckets: read_buckets(node.and_then(|node| node.get("buckets")), report),
+        confusion_matrix: node
+            .and_then(|node| node.entry("confusion_matrix"))
+            .filter(|entry| entry.value.boolean() == Some(true))
+            .map(|entry| entry.key.span),
         gates: require
             .iter()
             .filter_map(|gate| gates::read(gate, report))
             .collect(),
     }
+}
+
+/// The buckets of columns, as the recipe holds them.
+fn read_buckets(node: Option<&Node>, report: &mut Report<'_>) -> BTreeMap<String, Spanned<Value>> {
+    let mut buckets = BTreeMap::new();
+    for entry in node.map(Node::entries).unwrap_or_default() {
+        let value = if let Some(edges) = entry.value.get("edges") {
+            let numbers = edges.items().iter().filter_map(Node::number);
+            let numbers: Vec<f64> = numbers.collect();
+            if numbers.windows(2).any(|pair| pair[0] >= pair[1]) {
+                report.error(edges.span, "the edges do not rise");
+            }
+            json!({ "edges": numbers.into_iter().map(number).collect::<Vec<_>>() })
+        } else if let Some(count) = entry.value.get("quantiles").and_then(Node::integer) {
+            json!({ "quantiles": count })
+        } else {
+            continue;
+        };
+        buckets.insert(entry.key.value.clone(), Spanned::new(value, entry.key.span));
+    }
+    buckets
 }
 
 fn read_metrics(node: &Node, report: &mut Report<'_>) -> Vec<Spanned<&'static str>> {

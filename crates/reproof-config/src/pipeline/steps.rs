@@ -3,7 +3,7 @@
 use reproof_record::{Source, StepName};
 
 use super::draft::{Draft, Drafts, Parameters};
-use super::parameters;
+use super::{parameters, splits};
 use crate::check::step_operation;
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
@@ -95,9 +95,12 @@ fn read_parameters(
     Some(match spec.action {
         Action::Split => {
             let ratios = get("ratios");
-            let at = ratios.map_or(at, |entry| entry.key.span);
-            let ratios = ratios.map(|entry| &entry.value);
-            Parameters::Split(parameters::split(ratios, at, spec, report)?)
+            let options = splits::Options {
+                node,
+                shares: ratios.map(|entry| &entry.value),
+                at: ratios.map_or(at, |entry| entry.key.span),
+            };
+            Parameters::Split(splits::read(spec, options, report)?)
         }
         Action::Preprocess => {
             let features = get("features");

@@ -8,6 +8,8 @@ use reproof_record::{
     Artifact, ArtifactKind, Column, Digest, LogicalType, Recipe, RecipeId, Schema, StepName,
 };
 
+use serde_json::json;
+
 use super::*;
 
 fn name(text: &str) -> StepName {
@@ -225,6 +227,219 @@ fn defaults_are_filled_in_and_noted() {
     train max_iterations: 100 (the default)
     train tolerance: 1e-10 (the default)
     "#);
+}
+
+/// The chains of `contract` and `monthly_charges`, as the recipe holds them.
+#[track_caller]
+fn chains(written: &str) -> String {
+    let text = CHURN.replacen(
+        "  monthly_charges: [{fill: mean}, {scale: z_score}]\n  contract: [one_hot]\n",
+        written,
+        1,
+    );
+    let (pipeline, graph) = expand(&text).unwrap_or_else(|error| panic!("{error}"));
+    // Printed and read again it is the same.
+    let printed = graph.to_steps_yaml(&pipeline);
+    assert_eq!(expand(&printed).unwrap().1.steps, graph.steps, "{printed}");
+    let features = &graph.steps["preprocess"].parameters["features"];
+    format!("{} {}", features["monthly_charges"], features["contract"])
+}
+
+#[test]
+fn chains_of_every_item() {
+    let written = "  monthly_charges: [{cast: integer}, {clip: {max: 9.5, min: 1.0}}, {fill: median}, \
+                   {bucketize: {edges: [1, 2.5]}}, {scale: min_max}]\n  \
+                   contract: [{fill: mode}, {one_hot: {min_count: 5, unknown: other}}]\n";
+    assert_eq!(
+        chains(written),
+        r#"[{"cast":"integer"},{"clip":{"max":9.5,"min":1}},{"fill":"median"},{"bucketize":{"edges":[1,2.5]}},{"scale":"min_max"}] [{"fill":"mode"},{"one_hot":{"min_count":5,"unknown":"other"}}]"#
+    );
+    let written = "  monthly_charges: [none]\n  contract: [{one_hot: {unknown: zeros}}]\n";
+    assert_eq!(chains(written), r#"[] ["one_hot"]"#);
+    let written = "  monthly_charges: [{clip: {quantiles: [0.01, 0.99]}}, {bucketize: {quantiles: 4}}, \
+                   one_hot]\n  contract: [{ordinal: {order: [a, b]}}, {scale: zero_one}]\n";
+    assert_eq!(
+        chains(written),
+        r#"[{"clip":{"quantiles":[0.01,0.99]}},{"bucketize":{"quantiles":4}},"one_hot"] [{"ordinal":{"order":["a","b"]}},{"scale":"zero_one"}]"#
+    );
+    let written = "  monthly_charges: [{cast: {to: string, invalid: missing}}, ordinal]\n  \
+                   contract: [{cast: float}, {fill: max}]\n";
+    assert_eq!(
+        chains(written),
+        r#"[{"cast":{"invalid":"missing","to":"string"}},"ordinal"] [{"cast":"float"},{"fill":"max"}]"#
+    );
+}
+
+#[test]
+fn wrong_chains_are_explained() {
+    let check = |chain: &str, expect: &str| {
+        refused_with("[{fill: mean}, {scale: z_score}]", chain, expect);
+    };
+    check("[clip]", "8:21: a clip has 'min', 'max' or 'quantiles'");
+    check("[{clip: {min: 2, max: 1}}]", "8:21: 'min' lies above 'max'");
+    check(
+        "[{clip: {quantiles: [0.9, 0.1]}}]",
+        "8:21: two quantiles are wanted, the lower first",
+    );
+    check(
+        "[{bucketize: {edges: [2, 2]}}]",
+        "8:41: the edges of buckets rise",
+    );
+    check(
+        "[{bucketize: {count: 1}}]",
+        "8:41: an integer from 2 to 1000 is wanted, found the number 1",
+    );
+    check(
+        "[{fill: mean}, none]",
+        "8:35: 'none' stands alone in its chain",
+    );
+    check(
+        "[{scale: z_score}, {cast: float}]",
+        "8:39: 'cast' comes before 'scale'",
+    );
+    check(
+        "[{cast: string}, {fill: median}]",
+        "8:20: the column 'monthly_charges' becomes string; its chain must end in numbers (end it with one_hot or ordinal)\n8:37: the column 'monthly_charges' becomes string; it has no median: fill with a constant",
+    );
+    check(
+        "[{one_hot: {unknown: ignore}}]",
+        "8:41: unknown policy 'ignore' (known here: zeros, error, other)",
+    );
+    check(
+        "[{ordinal: {order: [1, x, 1]}}]",
+        "8:43: the column 'monthly_charges' is float; a value of its order must be a number\n8:46: the value stands twice in the order",
+    );
+}
+
+/// The operation and parameters that a split stands for.
+#[track_caller]
+fn split(written: &str) -> String {
+    let text = CHURN.replacen("{random: {train: 0.7, eval: 0.15, test: 0.15}}", written, 1);
+    let (pipeline, graph) = expand(&text).unwrap_or_else(|error| panic!("{error}"));
+    let printed = graph.to_steps_yaml(&pipeline);
+    assert_eq!(expand(&printed).unwrap().1.steps, graph.steps, "{printed}");
+    let step = &graph.steps["split"];
+    let parameters = serde_json::Value::Object(step.parameters.clone());
+    let outputs: Vec<_> = step.outputs.keys().map(StepName::as_str).collect();
+    format!(
+        "{} {parameters} {}{}",
+        step.operation,
+        outputs.join(" "),
+        if step.seed.is_some() { " seeded" } else { "" }
+    )
+}
+
+#[test]
+fn every_way_to_split() {
+    let ratios = r#""ratios":{"eval":0.15,"test":0.15,"train":0.7}"#;
+    let usual = format!("split_random@1 {{{ratios}}} eval test train seeded");
+    assert_eq!(split("random"), usual);
+    assert_eq!(split("{random: {exact: false}}"), usual);
+    let keyed = format!(
+        r#"split_random@1 {{"key":["contract","tenure"],{ratios}}} eval test train seeded"#
+    );
+    assert_eq!(split("{random: {key: [tenure, contract]}}"), keyed);
+    assert_eq!(split("{group: {by: [tenure, contract]}}"), keyed);
+    assert_eq!(
+        split("{random: {train: 0.5, eval: 0.5, key: tenure, exact: true}}"),
+        r#"split_random@1 {"exact":true,"key":["tenure"],"ratios":{"eval":0.5,"train":0.5}} eval train seeded"#
+    );
+    assert_eq!(
+        split("{stratified: {by: churn}}"),
+        format!(r#"split_stratified@1 {{"by":"churn",{ratios}}} eval test train seeded"#)
+    );
+    assert_eq!(
+        split("{time: {by: tenure, train: 0.8, eval: 0.2}}"),
+        r#"split_time@1 {"by":"tenure","ratios":{"eval":0.2,"train":0.8}} eval train"#
+    );
+    assert_eq!(
+        split("{time: {by: tenure, boundaries: {eval: 30, test: 60}}}"),
+        r#"split_time@1 {"boundaries":{"eval":30,"test":60},"by":"tenure"} eval test train"#
+    );
+    assert_eq!(
+        split("{indexed: {by: contract}}"),
+        r#"split_indexed@1 {"by":"contract","values":{"eval":["eval"],"test":["test"],"train":["train"]}} eval test train"#
+    );
+    assert_eq!(
+        split("{indexed: {by: contract, values: {train: [b, a], eval: c}}}"),
+        r#"split_indexed@1 {"by":"contract","values":{"eval":["c"],"train":["a","b"]}} eval train"#
+    );
+}
+
+#[test]
+fn wrong_splits_are_explained() {
+    let check = |written: &str, expect: &str| {
+        refused_with(
+            "{random: {train: 0.7, eval: 0.15, test: 0.15}}",
+            written,
+            expect,
+        );
+    };
+    check(
+        "{random: {key: tenur}}",
+        "6:23: unknown column 'tenur' (did you mean 'tenure'?)",
+    );
+    check("{stratified: {}}", "6:9: the key 'by' is missing");
+    check(
+        "{stratified: {by: monthly_charges}}",
+        "6:26: the column 'monthly_charges' is float; strata need values that stand often",
+    );
+    check(
+        "{time: {by: senior}}",
+        "6:20: the column 'senior' is boolean; dates, timestamps, numbers or ISO 8601 texts are in an order",
+    );
+    check(
+        "{time: {by: tenure, boundaries: {eval: x}}}",
+        "6:47: the column 'tenure' is integer; its value must be a number",
+    );
+    check(
+        "{time: {by: tenure, train: 1, boundaries: {eval: 3}}}",
+        "6:9: a split has either shares or boundaries",
+    );
+    check(
+        "{time: {by: tenure, boundaries: {}}}",
+        "6:40: there is no boundary: name where 'test' begins",
+    );
+    check(
+        "{indexed: {by: contract, values: {train: a, test: [b, a]}}}",
+        "6:62: \"a\" stands for a part already",
+    );
+    check(
+        "none",
+        "12:7: 'split: none' makes no part 'eval' to score (it makes train; add 'eval' to it)",
+    );
+    check("{key: tenure}", "6:9: 'key': write 'random: {key: COLUMN}'");
+}
+
+/// A split may be left out where the data comes in parts.
+#[test]
+fn data_may_come_in_parts() {
+    let parts =
+        "data: {train: {csv: data/churn.csv}, eval: {csv: data/b.csv}, test: {csv: data/c.csv}}";
+    let text = CHURN.replacen("data: {csv: data/churn.csv}", parts, 1);
+    let text = text.replacen(
+        "split: {random: {train: 0.7, eval: 0.15, test: 0.15}}",
+        "split: none",
+        1,
+    );
+    let table = |final_look| {
+        let (_, graph) = expand_with(&text, ExpandOptions { final_look }).unwrap();
+        assert!(!graph.steps.contains_key("split"));
+        assert_eq!(graph.steps["preprocess"].inputs["eval"].to_string(), "eval");
+        let inputs = &graph.steps["evaluate"].inputs;
+        format!("{} {}", inputs["table"], inputs["features"])
+    };
+    assert_eq!(table(false), "eval preprocess.eval");
+    assert_eq!(table(true), "test preprocess.test");
+    refused(
+        &CHURN.replacen("data: {csv: data/churn.csv}", parts, 1),
+        "6:1: the data comes in parts already (leave 'split' out, or write 'split: none')",
+    );
+    refused(
+        &text.replacen("train: {csv", "trian: {csv", 1),
+        "3:8: named data sources are for a free graph under 'steps', unless they are the parts \
+         'train', 'eval' and 'test' (write 'data: {csv: PATH}' here)",
+    );
 }
 
 /// What `plan` prints is the same pipeline.
@@ -520,7 +735,7 @@ fn values_out_of_bounds_are_refused_at_their_place() {
     refused_with(
         "train: 0.7, eval",
         "train: 0.7, evl",
-        "6:30: unknown part 'evl' (did you mean 'eval'?)",
+        "6:30: unknown key 'evl' (did you mean 'eval'?)",
     );
     refused_with(
         "train: 0.7, eval: 0.15",
@@ -614,7 +829,7 @@ fn columns_are_checked_with_hints() {
     refused_with(
         "[one_hot]",
         "[{fill: {constant: 1}}]",
-        "9:13: the column 'contract' is string; its chain must end in numbers (end it with one_hot)\n9:14: the column 'contract' is string; the constant must be text, in quotes if it looks like a number",
+        "9:13: the column 'contract' is string; its chain must end in numbers (end it with one_hot or ordinal)\n9:14: the column 'contract' is string; the constant must be text, in quotes if it looks like a number",
     );
     refused_with(
         "[one_hot]",
@@ -633,8 +848,8 @@ fn columns_are_checked_with_hints() {
     );
     refused_with(
         "{fill: mean}, ",
-        "{fill: median}, ",
-        "8:28: unknown filling 'median' (did you mean 'mean'?)",
+        "{fill: meen}, ",
+        "8:28: unknown filling 'meen' (did you mean 'mean'?)",
     );
     refused_with(
         "positive: \"Yes\"",
@@ -648,7 +863,7 @@ fn columns_are_checked_with_hints() {
     refused_with(
         "logistic_regression: {l2: 0.5}",
         "linear_regression",
-        "4:34: a regression predicts a number: there is no positive class\n13:13: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n13:22: 'accuracy' is no metric of a regression (there are rmse, mae, r2)\n13:32: 'log_loss' is no metric of a regression (there are rmse, mae, r2)\n16:7: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n17:16: 'roc_auc' is no metric of a regression (there are rmse, mae, r2)\n17:70: a regression has no classes",
+        "4:34: a regression predicts a number: there is no positive class\n13:13: 'roc_auc' is no metric of a regression (there are rmse, mae, mape, r2)\n13:22: 'accuracy' is no metric of a regression (there are rmse, mae, mape, r2)\n13:32: 'log_loss' is no metric of a regression (there are rmse, mae, mape, r2)\n16:7: 'roc_auc' is no metric of a regression (there are rmse, mae, mape, r2)\n17:16: 'roc_auc' is no metric of a regression (there are rmse, mae, mape, r2)\n17:70: a regression has no classes",
     );
 }
 
@@ -693,7 +908,8 @@ fn gates_are_checked() {
     refused_with(
         gate,
         "rmse <= 3",
-        "16:7: 'rmse' is no metric of a classification (there are roc_auc, accuracy, log_loss)",
+        "16:7: 'rmse' is no metric of a classification of two classes (there are roc_auc, pr_auc, accuracy, \
+         balanced_accuracy, precision, recall, f1, log_loss, brier)",
     );
     refused_with(
         "[roc_auc, accuracy, log_loss]",
@@ -728,7 +944,8 @@ fn gates_are_checked() {
     refused_with(
         "[roc_auc, accuracy, log_loss]",
         "[roc_auc, rmse]",
-        "13:22: 'rmse' is no metric of a classification (there are roc_auc, accuracy, log_loss)",
+        "13:22: 'rmse' is no metric of a classification of two classes (there are roc_auc, pr_auc, accuracy, \
+         balanced_accuracy, precision, recall, f1, log_loss, brier)",
     );
     let (_, graph) = expand(&CHURN.replace("in: contract", "in: [senior, contract]")).unwrap();
     assert_eq!(graph.gates[1].text, "roc_auc >= 0.65 in contract, senior");
@@ -754,8 +971,8 @@ fn what_a_later_version_may_support_is_said_plainly() {
     );
     refused_with(
         "{random: {train: 0.7, eval: 0.15, test: 0.15}}",
-        "{stratified: {by: churn}}",
-        "6:9: 'stratified': this way to split is not supported by this version",
+        "{domain: {by: churn}}",
+        "6:9: 'domain': this way to split is not supported by this version",
     );
     refused(
         &STEPS.replace("operation: preprocess@1", "run: [x]"),
@@ -1045,4 +1262,70 @@ proptest! {
             recipe(&pipeline, &graph).id().unwrap()
         );
     }
+}
+
+/// The churn pipeline with one piece of it replaced.
+fn churn_with(from: &str, to: &str) -> String {
+    assert!(CHURN.contains(from), "{from}");
+    CHURN.replacen(from, to, 1)
+}
+
+#[test]
+fn what_evaluate_learnt_later_is_written_only_where_it_is_used() {
+    let text = churn_with(
+        "  slices: [senior, contract, [senior, contract]]\n",
+        "  slices: [senior, contract, [tenure, contract]]\n  buckets: {tenure: {edges: [12, 24.5]}}\n  \
+         confusion_matrix: true\n  baseline: true\n",
+    );
+    let (pipeline, graph) = expand(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let step = &graph.steps[&name("evaluate")];
+    assert_eq!(
+        step.parameters["buckets"],
+        json!({"tenure": {"edges": [12, 24.5]}})
+    );
+    assert_eq!(step.parameters["confusion_matrix"], json!(true));
+    assert_eq!(step.inputs[&name("training")].to_string(), "split.train");
+    let printed = graph.to_steps_yaml(&pipeline);
+    let (again, graph_again) = expand(&printed).unwrap_or_else(|e| panic!("{e}\n{printed}"));
+    assert_eq!(recipe(&again, &graph_again), recipe(&pipeline, &graph));
+    let off = churn_with(
+        "  on: eval\n",
+        "  on: eval\n  buckets: {}\n  confusion_matrix: false\n  baseline: false\n",
+    );
+    assert_eq!(id(&off), id(CHURN));
+    let quantiles = churn_with(
+        "slices: [senior,",
+        "buckets: {monthly_charges: {quantiles: 4}}\n  slices: [monthly_charges, senior,",
+    );
+    let (_, graph) = expand(&quantiles).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(
+        graph.steps[&name("evaluate")].parameters["buckets"],
+        json!({"monthly_charges": {"quantiles": 4}})
+    );
+}
+
+#[test]
+fn buckets_are_checked() {
+    let on = "  on: eval\n";
+    refused_with(
+        on,
+        "  on: eval\n  buckets: {tenure: {edges: [3, 3]}, contract: {quantiles: 2}, senior: {edges: [1]}}\n",
+        "13:29: the edges do not rise",
+    );
+    refused_with(
+        on,
+        "  on: eval\n  buckets: {tenure: {edges: [3]}, contract: {quantiles: 2}}\n",
+        "13:13: no slice is by 'tenure', which has buckets (add it to 'slices')\n\
+         13:35: the column 'contract' is string: only numbers can be put into buckets",
+    );
+    refused_with(
+        on,
+        "  on: eval\n  buckets: {senior: {quantiles: 1}, contract: {edges: []}}\n",
+        "13:33: an integer from 2 to 1000 is wanted, found the number 1\n13:55: the list is empty",
+    );
+    refused_with(
+        on,
+        "  on: eval\n  buckets: {senior: {width: 1}}\n",
+        "13:22: unknown way to make buckets 'width' (known here: edges, quantiles)",
+    );
 }

@@ -3,7 +3,7 @@
 use super::METRICS;
 use crate::shape::{Field, KeyShape, Object, Range, Shape};
 
-const fn field(name: &'static str, doc: &'static str, shape: Shape) -> Field {
+pub(super) const fn field(name: &'static str, doc: &'static str, shape: Shape) -> Field {
     Field {
         name,
         doc,
@@ -13,14 +13,14 @@ const fn field(name: &'static str, doc: &'static str, shape: Shape) -> Field {
     }
 }
 
-const fn required(name: &'static str, doc: &'static str, shape: Shape) -> Field {
+pub(super) const fn required(name: &'static str, doc: &'static str, shape: Shape) -> Field {
     Field {
         required: true,
         ..field(name, doc, shape)
     }
 }
 
-const fn with_default(
+pub(super) const fn with_default(
     name: &'static str,
     doc: &'static str,
     shape: Shape,
@@ -31,95 +31,6 @@ const fn with_default(
         ..field(name, doc, shape)
     }
 }
-
-const SHARE: Shape = Shape::Number(Range {
-    min: 0.0,
-    above: true,
-    max: 1.0,
-});
-
-/// The shares of a random split.
-pub(crate) static RATIOS: Object = Object {
-    noun: "part",
-    fields: &[
-        required("train", "The share that models are fitted on.", SHARE),
-        field("eval", "The share that is scored while you work.", SHARE),
-        field("test", "The share that is kept for the final look.", SHARE),
-    ],
-    later: &[],
-};
-
-pub(super) static SPLIT_PARAMETERS: Object = Object {
-    noun: "parameter",
-    fields: &[with_default(
-        "ratios",
-        "The share of rows of each part. They sum to 1; they hold in expectation.",
-        Shape::Object(&RATIOS),
-        r#"{"train":0.7,"eval":0.15,"test":0.15}"#,
-    )],
-    later: &[],
-};
-
-static CONSTANT: Object = Object {
-    noun: "filling",
-    fields: &[required(
-        "constant",
-        "This value, of the column's type.",
-        Shape::Scalar,
-    )],
-    later: &[],
-};
-
-static CHAIN_ITEM: Object = Object {
-    noun: "preprocessing",
-    fields: &[
-        field(
-            "fill",
-            "Puts the mean of the training part, or a constant, where a value is missing.",
-            Shape::Either(&[
-                Shape::Choice {
-                    noun: "filling",
-                    of: &["mean"],
-                },
-                Shape::Tagged(&CONSTANT),
-            ]),
-        ),
-        field(
-            "scale",
-            "`z_score`: less the mean, divided by the standard deviation, both of the training part.",
-            Shape::Choice {
-                noun: "scaling",
-                of: &["z_score"],
-            },
-        ),
-    ],
-    later: &[],
-};
-
-/// How one column becomes features.
-pub(crate) static CHAIN: Shape = Shape::List {
-    of: &Shape::Either(&[
-        Shape::Choice {
-            noun: "preprocessing",
-            of: &["one_hot"],
-        },
-        Shape::Tagged(&CHAIN_ITEM),
-    ]),
-    non_empty: false,
-};
-
-pub(super) static PREPROCESS_PARAMETERS: Object = Object {
-    noun: "parameter",
-    fields: &[required(
-        "features",
-        "The columns that become features, each with its chain. Their order does not matter.",
-        Shape::Map {
-            key: KeyShape::Column,
-            of: &CHAIN,
-        },
-    )],
-    later: &[],
-};
 
 /// The label in its long form.
 pub(crate) static LABEL_OBJECT: Object = Object {
@@ -221,8 +132,11 @@ pub(crate) const SLICE: Shape = Shape::Either(&[
 /// The metrics to compute.
 pub(crate) const METRICS_FIELD: Field = field(
     "metrics",
-    "The metrics to compute: `roc_auc`, `accuracy`, `log_loss` of a classification; `rmse`, \
-     `mae`, `r2` of a regression. Left out, all of the task.",
+    "The metrics to compute, of two classes: `roc_auc`, `accuracy`, `log_loss` (these if left out), \
+     `pr_auc`, `balanced_accuracy`, `precision`, `recall`, `f1`, `brier`; of several classes: \
+     `accuracy`, `f1_macro`, `log_loss` (these if left out), `balanced_accuracy`, `brier`, \
+     `roc_auc_macro`, `pr_auc_macro`, and `precision`, `recall`, `f1`, each with `_macro`, `_micro` \
+     or `_weighted`; of a regression: `rmse`, `mae`, `r2` (these if left out), `mape`.",
     Shape::List {
         of: &Shape::Choice {
             noun: "metric",
@@ -244,8 +158,58 @@ pub(crate) const SLICES_FIELD: Field = with_default(
     "[]",
 );
 
+static BUCKETS: Shape = Shape::Tagged(&BUCKETING);
+
+static BUCKETING: Object = Object {
+    noun: "way to make buckets",
+    fields: &[
+        field(
+            "edges",
+            "Numbers that rise: one bucket lies below the first, one between any two, one from the \
+             last on. A bucket holds its lower edge.",
+            Shape::List {
+                of: &Shape::Number(Range::ANY),
+                non_empty: true,
+            },
+        ),
+        field(
+            "quantiles",
+            "This many buckets with about equally many of the scored rows; equal values share one.",
+            Shape::Integer { min: 2, max: 1000 },
+        ),
+    ],
+    later: &[],
+};
+
+/// How numeric columns of slices are put into buckets.
+pub(crate) const BUCKETS_FIELD: Field = with_default(
+    "buckets",
+    "For numeric columns of slices: the buckets that the slices are made of, such as \
+     `age: {edges: [30, 50]}` or `age: {quantiles: 4}`. A column that is not named is sliced by its \
+     values.",
+    Shape::Map {
+        key: KeyShape::Column,
+        of: &BUCKETS,
+    },
+    "{}",
+);
+
+/// Whether rows are counted by class and predicted class.
+pub(crate) const CONFUSION_MATRIX_FIELD: Field = with_default(
+    "confusion_matrix",
+    "Whether the metrics hold, for each class, how many of its rows are predicted to be of each \
+     class.",
+    Shape::Boolean,
+    "false",
+);
+
 pub(super) static EVALUATE_PARAMETERS: Object = Object {
     noun: "parameter",
-    fields: &[METRICS_FIELD, SLICES_FIELD],
+    fields: &[
+        METRICS_FIELD,
+        SLICES_FIELD,
+        BUCKETS_FIELD,
+        CONFUSION_MATRIX_FIELD,
+    ],
     later: &[],
 };

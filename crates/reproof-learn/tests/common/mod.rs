@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use reproof_learn::{
     LearnError, LinearParameters, LogisticParameters, Matrix, Model, train_linear, train_logistic,
 };
-use reproof_record::{Column, LogicalType, Schema};
+use reproof_record::{Column, Schema};
 use reproof_table::{ColumnData, Table, Threads};
 use serde_json::json;
 
@@ -33,12 +33,7 @@ pub fn strings(values: &[Option<&str>]) -> ColumnData {
 pub fn table(columns: Vec<(&str, ColumnData)>) -> Table {
     let described = columns.iter().map(|(name, data)| Column {
         name: (*name).to_owned(),
-        logical_type: match data {
-            ColumnData::Boolean(_) => LogicalType::Boolean,
-            ColumnData::Integer(_) => LogicalType::Integer,
-            ColumnData::Float(_) => LogicalType::Float,
-            ColumnData::String(_) => LogicalType::String,
-        },
+        logical_type: data.logical_type(),
     });
     let schema = Schema::new(described.collect()).unwrap();
     Table::new(schema, columns.into_iter().map(|(_, data)| data).collect()).unwrap()

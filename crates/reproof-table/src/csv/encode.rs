@@ -6,6 +6,7 @@ use super::infer::{boolean, shown, type_of};
 use super::number::Number;
 use crate::CsvProblem;
 use crate::encoding::{put_boolean, put_float, put_integer, put_text};
+use crate::time::TimeType;
 
 /// The texts that stand for a missing value.
 #[derive(Clone, Debug)]
@@ -50,7 +51,10 @@ impl NullTokens {
 pub(super) fn put_missing(out: &mut Vec<u8>, logical_type: LogicalType) {
     match logical_type {
         LogicalType::Boolean => put_boolean(out, None),
-        LogicalType::Integer => put_integer(out, None),
+        LogicalType::Integer
+        | LogicalType::Date
+        | LogicalType::TimestampNaive
+        | LogicalType::TimestampUtc => put_integer(out, None),
         LogicalType::Float => put_float(out, f64::NAN),
         _ => {
             put_text(out, None);
@@ -77,8 +81,15 @@ pub(super) fn put_field(out: &mut Vec<u8>, logical_type: LogicalType, field: &[u
             put_float(out, value.unwrap_or(f64::NAN));
             value.is_some()
         }
-        // A row is never as large as a text may be.
-        _ => put_text(out, Some(field)),
+        other => match TimeType::of(other) {
+            Some(time) => {
+                let value = time.parse(field);
+                put_integer(out, value);
+                value.is_some()
+            }
+            // A row is never as large as a text may be.
+            None => put_text(out, Some(field)),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ use reproof_record::LogicalType;
 
 use super::number::Number;
 use crate::CsvProblem;
+use crate::time::{self, TimeType};
 
 /// How many characters of a value an error shows.
 const SHOWN: usize = 80;
@@ -34,7 +35,7 @@ pub(super) fn type_of(field: &[u8]) -> LogicalType {
         Some(number) if number.is_integer() => LogicalType::Integer,
         Some(_) => LogicalType::Float,
         None if boolean(field).is_some() => LogicalType::Boolean,
-        None => LogicalType::String,
+        None => time::parse(field).map_or(LogicalType::String, |(time, _)| time.logical_type()),
     }
 }
 
@@ -53,6 +54,7 @@ pub(super) struct Evidence {
     boolean: bool,
     integer: bool,
     float: bool,
+    time: Option<TimeType>,
     /// The first integer that does not fit 64 bits.
     too_large: Option<Occurrence>,
     /// The first integer that a double would round.
@@ -85,9 +87,20 @@ impl Evidence {
                 }
             }
             None if boolean(field).is_some() => self.boolean = true,
-            None => self.text = true,
+            None => match time::parse(field) {
+                Some((time, _)) if self.time.is_none_or(|before| before == time) => {
+                    self.time = Some(time);
+                }
+                // A text, or another type of days and moments.
+                _ => self.text = true,
+            },
         }
-        self.text |= self.boolean && (self.integer || self.float);
+        let kinds = [
+            self.boolean,
+            self.integer || self.float,
+            self.time.is_some(),
+        ];
+        self.text |= kinds.into_iter().filter(|&kind| kind).count() > 1;
     }
 
     /// The type of the column: that of its values, float for integers and floats, string for any
@@ -119,7 +132,9 @@ impl Evidence {
             }),
             None if self.integer => Ok(LogicalType::Integer),
             None if self.boolean => Ok(LogicalType::Boolean),
-            None => Ok(LogicalType::String),
+            None => Ok(self
+                .time
+                .map_or(LogicalType::String, TimeType::logical_type)),
         }
     }
 }
@@ -163,6 +178,24 @@ mod tests {
             (&["99999999999999999999", "true"], LogicalType::String),
             (&["18446744073709551616", "0.5"], LogicalType::Float),
             (&["1e999", "x"], LogicalType::String),
+            (&["2024-02-29", "1999-12-31"], LogicalType::Date),
+            (&["2024-02-29", "2023-02-29"], LogicalType::String),
+            (&["2024-02-29", "7"], LogicalType::String),
+            (&["true", "2024-02-29"], LogicalType::String),
+            (
+                &["2024-02-29 10:00:00", "2024-02-29T10:00:00.5"],
+                LogicalType::TimestampNaive,
+            ),
+            (
+                &["2024-02-29 10:00:00Z", "2024-02-29T10:00:00.5+02:00"],
+                LogicalType::TimestampUtc,
+            ),
+            (&["2024-02-29", "2024-02-29T10:00:00"], LogicalType::String),
+            (
+                &["2024-02-29T10:00:00Z", "2024-02-29T10:00:00"],
+                LogicalType::String,
+            ),
+            (&["2024-02-29T10:00:00.1234567"], LogicalType::String),
         ] {
             assert_eq!(decide(values), Ok(expect), "{values:?}");
             let reversed: Vec<_> = values.iter().rev().copied().collect();

@@ -1,6 +1,6 @@
 //! CSV files as immutable tables.
 //!
-//! The file is read twice in bounded memory: once to decide the types over all values, once to
+//! A file may be compressed with gzip or zstd, which its first bytes tell. The file is read twice in bounded memory: once to decide the types over all values, once to
 //! encode the columns; columns whose types are pinned need no first reading. Each reading hashes
 //! the bytes, so a file that changes in between is found.
 
@@ -8,9 +8,10 @@ mod encode;
 mod infer;
 mod number;
 mod reader;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
@@ -23,6 +24,7 @@ use crate::{CsvProblem, TableError};
 use encode::{NullTokens, misfit, put_field, put_missing};
 use infer::Evidence;
 use reader::{RowError, RowReader};
+use source::{Compression, Unpacked, unpacking_problem};
 
 /// How many bytes of a file are read at a time. Changes no digest.
 const BUFFER: usize = 256 << 10;
@@ -196,20 +198,6 @@ struct Encoded {
     digest: Option<Digest>,
 }
 
-/// Hashes what is read.
-struct Hashing<'a> {
-    file: &'a mut dyn ReadFile,
-    hasher: blake3::Hasher,
-}
-
-impl Read for Hashing<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
 /// One column that is being encoded.
 struct Target {
     logical_type: LogicalType,
@@ -221,6 +209,7 @@ struct Target {
 struct CsvSource<'a> {
     path: &'a Path,
     file: Box<dyn ReadFile>,
+    compression: Compression,
     delimiter: u8,
     nulls: NullTokens,
     buffer_size: usize,
@@ -234,16 +223,25 @@ impl<'a> CsvSource<'a> {
         buffer_size: usize,
     ) -> Result<Self, TableError> {
         let delimiter = options.delimiter;
+        let failed = |problem| TableError::Csv {
+            path: path.to_owned(),
+            line: None,
+            problem,
+        };
         if !delimiter.is_ascii() || matches!(delimiter, b'"' | b'\n' | b'\r') {
-            return Err(TableError::Csv {
-                path: path.to_owned(),
-                line: None,
-                problem: CsvProblem::Delimiter(char::from(delimiter)),
-            });
+            return Err(failed(CsvProblem::Delimiter(char::from(delimiter))));
         }
+        let mut file = io.open_read(path)?;
+        let mut first = Vec::with_capacity(Compression::MAGIC);
+        let read = file
+            .by_ref()
+            .take(Compression::MAGIC as u64)
+            .read_to_end(&mut first);
+        read.map_err(|source| IoError::new("read", path, source))?;
         Ok(Self {
             path,
-            file: io.open_read(path)?,
+            file,
+            compression: Compression::of(path, &first).map_err(failed)?,
             delimiter,
             nulls: NullTokens::new(&options.null_tokens),
             buffer_size,
@@ -274,16 +272,17 @@ impl<'a> CsvSource<'a> {
     ) -> Result<(Vec<String>, Digest), TableError> {
         let path = self.path;
         let failed = |error: RowError| match error {
-            RowError::Io(source) => IoError::new("read", path, source).into(),
+            RowError::Io(source) => match unpacking_problem(&source) {
+                Some(problem) => Stop::Unpacking(problem),
+                None => IoError::new("read", path, source).into(),
+            },
             RowError::Csv { line, problem } => Stop::Csv(line, problem),
         };
         let rewound = self.file.seek(SeekFrom::Start(0));
         rewound.map_err(|source| IoError::new("seek in", path, source))?;
-        let hashing = Hashing {
-            file: self.file.as_mut(),
-            hasher: blake3::Hasher::new(),
-        };
-        let mut rows = RowReader::new(hashing, self.delimiter, self.buffer_size);
+        let unpacked = Unpacked::new(self.file.as_mut(), self.compression)
+            .map_err(|source| IoError::new("read", path, source))?;
+        let mut rows = RowReader::new(unpacked, self.delimiter, self.buffer_size);
         let nulls = &self.nulls;
         let mut all = || -> Result<Vec<String>, Stop> {
             let header = rows.next().map_err(failed)?;
@@ -304,11 +303,16 @@ impl<'a> CsvSource<'a> {
             Ok(names)
         };
         let names = all();
-        let digest = rows.into_source().hasher.finalize().into();
+        let digest = rows.into_source().digest();
         match names {
             Ok(names) => Ok((names, digest)),
             Err(Stop::Table(error)) => Err(error),
             Err(Stop::Csv(line, problem)) => Err(self.problem(line, problem)),
+            Err(Stop::Unpacking(problem)) => Err(TableError::Csv {
+                path: path.to_owned(),
+                line: None,
+                problem,
+            }),
         }
     }
 
@@ -427,6 +431,8 @@ fn about_a_pin(problem: &CsvProblem) -> bool {
 /// Why a reading ends.
 enum Stop {
     Csv(u64, CsvProblem),
+    /// Compressed bytes have no lines.
+    Unpacking(CsvProblem),
     Table(TableError),
 }
 

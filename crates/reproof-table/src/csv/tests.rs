@@ -1,5 +1,6 @@
 #![allow(clippy::disallowed_methods)] // The files that tests read are written plainly.
 
+use std::io;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -107,6 +108,62 @@ fn a_snapshot_has_the_identity_of_its_table() {
     let mut batch = scene.store.batch();
     let written = write_table(&mut batch, &scene.table()).unwrap();
     assert_eq!(written, snapshot.stored);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
+}
+
+/// Rows that compress badly, so that the compressed file is longer than the buffers.
+fn long_file() -> String {
+    let hash = |row: u64| crate::random::u64_at(1, 2, row);
+    let rows = (0..20_000).map(|row| format!("{row},{:x},2024-01-0{}\n", hash(row), row % 9 + 1));
+    format!("row,text,day\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn a_compressed_file_is_the_same_table() {
+    let text = long_file();
+    let plain = Scene::new(&text).snapshot();
+    assert_eq!(plain.schema.columns()[2].logical_type, LogicalType::Date);
+    let (head, tail) = text.as_bytes().split_at(300_001);
+    let members = [gzip(head), gzip(tail)].concat();
+    let frames = [zstd(head), zstd(tail)].concat();
+    for bytes in [
+        gzip(text.as_bytes()),
+        zstd(text.as_bytes()),
+        members,
+        frames,
+    ] {
+        let taken = Scene::new(&bytes).snapshot();
+        assert_eq!(taken.stored, plain.stored);
+        assert_eq!(taken.source_digest, Digest::of(&bytes));
+    }
+}
+
+#[test]
+fn damaged_compression_is_named_and_is_no_trouble_of_the_storage() {
+    let text = long_file();
+    for (bytes, name) in [
+        (gzip(text.as_bytes()), "gzip"),
+        (zstd(text.as_bytes()), "zstd"),
+    ] {
+        let begin = format!(": the file is compressed with {name} and cannot be unpacked: ");
+        let cut = Scene::new(&bytes[..bytes.len() - 100]).error(None);
+        assert!(cut.starts_with(&begin), "{cut}");
+        let more = Scene::new([&bytes[..], b"more"].concat()).error(None);
+        assert!(more.starts_with(&begin), "{more}");
+        let mut changed = bytes.clone();
+        changed[bytes.len() / 2] ^= 0x55;
+        let changed = Scene::new(changed).snapshot_with(&CsvOptions::default(), None, BUFFER);
+        assert!(changed.is_err());
+    }
 }
 
 #[test]
