@@ -38,7 +38,12 @@ impl Scene {
     ) -> Result<Snapshot, TableError> {
         let source = CsvSource::open(self.store.io().as_ref(), &self.path, options, buffer_size)?;
         let mut batch = self.store.batch();
-        let taken = snapshot(source, &mut batch, pinned)?;
+        let plan = SnapshotOptions {
+            pinned: pinned.cloned(),
+            statistics: StatisticsLevel::None,
+            ..SnapshotOptions::default()
+        };
+        let taken = snapshot(source, &mut batch, &plan)?;
         batch.commit()?;
         Ok(taken)
     }
