@@ -5,6 +5,8 @@
 #[path = "cli/support.rs"]
 mod support;
 
+#[path = "cli/compare.rs"]
+mod compare;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
 #[path = "cli/identity.rs"]
@@ -19,6 +21,8 @@ mod log;
 mod output;
 #[path = "cli/plan.rs"]
 mod plan;
+#[path = "cli/predict.rs"]
+mod predict;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/schema.rs"]

@@ -1,9 +1,11 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
+pub mod compare;
 pub mod docs;
 pub mod init;
 pub mod log;
 pub mod plan;
+pub mod predict;
 pub mod run;
 pub mod schema;
 pub mod show;
@@ -24,6 +26,8 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Run(arguments) => run::execute(arguments, global, printer),
         Command::Log(arguments) => log::execute(arguments, global, printer),
         Command::Show(arguments) => show::execute(arguments, global, printer),
+        Command::Compare(arguments) => compare::execute(arguments, global, printer),
+        Command::Predict(arguments) => predict::execute(arguments, global, printer),
         Command::Verify(arguments) => verify::execute(arguments, global, printer),
         Command::Schema(arguments) => Ok(schema::execute(arguments, printer)),
         Command::Docs(arguments) => Ok(docs::execute(arguments, printer)),

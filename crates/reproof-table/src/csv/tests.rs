@@ -432,6 +432,9 @@ mod changing {
         fn remove_file(&self, path: &Path) -> Result<(), IoError> {
             self.inner.remove_file(path)
         }
+        fn remove_dir(&self, path: &Path) -> Result<(), IoError> {
+            self.inner.remove_dir(path)
+        }
         fn create_dir_all(&self, path: &Path) -> Result<(), IoError> {
             self.inner.create_dir_all(path)
         }
