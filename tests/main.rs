@@ -5,6 +5,8 @@
 #[path = "cli/support.rs"]
 mod support;
 
+#[path = "cli/bad_input.rs"]
+mod bad_input;
 #[path = "cli/compare.rs"]
 mod compare;
 #[path = "cli/exit_codes.rs"]
