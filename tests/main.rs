@@ -5,6 +5,10 @@
 #[path = "cli/support.rs"]
 mod support;
 
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+#[path = "cli/compare.rs"]
+mod compare;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/exit_codes.rs"]
@@ -23,6 +27,8 @@ mod manuals;
 mod output;
 #[path = "cli/plan.rs"]
 mod plan;
+#[path = "cli/predict.rs"]
+mod predict;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/schema.rs"]

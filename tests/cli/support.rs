@@ -65,16 +65,21 @@ impl Project {
 
     /// A copy of the diabetes example, without what a run made there.
     pub fn diabetes() -> Self {
+        Self::example("diabetes")
+    }
+
+    /// A copy of an example, without what a run made there.
+    pub fn example(name: &str) -> Self {
         let project = Self::empty();
-        for path in [
-            "reproof.toml",
-            "reproof.lock",
-            "pipelines/diabetes.yaml",
-            "data/pima_diabetes.csv",
-        ] {
-            let to = project.path(path);
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            std::fs::copy(example("diabetes").join(path), to).unwrap();
+        for folder in [".", "pipelines", "data"] {
+            for entry in std::fs::read_dir(example(name).join(folder)).unwrap() {
+                let from = entry.unwrap().path();
+                let to = project.path(folder).join(from.file_name().unwrap());
+                if from.is_file() {
+                    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                    std::fs::copy(from, to).unwrap();
+                }
+            }
         }
         project
     }

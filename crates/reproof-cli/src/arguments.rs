@@ -49,6 +49,10 @@ pub enum Command {
     Log(commands::log::Arguments),
     /// Show a record, recipe, data version or execution.
     Show(commands::show::Arguments),
+    /// Show what differs between records, then their metrics on the same rows.
+    Compare(commands::compare::Arguments),
+    /// Predict the rows of a file with the model of a record.
+    Predict(commands::predict::Arguments),
     /// Run a record again from nothing and compare every output.
     Verify(commands::verify::Arguments),
     /// Look at git, lock file, disk and store for what would keep results from being repeated.

@@ -13,6 +13,7 @@ mod parameters;
 pub(crate) mod print;
 mod splits;
 mod steps;
+mod tasks;
 
 #[cfg(test)]
 mod tests;

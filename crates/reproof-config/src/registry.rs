@@ -8,10 +8,13 @@ use reproof_record::ArtifactKind;
 
 use crate::shape::Object;
 
+mod boosting;
 mod chains;
 mod parameters;
 mod splits;
 
+use boosting::BOOSTING_PARAMETERS;
+pub(crate) use boosting::BOOSTING_SETTINGS;
 use chains::PREPROCESS_PARAMETERS;
 pub(crate) use chains::{CHAIN, Needs, default_chain};
 use parameters::{EVALUATE_PARAMETERS, LINEAR_PARAMETERS, LOGISTIC_PARAMETERS};
@@ -86,6 +89,22 @@ impl Task {
             Self::Multiclass => "classification of several classes",
             Self::Regression => "regression",
         }
+    }
+
+    /// As the parameter `task` of a trainer of several tasks.
+    pub(crate) const fn parameter(self) -> &'static str {
+        match self {
+            Self::Classification => "binary_classification",
+            Self::Multiclass => "multiclass_classification",
+            Self::Regression => "regression",
+        }
+    }
+
+    /// The task of this parameter.
+    pub(crate) fn of_parameter(parameter: &str) -> Option<Self> {
+        [Self::Classification, Self::Multiclass, Self::Regression]
+            .into_iter()
+            .find(|task| task.parameter() == parameter)
     }
 }
 
@@ -183,7 +202,8 @@ pub(crate) struct Output {
 pub(crate) enum Action {
     Split,
     Preprocess,
-    Train(Task),
+    /// Trains for this task; none if its parameter `task` says which.
+    Train(Option<Task>),
     Evaluate,
 }
 
@@ -229,16 +249,32 @@ const fn optional(name: &'static str, role: Role, doc: &'static str) -> Input {
 
 const SPLIT_INPUTS: &[Input] = &[input("table", Role::Table, "The table to divide.")];
 
-const TRAIN_INPUTS: &[Input] = &[
-    input(
-        "features",
+const TRAIN_FEATURES: Input = input(
+    "features",
+    Role::Features,
+    "The preprocessed training part.",
+);
+
+const TRAIN_TABLE: Input = input(
+    "table",
+    Role::Table,
+    "The training part, which holds the label.",
+);
+
+const TRAIN_INPUTS: &[Input] = &[TRAIN_FEATURES, TRAIN_TABLE];
+
+const BOOSTING_INPUTS: &[Input] = &[
+    TRAIN_FEATURES,
+    TRAIN_TABLE,
+    optional(
+        "eval_features",
         Role::Features,
-        "The preprocessed training part.",
+        "The preprocessed part that early stopping decides by.",
     ),
-    input(
-        "table",
+    optional(
+        "eval_table",
         Role::Table,
-        "The training part, which holds the label.",
+        "That part itself, which holds the label.",
     ),
 ];
 
@@ -316,7 +352,7 @@ pub(crate) static OPERATIONS: &[OperationSpec] = &[
         name: "train_logistic_regression",
         version: 1,
         doc: "Fits a logistic regression with an L2 penalty to a label of two classes.",
-        action: Action::Train(Task::Classification),
+        action: Action::Train(Some(Task::Classification)),
         inputs: TRAIN_INPUTS,
         parameters: &LOGISTIC_PARAMETERS,
         outputs: TRAIN_OUTPUTS,
@@ -326,11 +362,22 @@ pub(crate) static OPERATIONS: &[OperationSpec] = &[
         name: "train_linear_regression",
         version: 1,
         doc: "Fits a linear regression with an L2 penalty to a numeric label.",
-        action: Action::Train(Task::Regression),
+        action: Action::Train(Some(Task::Regression)),
         inputs: TRAIN_INPUTS,
         parameters: &LINEAR_PARAMETERS,
         outputs: TRAIN_OUTPUTS,
         seeded: false,
+    },
+    OperationSpec {
+        name: "train_gradient_boosting",
+        version: 1,
+        doc: "Grows gradient-boosted trees, for a label of two or several classes or a number. \
+              Features may have missing values.",
+        action: Action::Train(None),
+        inputs: BOOSTING_INPUTS,
+        parameters: &BOOSTING_PARAMETERS,
+        outputs: TRAIN_OUTPUTS,
+        seeded: true,
     },
     OperationSpec {
         name: "evaluate",

@@ -1,8 +1,8 @@
 //! What may stand in a pipeline file and in `reproof.toml`.
 
 use crate::registry::{
-    CHAIN, LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS, METRICS_FIELD, SLICE, SLICES_FIELD,
-    SPLIT,
+    BOOSTING_SETTINGS, CHAIN, LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS, METRICS_FIELD,
+    SLICE, SLICES_FIELD, SPLIT,
 };
 use crate::shape::{Field, KeyShape, Later, Object, Range, Shape};
 
@@ -98,12 +98,14 @@ static TRAINERS: Object = Object {
             "A linear regression with an L2 penalty, for a numeric label.",
             Shape::Object(&LINEAR_SETTINGS),
         ),
+        optional(
+            "gradient_boosting",
+            "Gradient-boosted trees, for a label of two or several classes or a number; features may \
+             have missing values.",
+            Shape::Object(&BOOSTING_SETTINGS),
+        ),
     ],
-    later: &[
-        PROGRAM,
-        later_trainer("gradient_boosting"),
-        later_trainer("neural_network"),
-    ],
+    later: &[PROGRAM, later_trainer("neural_network")],
 };
 
 /// The operation that a trainer of the short form stands for.

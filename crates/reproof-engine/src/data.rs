@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use reproof_catalog::{SourceSnapshot, StepOutput};
 use reproof_config::{DataFormat, DataSource, Lock, LockEntry, Pipeline};
 use reproof_record::{DataUse, Digest, Schema, StepName};
+use reproof_store::fs::{Facts, FileKind};
 use reproof_table::{CsvOptions, Snapshot, TableError, snapshot_csv};
 
 use crate::observer::{DataChange, Event, Observer};
@@ -114,20 +115,7 @@ fn snapshot(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<(SourceSnapshot, bool), EngineError> {
-    let path = project.root.join(source.path.as_str());
-    let facts = project
-        .io()
-        .metadata(&path)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => EngineError::Usage {
-                message: format!("data '{name}': there is no file {}", source.path),
-                hint: Some(format!(
-                    "paths are inside the project, {}",
-                    project.root.display()
-                )),
-            },
-            _ => error.into(),
-        })?;
+    let (path, facts) = find(project, name, source)?;
     let key = source.key();
     if let Some(known) = project.catalog.source(&key)?
         && known.holds_for(&facts)
@@ -165,6 +153,37 @@ fn snapshot(
     };
     project.catalog.set_source(&key, &snapshot)?;
     Ok((snapshot, true))
+}
+
+/// The file of a source, without links, and its facts: a link's own would not tell that what it
+/// points to has changed.
+fn find(
+    project: &Project,
+    name: &StepName,
+    source: &DataSource,
+) -> Result<(PathBuf, Facts), EngineError> {
+    let usage = |message: String, hint: String| EngineError::Usage {
+        message: format!("data '{name}': {message}"),
+        hint: Some(hint),
+    };
+    let path = project.root.join(source.path.as_str());
+    let found = project.io().canonicalize(&path);
+    let path = found.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => usage(
+            format!("there is no file {}", source.path),
+            format!("paths are inside the project, {}", project.root.display()),
+        ),
+        _ => error.into(),
+    })?;
+    let facts = project.io().metadata(&path)?;
+    match facts.kind {
+        FileKind::File => Ok((path, facts)),
+        // A pipe would make the run wait for ever, a device might never end.
+        FileKind::Folder | FileKind::Link | FileKind::Other => Err(usage(
+            format!("{} is not a regular file", source.path),
+            "name a file whose bytes are at rest".to_owned(),
+        )),
+    }
 }
 
 /// Reads a source into the store.

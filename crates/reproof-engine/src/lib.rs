@@ -4,6 +4,7 @@
 //! [`Services`], what happens goes to an [`Observer`].
 
 mod cache;
+mod compare;
 mod data;
 mod digests;
 mod doctor;
@@ -14,6 +15,7 @@ mod lookup;
 mod observer;
 mod operations;
 mod plan;
+mod predict;
 mod prepare;
 mod process;
 mod project;
@@ -23,11 +25,15 @@ mod schedule;
 mod services;
 mod verify;
 
+pub use compare::{
+    Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
+};
 pub use doctor::{Finding, Health, doctor};
 pub use error::{Class, EngineError, OperationError};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use observer::{DataChange, Event, Observer, Silent};
 pub use plan::{Plan, PlannedStep, plan};
+pub use predict::{PredictOptions, Predicted, predict};
 pub use prepare::{Prepared, Request};
 pub use process::HostRunner;
 pub use project::{

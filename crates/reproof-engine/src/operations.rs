@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use reproof_catalog::StepOutput;
 use reproof_learn::{
-    EvaluateParameters, LinearParameters, LogisticParameters, Matrix, Metrics, Model, Predictions,
-    baseline,
+    BoostingParameters, EvaluateParameters, LinearParameters, LogisticParameters, Matrix, Metrics,
+    Model, Predictions, baseline,
 };
 use reproof_record::{Artifact, ArtifactKind, RecipeStep, Seed, StepName, to_canonical};
 use reproof_store::{Batch, Store, StoredArtifact};
@@ -53,6 +53,7 @@ pub(crate) fn perform(job: &Job<'_>) -> Result<Outputs, OperationError> {
         ("preprocess", 1) => job.preprocess(),
         ("train_logistic_regression", 1) => job.train_logistic_regression(),
         ("train_linear_regression", 1) => job.train_linear_regression(),
+        ("train_gradient_boosting", 1) => job.train_gradient_boosting(),
         ("evaluate", 1) => job.evaluate(),
         _ => Err(OperationError::Unknown(operation.to_string())),
     }?;
@@ -136,6 +137,27 @@ impl Job<'_> {
             &features,
             &label,
             &parameters,
+            self.threads,
+        )?)
+    }
+
+    fn train_gradient_boosting(&self) -> Result<Outputs, OperationError> {
+        let parameters: BoostingParameters = self.parameters()?;
+        let column = &parameters.label.column;
+        let features = Matrix::from_table(&self.table("features", None)?)?;
+        let label = self.column("table", column)?;
+        let stopping = if self.inputs.contains_key("eval_features") {
+            let features = Matrix::from_table(&self.table("eval_features", None)?)?;
+            Some((features, self.column("eval_table", column)?))
+        } else {
+            None
+        };
+        self.put_model(&reproof_learn::train_boosting(
+            &features,
+            &label,
+            stopping.as_ref().map(|(features, label)| (features, label)),
+            &parameters,
+            self.seed()?.0,
             self.threads,
         )?)
     }

@@ -152,6 +152,18 @@ impl Batch {
         columns: &[BlobInfo],
         metadata: Map<String, Value>,
     ) -> Result<StoredArtifact, StoreError> {
+        self.put_table_with(table, columns, Vec::new(), metadata)
+    }
+
+    /// As [`Batch::put_table`], with more files beside the columns, which are no part of the
+    /// table's identity.
+    pub fn put_table_with(
+        &mut self,
+        table: &TableObject,
+        columns: &[BlobInfo],
+        beside: Vec<(RelativePath, BlobInfo)>,
+        metadata: Map<String, Value>,
+    ) -> Result<StoredArtifact, StoreError> {
         if !columns.iter().map(|blob| &blob.digest).eq(&table.columns) {
             let what = "its columns are not those that the table names".to_owned();
             return Err(StoreError::Inconsistent { what });
@@ -170,6 +182,12 @@ impl Batch {
                 });
             }
         }
+        entries.extend(beside.into_iter().map(|(path, blob)| FileEntry {
+            path,
+            size: blob.size,
+            digest: blob.digest,
+        }));
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
         self.put_manifest(
             ArtifactKind::Table,
             TABLE_MEDIA_TYPE,

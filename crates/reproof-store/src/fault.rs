@@ -155,6 +155,11 @@ impl Io for FaultIo {
         self.inner.remove_file(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), IoError> {
+        self.at(true, "remove", path)?;
+        self.inner.remove_dir(path)
+    }
+
     fn create_dir_all(&self, path: &Path) -> Result<(), IoError> {
         self.at(true, "make the folder", path)?;
         self.inner.create_dir_all(path)

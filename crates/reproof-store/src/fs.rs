@@ -135,6 +135,8 @@ pub trait Io: Send + Sync + Debug {
     fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError>;
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> Result<(), IoError>;
+    /// Removes an empty folder.
+    fn remove_dir(&self, path: &Path) -> Result<(), IoError>;
     /// Makes a folder and those above it; those that are there are left.
     fn create_dir_all(&self, path: &Path) -> Result<(), IoError>;
     /// Makes the names in a folder durable.

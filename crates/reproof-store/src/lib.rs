@@ -13,6 +13,7 @@ mod error;
 mod fault;
 pub mod fs;
 mod object;
+mod scratch;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use batch::Batch;
 pub use blob::{BlobInfo, BlobWriter};
 pub use error::{ErrorClass, StoreError};
 pub use fault::{Fault, FaultIo};
+pub use scratch::Scratch;
 
 use crate::fs::{Facts, FileKind, Io, create_dir_durable, write_atomic};
 
@@ -115,10 +117,23 @@ impl Store {
             let Ok(facts) = self.io.metadata(&path) else {
                 continue;
             };
-            if facts.kind == FileKind::File && facts.mtime_ns.saturating_add(SWEEP_NS) < now {
-                let _ = self.io.remove_file(&path);
+            if facts.mtime_ns.saturating_add(SWEEP_NS) >= now {
+                continue;
+            }
+            match facts.kind {
+                FileKind::File => {
+                    let _ = self.io.remove_file(&path);
+                }
+                FileKind::Folder => scratch::remove(self.io.as_ref(), &path),
+                _ => {}
             }
         }
+    }
+
+    /// A store of its own inside this one, for what is needed only for a while: it is gone when it
+    /// is dropped.
+    pub fn scratch(&self) -> Result<Scratch, StoreError> {
+        Scratch::new(&self.temp_dir().join(fs::unique()), &self.io)
     }
 
     /// Removes what this process has not committed, for one that is about to end in the middle of
@@ -127,7 +142,12 @@ impl Store {
         for entry in self.io.read_dir(&self.temp_dir()).unwrap_or_default() {
             if entry.name.to_string_lossy().starts_with(fs::own_prefix()) {
                 // What stays is garbage that a later opening of the store sweeps.
-                let _ = self.io.remove_file(&self.temp_dir().join(entry.name));
+                let path = self.temp_dir().join(entry.name);
+                if entry.kind == FileKind::Folder {
+                    scratch::remove(self.io.as_ref(), &path);
+                } else {
+                    let _ = self.io.remove_file(&path);
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use reproof_store::Store;
 use reproof_store::fs::RealIo;
 use reproof_table::random::u64_at;
-use reproof_table::{CsvOptions, snapshot_csv};
+use reproof_table::{CsvOptions, FileFormat, SnapshotOptions, StatisticsLevel, snapshot_file};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -41,24 +41,33 @@ fn main() -> Result<(), Failure> {
     let yardstick = size / 1e3 / begin.elapsed().as_secs_f64();
 
     let store = Store::open(&folder.path().join("store"), Arc::new(RealIo))?;
-    let options = CsvOptions::default();
-    for name in ["types decided", "types pinned"] {
-        let pinned = match name {
-            "types pinned" => Some(reproof_table::csv_schema(&RealIo, &path, &options)?),
-            _ => None,
-        };
-        let mut batch = store.batch();
-        let (begin, cpu) = (Instant::now(), cpu_seconds());
-        let taken = snapshot_csv(&store, &mut batch, &path, &options, pinned.as_ref())?;
-        let (wall, cpu) = (begin.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-        println!(
-            "{name}: {size:.0} MB, {} rows x {} in {wall:.2} s: {:.0} MB/s, {:.0} MB per s of CPU",
-            taken.rows,
-            taken.schema.columns().len(),
-            size / wall,
-            size / cpu
-        );
-        println!("  table {}", taken.stored.artifact.digest);
+    let schema = reproof_table::csv_schema(&RealIo, &path, &CsvOptions::default())?;
+    for (name, pinned) in [("types decided", None), ("types pinned", Some(schema))] {
+        for level in [
+            StatisticsLevel::None,
+            StatisticsLevel::Basic,
+            StatisticsLevel::Full,
+        ] {
+            let wanted = SnapshotOptions {
+                pinned: pinned.clone(),
+                statistics: level,
+                ..SnapshotOptions::default()
+            };
+            let mut batch = store.batch();
+            let (begin, cpu) = (Instant::now(), cpu_seconds());
+            let format = FileFormat::Csv(CsvOptions::default());
+            let taken = snapshot_file(&store, &mut batch, &path, &format, &wanted)?;
+            let (wall, cpu) = (begin.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+            println!(
+                "{name}, statistics {level:?}: {size:.0} MB, {} rows x {} in {wall:.2} s: \
+                 {:.0} MB/s, {:.0} MB per s of CPU",
+                taken.rows,
+                taken.schema.columns().len(),
+                size / wall,
+                size / cpu
+            );
+            println!("  table {}", taken.stored.artifact.digest);
+        }
     }
     println!(
         "peak memory {}, BLAKE3 {yardstick:.2} GB/s",

@@ -24,6 +24,25 @@ pub enum TableError {
         /// What is wrong.
         problem: CsvProblem,
     },
+    /// A Parquet file that is not a table.
+    #[error("{}: {problem}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: ParquetProblem,
+    },
+    /// A table that cannot be written as Parquet.
+    #[error("the table cannot be written as Parquet: {0}")]
+    WriteParquet(String),
+    /// A declared column that a file does not have.
+    #[error("{}: the schema declares the column '{column}', which the file does not have", path.display())]
+    DeclaredColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
     /// Columns that cannot be a schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -200,6 +219,18 @@ pub enum CsvProblem {
         /// The type of the value alone.
         found: LogicalType,
     },
+    /// A value that is not of the type that the pipeline declares.
+    #[error("column '{column}' is declared as {declared}, and '{value}' is of type {found}")]
+    Declared {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+        /// The declared type.
+        declared: LogicalType,
+        /// The type of the value alone.
+        found: LogicalType,
+    },
     /// A name that promises compressed bytes that are not there.
     #[error("the file's name says that it is compressed with {promised}, and it is not")]
     NotCompressed {
@@ -220,4 +251,57 @@ pub enum CsvProblem {
     /// A delimiter that cannot be one.
     #[error("the delimiter {0:?} cannot be used: one ASCII character but a quote, CR or LF")]
     Delimiter(char),
+}
+
+/// What is wrong with a Parquet file.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ParquetProblem {
+    /// Bytes that are no Parquet file, or a damaged one.
+    #[error("the file cannot be read as Parquet: {0}")]
+    Format(String),
+    /// A column that holds lists, maps or structures.
+    #[error(
+        "column '{column}' is nested ({what}): a table has plain columns only; flatten it before, or \
+         leave it out of the file"
+    )]
+    Nested {
+        /// The column.
+        column: String,
+        /// What it holds.
+        what: String,
+    },
+    /// A column of a type that tables do not have.
+    #[error("column '{column}' is of the Parquet type {found}, which is not supported: {advice}")]
+    Type {
+        /// The column.
+        column: String,
+        /// The type.
+        found: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A value that its type in a table cannot hold.
+    #[error("column '{column}', row {row}: {reason}")]
+    Value {
+        /// The column.
+        column: String,
+        /// The row, counted from 1.
+        row: u64,
+        /// Why not.
+        reason: String,
+    },
+    /// A column of another type than is declared.
+    #[error("column '{column}' is declared as {declared}, and the file holds {found}")]
+    Declared {
+        /// The column.
+        column: String,
+        /// The declared type.
+        declared: LogicalType,
+        /// The type in the file.
+        found: LogicalType,
+    },
+    /// The file is another one than a moment ago.
+    #[error("the file changed while it was read: run again once it is at rest")]
+    Changed,
 }

@@ -14,19 +14,25 @@ mod encoding;
 mod error;
 pub mod exact;
 mod parallel;
+mod parquet;
 pub mod preprocess;
 pub mod random;
+mod snapshot;
 mod split;
+pub mod statistics;
 mod storage;
 mod table;
 mod time;
 
+pub use crate::parquet::write_parquet;
 pub use column::{ColumnData, StringColumn};
-pub use csv::{CsvOptions, Snapshot, csv_schema, csv_values, snapshot_csv};
-pub use error::{CsvProblem, TableError};
+pub use csv::{CsvOptions, csv_schema, csv_values, snapshot_csv};
+pub use error::{CsvProblem, ParquetProblem, TableError};
 pub use parallel::{Threads, map_ranges};
+pub use snapshot::{FileFormat, Snapshot, SnapshotOptions, file_schema, snapshot_file};
 pub use split::{SplitIndexed, SplitRandom, SplitStratified, SplitTime, split_random};
-pub use storage::{read_table, write_table};
+pub use statistics::{StatisticsLevel, table_statistics};
+pub use storage::{read_statistics, read_table, write_table};
 pub use table::Table;
 pub use time::TimeType;
 

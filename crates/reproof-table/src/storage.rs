@@ -3,24 +3,33 @@
 use std::io::Write;
 use std::path::Path;
 
-use reproof_record::{Column, Digest, Schema, TableObject};
+use reproof_record::{
+    Column, Digest, LogicalType, RelativePath, Schema, TableObject, to_canonical,
+};
 use reproof_store::fs::IoError;
 use reproof_store::{Batch, BlobInfo, BlobWriter, Store, StoreError, StoredArtifact};
 use serde_json::{Map, Value};
 
 use crate::encoding::{decode, put_value};
-use crate::{ColumnData, Table, TableError};
+use crate::statistics::{Collector, Statistics};
+use crate::{ColumnData, StatisticsLevel, Table, TableError};
 
 /// How many encoded bytes are handed to the store at a time. Changes no digest.
 const BUFFER: usize = 64 << 10;
 /// The largest column that is read, in encoded bytes: 64 GiB.
-const MAX_COLUMN: u64 = 64 << 30;
+pub(crate) const MAX_COLUMN: u64 = 64 << 30;
+/// The path of the statistics beside a table's columns.
+const STATISTICS: &str = "statistics.json";
+/// The largest statistics that are read, in bytes.
+const MAX_STATISTICS: u64 = 256 << 20;
 
 /// A column on its way into the store.
 pub(crate) struct ColumnWriter {
     /// What is encoded and not yet handed on.
     pub buffer: Vec<u8>,
     writer: BlobWriter,
+    /// What was seen of the values that were handed on, if that is wanted.
+    collector: Option<Collector>,
 }
 
 impl ColumnWriter {
@@ -28,6 +37,20 @@ impl ColumnWriter {
         Ok(Self {
             buffer: Vec::with_capacity(BUFFER + 1024),
             writer: batch.writer()?,
+            collector: None,
+        })
+    }
+
+    /// A column whose statistics are computed on the way.
+    pub fn observed(
+        batch: &mut Batch,
+        logical_type: LogicalType,
+        level: StatisticsLevel,
+    ) -> Result<Self, TableError> {
+        let wanted = level > StatisticsLevel::None;
+        Ok(Self {
+            collector: wanted.then(|| Collector::new(logical_type, level, 0)),
+            ..Self::new(batch)?
         })
     }
 
@@ -41,6 +64,9 @@ impl ColumnWriter {
     }
 
     fn flush(&mut self) -> Result<(), TableError> {
+        if let Some(collector) = &mut self.collector {
+            collector.observe(&self.buffer);
+        }
         let written = self.writer.write_all(&self.buffer);
         // The writer does not tell the path of its temporary file.
         let place = Path::new("the store");
@@ -49,19 +75,30 @@ impl ColumnWriter {
         Ok(())
     }
 
-    pub fn finish(mut self, batch: &mut Batch) -> Result<BlobInfo, TableError> {
+    pub fn finish(mut self, batch: &mut Batch) -> Result<EncodedColumn, TableError> {
         self.flush()?;
-        Ok(batch.add(self.writer)?)
+        Ok(EncodedColumn {
+            blob: batch.add(self.writer)?,
+            collector: self.collector,
+        })
     }
 }
 
-/// Takes encoded columns as a table. Its manifest tells the rows and the missing values.
+/// A column in a batch.
+pub(crate) struct EncodedColumn {
+    pub blob: BlobInfo,
+    pub collector: Option<Collector>,
+}
+
+/// Takes encoded columns as a table. Its manifest tells the rows and the missing values, and lists
+/// the statistics beside the columns.
 pub(crate) fn put_columns(
     batch: &mut Batch,
     schema: &Schema,
     rows: u64,
     columns: &[BlobInfo],
     missing: &[u64],
+    statistics: Option<&Statistics>,
 ) -> Result<StoredArtifact, TableError> {
     let object = TableObject {
         format: TableObject::FORMAT.to_owned(),
@@ -73,7 +110,32 @@ pub(crate) fn put_columns(
         ("rows".to_owned(), Value::from(rows)),
         ("missing".to_owned(), Value::from(missing)),
     ]);
-    Ok(batch.put_table(&object, columns, metadata)?)
+    let mut beside = Vec::new();
+    if let Some(statistics) = statistics
+        && let Ok(path) = RelativePath::new(STATISTICS)
+    {
+        beside.push((path, batch.put(&to_canonical(statistics)?)?));
+    }
+    Ok(batch.put_table_with(&object, columns, beside, metadata)?)
+}
+
+/// The statistics that were stored beside a table, if they were.
+///
+/// # Errors
+/// A manifest or statistics that are damaged, or of a later format.
+pub fn read_statistics(store: &Store, manifest: &Digest) -> Result<Option<Statistics>, TableError> {
+    let manifest = store.manifest(manifest)?;
+    let mut files = manifest.files.iter();
+    let Some(file) = files.find(|file| file.path.as_str() == STATISTICS) else {
+        return Ok(None);
+    };
+    let bytes = store.read(&file.digest, MAX_STATISTICS)?;
+    let read: Result<Statistics, _> = serde_json::from_slice(&bytes);
+    match read {
+        Ok(statistics) if statistics.format == Statistics::FORMAT => Ok(Some(statistics)),
+        // Another version wrote them: they can be computed again.
+        _ => Ok(None),
+    }
 }
 
 /// Writes a table into a batch. It can be read once the batch is committed.
@@ -88,11 +150,31 @@ pub fn write_table(batch: &mut Batch, table: &Table) -> Result<StoredArtifact, T
             })?;
             writer.spill()?;
         }
-        blobs.push(writer.finish(batch)?);
+        blobs.push(writer.finish(batch)?.blob);
     }
     let missing: Vec<u64> = table.columns().iter().map(ColumnData::missing).collect();
     let rows = table.rows() as u64;
-    put_columns(batch, table.schema(), rows, &blobs, &missing)
+    put_columns(batch, table.schema(), rows, &blobs, &missing, None)
+}
+
+fn damaged(store: &Store, digest: &Digest, what: String) -> StoreError {
+    StoreError::Damaged {
+        digest: *digest,
+        path: store.root().to_owned(),
+        what,
+    }
+}
+
+fn check(store: &Store, digest: &Digest, object: &TableObject) -> Result<(), TableError> {
+    if object.format != TableObject::FORMAT {
+        let what = format!("its format is '{}'", object.format);
+        return Err(damaged(store, digest, what).into());
+    }
+    if object.schema.columns().len() != object.columns.len() {
+        let what = "it has not one digest for each column".to_owned();
+        return Err(damaged(store, digest, what).into());
+    }
+    Ok(())
 }
 
 /// Reads a table from the store, verified: all its columns, or those of these names in this order.
@@ -102,24 +184,14 @@ pub fn read_table(
     columns: Option<&[&str]>,
 ) -> Result<Table, TableError> {
     let object = store.table_object(digest)?;
-    let damaged = |digest: &Digest, what: String| StoreError::Damaged {
-        digest: *digest,
-        path: store.root().to_owned(),
-        what,
-    };
-    if object.format != TableObject::FORMAT {
-        return Err(damaged(digest, format!("its format is '{}'", object.format)).into());
-    }
+    check(store, digest, &object)?;
     let all = object.schema.columns();
-    if all.len() != object.columns.len() {
-        return Err(damaged(digest, "it has not one digest for each column".to_owned()).into());
-    }
     let rows = usize::try_from(object.rows)
-        .map_err(|_| damaged(digest, format!("it has {} rows", object.rows)))?;
+        .map_err(|_| damaged(store, digest, format!("it has {} rows", object.rows)))?;
     let read = |column: &Column, blob: &Digest| -> Result<ColumnData, TableError> {
         let bytes = store.read(blob, MAX_COLUMN)?;
         let data = decode(column.logical_type, &bytes, rows);
-        Ok(data.map_err(|what| damaged(blob, what))?)
+        Ok(data.map_err(|what| damaged(store, blob, what))?)
     };
     let Some(names) = columns else {
         let data = all

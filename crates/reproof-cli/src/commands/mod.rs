@@ -1,5 +1,6 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
+pub mod compare;
 pub mod completions;
 pub mod docs;
 pub mod doctor;
@@ -7,6 +8,7 @@ pub mod init;
 pub mod log;
 pub mod man;
 pub mod plan;
+pub mod predict;
 pub mod run;
 pub mod schema;
 pub mod show;
@@ -27,6 +29,8 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Run(arguments) => run::execute(arguments, global, printer),
         Command::Log(arguments) => log::execute(arguments, global, printer),
         Command::Show(arguments) => show::execute(arguments, global, printer),
+        Command::Compare(arguments) => compare::execute(arguments, global, printer),
+        Command::Predict(arguments) => predict::execute(arguments, global, printer),
         Command::Verify(arguments) => verify::execute(arguments, global, printer),
         Command::Doctor(arguments) => doctor::execute(arguments, global, printer),
         Command::Completions(arguments) => Ok(completions::execute(arguments, printer)),

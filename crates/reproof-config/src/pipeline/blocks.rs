@@ -259,8 +259,21 @@ impl Blocks<'_> {
         };
         let train = parameters::train(task, label?, spec.parameters, settings, report);
         let table = parts?.from.get("train")?;
-        let inputs = [("features", "preprocess.train"), ("table", table.as_str())];
+        let mut inputs = vec![("features", "preprocess.train"), ("table", table.as_str())];
         let span = entry.key.span;
+        let stopping = settings.and_then(|settings| settings.entry("early_stopping_rounds"));
+        if let Some(stopping) = stopping.filter(|entry| !entry.value.is_null()) {
+            let Some(eval) = parts.and_then(|parts| parts.from.get("eval")) else {
+                report.hinted(
+                    stopping.key.span,
+                    "early stopping decides by the part 'eval', which is not there",
+                    "add 'eval' to the split",
+                );
+                return None;
+            };
+            inputs.push(("eval_features", "preprocess.eval"));
+            inputs.push(("eval_table", eval));
+        }
         self.add("train", spec.name, &inputs, span, Parameters::Train(train));
         Some(())
     }

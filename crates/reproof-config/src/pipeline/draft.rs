@@ -133,7 +133,8 @@ pub(crate) struct Label {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Train {
-    pub task: Task,
+    /// None until the type of the label tells it.
+    pub task: Option<Task>,
     pub label: Label,
     /// Every other parameter.
     pub settings: Map<String, Value>,

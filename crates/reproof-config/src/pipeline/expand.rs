@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::{Draft, Drafts, Evaluate, Parameters};
 use super::graph::{Graph, Note};
-use super::{DataSource, Pipeline, columns, links, splits};
+use super::{DataSource, Pipeline, columns, links, splits, tasks};
 use crate::diagnostic::{Diagnostics, Report, Span};
 use crate::registry::{Action, Needs, Task};
 
@@ -33,6 +33,7 @@ impl Pipeline {
         if options.final_look {
             score_test(&mut drafts, &self.data, &mut report);
         }
+        tasks::decide(&mut drafts, schemas, &mut report);
         let mut expander = Expander {
             seed: Seed(self.seed),
             drafts: &drafts,
@@ -157,25 +158,9 @@ struct Expander<'a> {
 }
 
 impl<'a> Expander<'a> {
-    /// The data source whose columns a table has: splits keep them.
-    fn data_of(&self, source: &'a Source) -> Option<&'a StepName> {
-        let mut source = source;
-        // Links have no cycle, so this ends; the bound keeps it so whatever happens.
-        for _ in 0..=self.drafts.steps.len() {
-            match source {
-                Source::Data { data } => return Some(data),
-                Source::Output { step, .. } => {
-                    let draft = self.drafts.steps.get(step)?;
-                    source = &draft.inputs.get("table")?.value;
-                }
-            }
-        }
-        None
-    }
-
     fn schema(&self, draft: &'a Draft, input: &str, report: &mut Report<'_>) -> Option<&'a Schema> {
         let from = draft.inputs.get(input)?;
-        let data = self.data_of(&from.value)?;
+        let data = links::data_of(self.drafts, &from.value)?;
         let schema = self.schemas.get(data);
         if schema.is_none() {
             report.error(
@@ -249,8 +234,16 @@ impl<'a> Expander<'a> {
             }
             Parameters::Train(train) => {
                 let schema = self.schema(draft, "table", report)?;
-                let label = columns::label(train.task, &train.label, schema, report)?;
+                // Without one, that was reported.
+                let task = match draft.spec.action {
+                    Action::Train(Some(task)) => task,
+                    _ => train.task.unwrap_or(Task::Classification),
+                };
+                let label = columns::label(task, &train.label, schema, report)?;
                 parameters.clone_from(&train.settings);
+                if draft.spec.parameters.field("task").is_some() {
+                    parameters.insert("task".to_owned(), Value::from(task.parameter()));
+                }
                 for setting in &train.defaulted {
                     self.note(name, setting, &parameters[*setting], "the default");
                 }
@@ -297,9 +290,15 @@ impl<'a> Expander<'a> {
                     Some((table, label)) => (Some(table), vec![label]),
                     None => continue,
                 },
-                _ => continue,
+                // The part that early stopping decides by has the label, too.
+                Parameters::Train(train) => {
+                    let label = train.label.column.value.as_str();
+                    (draft.inputs.get("table"), vec![label])
+                }
+                Parameters::Split(_) => continue,
             };
-            let Some(fitted) = fitted.and_then(|from| self.data_of(&from.value)) else {
+            let Some(fitted) = fitted.and_then(|from| links::data_of(self.drafts, &from.value))
+            else {
                 continue;
             };
             for (input, from) in &draft.inputs {
@@ -307,7 +306,7 @@ impl<'a> Expander<'a> {
                     .spec
                     .input(input.as_str())
                     .is_some_and(|input| input.role == crate::registry::Role::Table);
-                let Some(data) = self.data_of(&from.value).filter(|_| table) else {
+                let Some(data) = links::data_of(self.drafts, &from.value).filter(|_| table) else {
                     continue;
                 };
                 if data != fitted

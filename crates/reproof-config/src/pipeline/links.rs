@@ -30,11 +30,12 @@ pub(super) fn check(drafts: &Drafts, data: &BTreeSet<StepName>, report: &mut Rep
     for (name, draft) in &drafts.steps {
         match &draft.parameters {
             Parameters::Train(train) => {
-                check_rows(drafts, draft, report);
+                check_rows(drafts, draft, ["features", "table"], report);
+                check_stopping(drafts, draft, train, report);
                 check_label(drafts, draft, train, report);
             }
             Parameters::Evaluate(evaluate) => {
-                check_rows(drafts, draft, report);
+                check_rows(drafts, draft, ["features", "table"], report);
                 check_same_features(drafts, draft, report);
                 check_evaluate(task(drafts, draft), evaluate, report);
                 if let Some(gate) = evaluate.gates.first()
@@ -202,21 +203,74 @@ fn origin<'a>(
     }
 }
 
-/// Features and table of a step must be of the same rows.
-fn check_rows(drafts: &Drafts, draft: &Draft, report: &mut Report<'_>) {
-    let Some((step, preprocess, part)) = origin(drafts, draft, "features") else {
-        return;
-    };
-    let (Some(made_of), Some(table)) = (preprocess.inputs.get(part), draft.inputs.get("table"))
-    else {
-        return;
-    };
-    if made_of.value != table.value {
-        let message = format!(
-            "'table' must be what the features are made of: {step}.{part} is made of {}, not of {}",
-            made_of.value, table.value
+/// The data source whose columns a table has: splits keep them.
+pub(super) fn data_of<'a>(drafts: &'a Drafts, source: &'a Source) -> Option<&'a StepName> {
+    let mut source = source;
+    // Links have no cycle, so this ends; the bound keeps it so whatever happens.
+    for _ in 0..=drafts.steps.len() {
+        match source {
+            Source::Data { data } => return Some(data),
+            Source::Output { step, .. } => {
+                let draft = drafts.steps.get(step)?;
+                source = &draft.inputs.get("table")?.value;
+            }
+        }
+    }
+    None
+}
+
+/// Early stopping needs a part to decide by, of features like those that are trained on.
+fn check_stopping(drafts: &Drafts, draft: &Draft, train: &Train, report: &mut Report<'_>) {
+    let rounds = train.settings.get("early_stopping_rounds");
+    let stops = rounds.is_some_and(|rounds| !rounds.is_null());
+    let [features, table] = ["eval_features", "eval_table"].map(|input| draft.inputs.get(input));
+    if stops && (features.is_none() || table.is_none()) {
+        report.hinted(
+            draft.span,
+            "early stopping needs a part to decide by",
+            "give the inputs 'eval_features' and 'eval_table'",
         );
-        report.error(table.span, message);
+    }
+    for input in [features, table].into_iter().flatten() {
+        if !stops {
+            report.hinted(
+                input.span,
+                "only early stopping uses this input",
+                "leave it out, or give 'early_stopping_rounds'",
+            );
+        }
+    }
+    let trained = origin(drafts, draft, "features");
+    let decided = origin(drafts, draft, "eval_features");
+    if let (Some((trained, ..)), Some((decided, ..)), Some(from)) = (trained, decided, features)
+        && trained != decided
+    {
+        let message =
+            format!("the features to train on are of '{trained}', these are of '{decided}'");
+        report.error(from.span, message);
+    }
+    check_rows(drafts, draft, ["eval_features", "eval_table"], report);
+}
+
+/// Features and table of a step must be of the same rows.
+fn check_rows(
+    drafts: &Drafts,
+    draft: &Draft,
+    [features, table]: [&str; 2],
+    report: &mut Report<'_>,
+) {
+    let Some((step, preprocess, part)) = origin(drafts, draft, features) else {
+        return;
+    };
+    let (Some(made_of), Some(from)) = (preprocess.inputs.get(part), draft.inputs.get(table)) else {
+        return;
+    };
+    if made_of.value != from.value {
+        let message = format!(
+            "'{table}' must be what the features are made of: {step}.{part} is made of {}, not of {}",
+            made_of.value, from.value
+        );
+        report.error(from.span, message);
     }
 }
 
@@ -258,12 +312,12 @@ fn check_same_features(drafts: &Drafts, draft: &Draft, report: &mut Report<'_>) 
 /// The task of the model that a step scores.
 pub(super) fn task(drafts: &Drafts, draft: &Draft) -> Option<Task> {
     match &origin(drafts, draft, "model")?.1.parameters {
-        Parameters::Train(train) => Some(train.task),
+        Parameters::Train(train) => train.task,
         _ => None,
     }
 }
 
-fn check_evaluate(task: Option<Task>, evaluate: &Evaluate, report: &mut Report<'_>) {
+pub(super) fn check_evaluate(task: Option<Task>, evaluate: &Evaluate, report: &mut Report<'_>) {
     let Some(task) = task else { return };
     let of_task = task.all_metrics();
     if let Some(span) = evaluate.confusion_matrix

@@ -12,7 +12,7 @@ use super::gates;
 use crate::diagnostic::{Report, Spanned};
 use crate::names::shown;
 use crate::registry::{METRICS, Needs, Task};
-use crate::shape::{Object, Shape};
+use crate::shape::{Field, Object, Shape};
 use crate::tree::{Node, Value as Tree};
 
 /// A number as recipes hold it: an integer where it is one, as canonical JSON writes it.
@@ -53,13 +53,16 @@ pub(super) fn label(node: &Node) -> Option<Label> {
 
 /// The training of a model; `settings` holds its parameters, with or without the label.
 pub(super) fn train(
-    task: Task,
+    task: Option<Task>,
     label: Label,
     object: &'static Object,
     settings: Option<&Node>,
     report: &mut Report<'_>,
 ) -> Train {
-    if task == Task::Regression
+    let given = settings.and_then(|node| Task::of_parameter(node.get("task")?.text()?));
+    let by_label = label.positive.as_ref().map(|_| Task::Classification);
+    let task = task.or(given).or(by_label);
+    if task == Some(Task::Regression)
         && let Some(positive) = &label.positive
     {
         report.error(
@@ -67,15 +70,21 @@ pub(super) fn train(
             "a regression predicts a number: there is no positive class",
         );
     }
+    if task == Some(Task::Multiclass)
+        && let Some(positive) = &label.positive
+    {
+        report.error(positive.span, "there is no positive class among several");
+    }
     let mut train = Train {
         task,
         label,
         settings: Map::new(),
         defaulted: Vec::new(),
     };
-    for field in object.fields.iter().filter(|field| field.name != "label") {
+    let others = |field: &&Field| field.name != "label" && field.name != "task";
+    for field in object.fields.iter().filter(others) {
         let value = if let Some(node) = settings.and_then(|node| node.get(field.name)) {
-            node.number().map(number).unwrap_or_default()
+            setting(node)
         } else {
             train.defaulted.push(field.name);
             match field.shape {
@@ -87,6 +96,17 @@ pub(super) fn train(
         train.settings.insert(field.name.to_owned(), value);
     }
     train
+}
+
+/// A setting of a trainer: a value, or a mapping of such.
+fn setting(node: &Node) -> Value {
+    let entries = node.entries();
+    if entries.is_empty() {
+        return scalar(node).unwrap_or_default();
+    }
+    let entries = entries.iter();
+    let map = entries.map(|entry| (entry.key.value.clone(), setting(&entry.value)));
+    Value::Object(map.collect())
 }
 
 /// A list of columns, each once.

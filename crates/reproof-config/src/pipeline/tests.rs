@@ -951,6 +951,94 @@ fn gates_are_checked() {
     assert_eq!(graph.gates[1].text, "roc_auc >= 0.65 in contract, senior");
 }
 
+/// The step that trains, and what goes into it.
+#[track_caller]
+fn boosted(settings: &str, label: &str) -> String {
+    let text = MINIMAL.replacen("churn", label, 1).replacen(
+        "logistic_regression",
+        &format!("{{gradient_boosting: {settings}}}"),
+        1,
+    );
+    let (pipeline, graph) = expand(&text).unwrap_or_else(|error| panic!("{error}"));
+    let printed = graph.to_steps_yaml(&pipeline);
+    let again = expand(&printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+    assert_eq!(again.1.steps, graph.steps, "{printed}");
+    let step = &graph.steps["train"];
+    let inputs: Vec<_> = step.inputs.keys().map(StepName::as_str).collect();
+    assert!(step.seed.is_some());
+    let parameters = serde_json::Value::Object(step.parameters.clone());
+    format!("{} {parameters}", inputs.join(" "))
+}
+
+#[test]
+fn gradient_boosting_has_a_task_by_its_label() {
+    assert_eq!(
+        boosted("{rounds: 20}", "churn"),
+        r#"features table {"bins":255,"class_weights":null,"column_fraction":1,"early_stopping_rounds":null,"l2":1,"label":{"column":"churn","positive":null},"learning_rate":0.1,"max_depth":6,"max_leaves":null,"min_gain":0,"min_rows":20,"rounds":20,"row_fraction":1,"task":"binary_classification"}"#
+    );
+    assert!(boosted("{}", "monthly_charges").contains(r#""task":"regression""#));
+    let several = boosted(
+        "{task: multiclass_classification, class_weights: {a: 2.5}, early_stopping_rounds: 5}",
+        "contract",
+    );
+    assert!(several.starts_with("eval_features eval_table features table "));
+    assert!(
+        several.contains(r#""class_weights":{"a":2.5}"#),
+        "{several}"
+    );
+    assert!(boosted("{task: regression}", "tenure").contains(r#""label":{"column":"tenure"}"#));
+    assert!(
+        boosted("{class_weights: balanced, max_leaves: 31}", "churn").contains(r#""balanced""#)
+    );
+}
+
+#[test]
+fn gradient_boosting_is_refused_where_it_cannot_be() {
+    let check = |from: &str, to: &str, expect: &str| {
+        let text = CHURN.replacen("logistic_regression: {l2: 0.5}", "gradient_boosting", 1);
+        assert!(text.contains(from), "{from}");
+        refused(&text.replacen(from, to, 1), expect);
+    };
+    check(
+        "{column: churn, positive: \"Yes\"}\nfeatures: [tenure, ",
+        "tenure\nfeatures: [",
+        "4:8: the label 'tenure' is integer: whether it is a class or a number is not plain (write \
+         its 'positive' class, or 'task: regression' or 'task: multiclass_classification' under the \
+         trainer)",
+    );
+    check(
+        "{gradient_boosting}",
+        "{gradient_boosting: {bins: 256}}",
+        "10:35: an integer from 2 to 255 is wanted, found the number 256",
+    );
+    refused(
+        "pipeline: p\ndata: {csv: a.csv}\nlabel: {column: tenure, positive: 1}\n\
+         train: {gradient_boosting: {task: regression}}\n",
+        "3:35: a regression predicts a number: there is no positive class",
+    );
+    let text = CHURN.replacen(
+        "logistic_regression: {l2: 0.5}",
+        "gradient_boosting: {early_stopping_rounds: 5}",
+        1,
+    );
+    refused(
+        &text
+            .replacen(
+                "{train: 0.7, eval: 0.15, test: 0.15}",
+                "{train: 0.8, test: 0.2}",
+                1,
+            )
+            .replacen("on: eval", "on: test", 1),
+        "10:29: early stopping decides by the part 'eval', which is not there (add 'eval' to the \
+         split)",
+    );
+    let (_, graph) = expand(&text).unwrap();
+    assert_eq!(
+        graph.steps["preprocess"].parameters["features"]["tenure"],
+        json!([])
+    );
+}
+
 #[test]
 fn what_a_later_version_may_support_is_said_plainly() {
     let program = "'run': steps that run a program are not supported by this version";
@@ -961,8 +1049,8 @@ fn what_a_later_version_may_support_is_said_plainly() {
     );
     refused_with(
         "{logistic_regression: {l2: 0.5}}",
-        "{gradient_boosting: {rounds: 200}}",
-        "10:9: 'gradient_boosting': this trainer is not supported by this version",
+        "{neural_network: {layers: 2}}",
+        "10:9: 'neural_network': this trainer is not supported by this version",
     );
     refused_with(
         "{csv: data/churn.csv}",

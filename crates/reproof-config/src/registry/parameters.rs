@@ -66,7 +66,7 @@ const L2: Field = with_default(
     "1.0",
 );
 
-const LABEL_PARAMETER: Field = required(
+pub(super) const LABEL_PARAMETER: Field = required(
     "label",
     "The column that is to be predicted, and for classification the value of the positive class.",
     LABEL,

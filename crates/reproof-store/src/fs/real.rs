@@ -104,6 +104,10 @@ impl Io for RealIo {
         std::fs::remove_file(path).map_err(|source| IoError::new("remove", path, source))
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), IoError> {
+        std::fs::remove_dir(path).map_err(|source| IoError::new("remove", path, source))
+    }
+
     fn create_dir_all(&self, path: &Path) -> Result<(), IoError> {
         let made = std::fs::create_dir_all(path);
         made.map_err(|source| IoError::new("make the folder", path, source))

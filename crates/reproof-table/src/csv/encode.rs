@@ -2,6 +2,7 @@
 
 use reproof_record::LogicalType;
 
+use super::Pin;
 use super::infer::{boolean, shown, type_of};
 use super::number::Number;
 use crate::CsvProblem;
@@ -98,15 +99,22 @@ fn fitting_float(number: &Number<'_>) -> Option<f64> {
     (value.is_finite() && (!number.is_integer() || number.is_exact())).then_some(value)
 }
 
-/// Why a field does not fit the type that its column is pinned to.
-pub(super) fn misfit(column: &str, pinned: LogicalType, field: &[u8]) -> CsvProblem {
+/// Why a field does not fit the type that its column must have.
+pub(super) fn misfit(column: &str, pin: Pin, field: &[u8]) -> CsvProblem {
     let (column, value, found) = (column.to_owned(), shown(field), type_of(field));
+    let pinned = pin.logical_type;
     match (pinned, found) {
         (LogicalType::Integer, LogicalType::Integer) => {
             CsvProblem::IntegerTooLarge { column, value }
         }
         (LogicalType::Float, LogicalType::Integer) => CsvProblem::InexactInteger { column, value },
         (LogicalType::Float, LogicalType::Float) => CsvProblem::FloatTooLarge { column, value },
+        _ if pin.declared => CsvProblem::Declared {
+            column,
+            value,
+            declared: pinned,
+            found,
+        },
         _ => CsvProblem::Pinned {
             column,
             value,

@@ -17,10 +17,11 @@ use std::path::Path;
 
 use reproof_record::{Column, Digest, LogicalType, Schema};
 use reproof_store::fs::{Io, IoError, ReadFile};
-use reproof_store::{Batch, BlobInfo, Store, StoredArtifact};
+use reproof_store::{Batch, Store};
 
-use crate::storage::{ColumnWriter, put_columns};
-use crate::{CsvProblem, TableError};
+use crate::snapshot::{FinishedColumn, put_snapshot};
+use crate::storage::ColumnWriter;
+use crate::{CsvProblem, Snapshot, SnapshotOptions, StatisticsLevel, TableError};
 use encode::{NullTokens, misfit, put_field, put_missing};
 use infer::Evidence;
 use reader::{RowError, RowReader};
@@ -52,21 +53,6 @@ impl Default for CsvOptions {
     }
 }
 
-/// A file as a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The table; it can be read once the batch is committed.
-    pub stored: StoredArtifact,
-    /// Its columns.
-    pub schema: Schema,
-    /// Its rows, without the header.
-    pub rows: u64,
-    /// The digest of the file's bytes.
-    pub source_digest: Digest,
-    /// For each column, how many values are missing.
-    pub missing: Vec<u64>,
-}
-
 /// Reads a CSV file into a batch.
 ///
 /// The first row names the columns. The type of a column is decided by all of its values: boolean,
@@ -83,8 +69,24 @@ pub fn snapshot_csv(
     options: &CsvOptions,
     pinned: Option<&Schema>,
 ) -> Result<Snapshot, TableError> {
+    let plan = SnapshotOptions {
+        pinned: pinned.cloned(),
+        statistics: StatisticsLevel::None,
+        ..SnapshotOptions::default()
+    };
+    snapshot_with(store, batch, path, options, &plan)
+}
+
+/// As [`snapshot_csv`], with declared types and statistics.
+pub(crate) fn snapshot_with(
+    store: &Store,
+    batch: &mut Batch,
+    path: &Path,
+    options: &CsvOptions,
+    plan: &SnapshotOptions,
+) -> Result<Snapshot, TableError> {
     let source = CsvSource::open(store.io().as_ref(), path, options, BUFFER)?;
-    snapshot(source, batch, pinned)
+    snapshot(source, batch, plan)
 }
 
 /// The columns that a CSV file would have as a table. Nothing is stored.
@@ -124,29 +126,19 @@ pub fn csv_values(
 fn snapshot(
     mut source: CsvSource<'_>,
     batch: &mut Batch,
-    pinned: Option<&Schema>,
+    plan: &SnapshotOptions,
 ) -> Result<Snapshot, TableError> {
     let (names, _) = source.read(|_, _| Ok(false))?;
-    let pins: BTreeMap<&str, LogicalType> = pinned
-        .map_or(&[][..], Schema::columns)
-        .iter()
-        .map(|column| (column.name.as_str(), column.logical_type))
-        .collect();
-    let types: Vec<_> = names
-        .iter()
-        .map(|name| pins.get(name.as_str()).copied())
-        .collect();
-    let survey = if types.iter().all(Option::is_some) {
+    let pins = pins(&names, source.path, plan)?;
+    let survey = if pins.iter().all(Option::is_some) {
         None
     } else {
-        Some(source.survey(&names, &types)?)
+        Some(source.survey(&names, &pins)?)
     };
+    let pinned = || pins.iter().flatten().map(|pin| pin.logical_type);
     let columns: Vec<Column> = match &survey {
         Some(survey) => survey.columns.clone(),
-        None => named(
-            &names,
-            types.iter().map(|pin| pin.unwrap_or(LogicalType::String)),
-        ),
+        None => named(&names, pinned()),
     };
     let mut encoded = Encoded {
         digest: survey.map(|survey| survey.digest),
@@ -156,22 +148,58 @@ fn snapshot(
     for group in 0..groups {
         let begin = group * COLUMNS_AT_ONCE;
         let range = begin..columns.len().min(begin + COLUMNS_AT_ONCE);
-        source.encode(batch, &columns, &types, range, &mut encoded)?;
+        let job = Job {
+            columns: &columns,
+            pins: &pins,
+            range,
+            statistics: plan.statistics,
+        };
+        source.encode(batch, &job, &mut encoded)?;
     }
-    let schema = Schema::new(columns)?;
-    let Encoded {
-        rows,
-        blobs,
-        missing,
-        digest,
-    } = encoded;
-    Ok(Snapshot {
-        stored: put_columns(batch, &schema, rows, &blobs, &missing)?,
-        source_digest: digest.ok_or_else(|| source.changed())?,
-        schema,
-        rows,
-        missing,
-    })
+    let source_digest = encoded.digest.ok_or_else(|| source.changed())?;
+    put_snapshot(
+        batch,
+        Schema::new(columns)?,
+        source_digest,
+        encoded.rows,
+        encoded.columns,
+    )
+}
+
+/// A type that a column must have.
+#[derive(Clone, Copy)]
+struct Pin {
+    logical_type: LogicalType,
+    /// Whether the pipeline says so, rather than the lock file.
+    declared: bool,
+}
+
+/// For each column the type that it must have, if it must have one.
+fn pins(
+    names: &[String],
+    path: &Path,
+    plan: &SnapshotOptions,
+) -> Result<Vec<Option<Pin>>, TableError> {
+    plan.check_declared(path, names.iter().map(String::as_str))?;
+    let mut pins = BTreeMap::new();
+    for column in plan.pinned.iter().flat_map(Schema::columns) {
+        let pin = Pin {
+            logical_type: column.logical_type,
+            declared: false,
+        };
+        pins.insert(column.name.as_str(), pin);
+    }
+    for (name, logical_type) in &plan.declared {
+        let pin = Pin {
+            logical_type: *logical_type,
+            declared: true,
+        };
+        pins.insert(name, pin);
+    }
+    Ok(names
+        .iter()
+        .map(|name| pins.get(name.as_str()).copied())
+        .collect())
 }
 
 fn named(names: &[String], types: impl Iterator<Item = LogicalType>) -> Vec<Column> {
@@ -192,10 +220,18 @@ struct Survey {
 #[derive(Default)]
 struct Encoded {
     rows: u64,
-    blobs: Vec<BlobInfo>,
-    missing: Vec<u64>,
+    columns: Vec<FinishedColumn>,
     /// The digest of the bytes, once they were read whole.
     digest: Option<Digest>,
+}
+
+/// Which columns to encode, and how.
+struct Job<'a> {
+    /// All columns of the file.
+    columns: &'a [Column],
+    pins: &'a [Option<Pin>],
+    range: Range<usize>,
+    statistics: StatisticsLevel,
 }
 
 /// One column that is being encoded.
@@ -317,11 +353,7 @@ impl<'a> CsvSource<'a> {
     }
 
     /// Decides the types that are not pinned.
-    fn survey(
-        &mut self,
-        names: &[String],
-        pins: &[Option<LogicalType>],
-    ) -> Result<Survey, TableError> {
+    fn survey(&mut self, names: &[String], pins: &[Option<Pin>]) -> Result<Survey, TableError> {
         let mut evidence = vec![Evidence::default(); names.len()];
         let (found, digest) = self.read(|nulls, row| {
             let targets = evidence.iter_mut().zip(pins);
@@ -337,7 +369,8 @@ impl<'a> CsvSource<'a> {
         }
         let mut types = Vec::with_capacity(names.len());
         for ((name, pin), evidence) in names.iter().zip(pins).zip(&evidence) {
-            let decided = pin.map_or_else(|| evidence.decide(name), Ok);
+            let pinned = pin.map(|pin| pin.logical_type);
+            let decided = pinned.map_or_else(|| evidence.decide(name), Ok);
             types.push(decided.map_err(|(line, problem)| self.problem(line, problem))?);
         }
         Ok(Survey {
@@ -350,18 +383,14 @@ impl<'a> CsvSource<'a> {
     fn encode(
         &mut self,
         batch: &mut Batch,
-        columns: &[Column],
-        pins: &[Option<LogicalType>],
-        range: Range<usize>,
+        job: &Job<'_>,
         encoded: &mut Encoded,
     ) -> Result<(), TableError> {
+        let Job { columns, pins, .. } = *job;
+        let range = job.range.clone();
         let mut targets = Vec::with_capacity(range.len());
         for column in &columns[range.clone()] {
-            targets.push(Target {
-                logical_type: column.logical_type,
-                writer: ColumnWriter::new(batch)?,
-                missing: 0,
-            });
+            targets.push(Target::new(batch, column.logical_type, job.statistics)?);
         }
         let mut rows = 0;
         let read = self.read(|nulls, row| {
@@ -369,10 +398,10 @@ impl<'a> CsvSource<'a> {
             let fields = row.part(range.clone());
             for ((index, target), field) in range.clone().zip(&mut targets).zip(fields) {
                 if !target.put(nulls, field)? {
-                    if pins[index].is_none() {
+                    let Some(pin) = pins[index] else {
                         return Err(Stop::Csv(row.line, CsvProblem::Changed));
-                    }
-                    let problem = misfit(&columns[index].name, target.logical_type, field);
+                    };
+                    let problem = misfit(&columns[index].name, pin, field);
                     return Err(Stop::Csv(row.line, problem));
                 }
             }
@@ -392,15 +421,28 @@ impl<'a> CsvSource<'a> {
         }
         encoded.digest = Some(digest);
         encoded.rows = rows;
-        for target in targets {
-            encoded.missing.push(target.missing);
-            encoded.blobs.push(target.writer.finish(batch)?);
+        for (target, column) in targets.into_iter().zip(&columns[range]) {
+            let missing = target.missing;
+            let finished = target.writer.finish(batch)?.finish(&column.name, missing);
+            encoded.columns.push(finished);
         }
         Ok(())
     }
 }
 
 impl Target {
+    fn new(
+        batch: &mut Batch,
+        logical_type: LogicalType,
+        statistics: StatisticsLevel,
+    ) -> Result<Self, TableError> {
+        Ok(Self {
+            logical_type,
+            writer: ColumnWriter::observed(batch, logical_type, statistics)?,
+            missing: 0,
+        })
+    }
+
     /// Encodes a field; false if it does not fit the type.
     #[inline]
     fn put(&mut self, nulls: &NullTokens, field: &[u8]) -> Result<bool, TableError> {
@@ -422,6 +464,7 @@ fn about_a_pin(problem: &CsvProblem) -> bool {
     matches!(
         problem,
         CsvProblem::Pinned { .. }
+            | CsvProblem::Declared { .. }
             | CsvProblem::IntegerTooLarge { .. }
             | CsvProblem::InexactInteger { .. }
             | CsvProblem::FloatTooLarge { .. }

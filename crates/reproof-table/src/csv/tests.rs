@@ -38,7 +38,12 @@ impl Scene {
     ) -> Result<Snapshot, TableError> {
         let source = CsvSource::open(self.store.io().as_ref(), &self.path, options, buffer_size)?;
         let mut batch = self.store.batch();
-        let taken = snapshot(source, &mut batch, pinned)?;
+        let plan = SnapshotOptions {
+            pinned: pinned.cloned(),
+            statistics: StatisticsLevel::None,
+            ..SnapshotOptions::default()
+        };
+        let taken = snapshot(source, &mut batch, &plan)?;
         batch.commit()?;
         Ok(taken)
     }
@@ -425,6 +430,9 @@ mod changing {
         }
         fn remove_file(&self, path: &Path) -> Result<(), IoError> {
             self.inner.remove_file(path)
+        }
+        fn remove_dir(&self, path: &Path) -> Result<(), IoError> {
+            self.inner.remove_dir(path)
         }
         fn create_dir_all(&self, path: &Path) -> Result<(), IoError> {
             self.inner.create_dir_all(path)

@@ -77,8 +77,8 @@ fn integer(data: &ColumnData, row: usize) -> Option<i64> {
         ColumnData::Integer(values) | ColumnData::Time(_, values) => *values.get(row)?,
         ColumnData::Boolean(values) => Some(i64::from((*values.get(row)?)?)),
         ColumnData::String(values) => values.get(row)?.trim_ascii().parse().ok(),
-        _ => {
-            let value = float(data, row)?.trunc();
+        ColumnData::Float(values) => {
+            let value = values.get(row)?.trunc();
             (-INTEGER_END..INTEGER_END)
                 .contains(&value)
                 .then_some(value as i64)

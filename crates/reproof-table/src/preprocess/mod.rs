@@ -28,7 +28,7 @@ pub use chain::{
 };
 use document::Document;
 pub use fit::fit;
-use number::Exact;
+pub use number::Exact;
 use step::Step;
 
 /// The most categories of a one-hot coding.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A finite double. Canonical JSON has no number for a whole one beyond 2^53 - 1 that is written
 /// without an exponent; such a one is stored as a string of the same digits.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Exact(pub f64);
+pub struct Exact(pub f64);
 
 /// Whether canonical JSON refuses the number.
 fn needs_string(value: f64) -> bool {

@@ -11,6 +11,7 @@ use crate::{ColumnData, Table, Threads};
 
 const NAN: f64 = f64::NAN;
 
+#[allow(clippy::needless_pass_by_value)] // Shorter at the many places that call it.
 fn fit_column(data: ColumnData, chain: Value) -> Result<Fitted, TableError> {
     let chains = serde_json::from_value(json!({"a": chain})).unwrap();
     fit(&table(vec![("a", data)]), &chains, Threads::ONE)

@@ -9,6 +9,8 @@ use super::*;
 use crate::table::tests::{table, tables};
 use crate::{ColumnData, TimeType};
 
+type Parts = Result<BTreeMap<String, Table>, TableError>;
+
 fn parameters<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
@@ -264,6 +266,44 @@ fn an_empty_table_has_no_training_part() {
     );
 }
 
+/// The parts of the document: they never change under these versions of the operations.
+#[test]
+fn the_vectors_of_the_document() {
+    let plans: Vec<&str> = (0..12).map(|row| ["a", "a", "b"][row % 3]).collect();
+    let whole = table(vec![("id", integers(0..12)), ("plan", strings(&plans))]);
+    let halves = json!({"train": 0.5, "test": 0.5});
+    let at_random = |value: Value| random(value).split(&whole, 42, Threads::ONE);
+    let strata: SplitStratified = parameters(json!({"by": "plan", "ratios": halves}));
+    let time: SplitTime = parameters(json!({"by": "id", "ratios": halves}));
+    let rows = [
+        ("`split_random@1`", at_random(json!({"ratios": halves}))),
+        (
+            "`split_random@1`, `exact`",
+            at_random(json!({"ratios": halves, "exact": true})),
+        ),
+        (
+            "`split_random@1`, `key: [id]`",
+            at_random(json!({"ratios": halves, "key": ["id"]})),
+        ),
+        (
+            "`split_stratified@1`, `by: plan`",
+            strata.split(&whole, 42, Threads::ONE),
+        ),
+        ("`split_time@1`, `by: id`", time.split(&whole)),
+    ];
+    let document = include_str!("../../../../docs/formats/splits.md");
+    for (what, parts) in rows {
+        let parts = parts.unwrap();
+        let ids = |part: &str| {
+            let data = parts[part].column("id").unwrap();
+            let ids = (0..data.len()).filter_map(|row| data.text(row));
+            ids.collect::<Vec<_>>().join(" ")
+        };
+        let row = format!("| {what} | {} | {} |\n", ids("train"), ids("test"));
+        assert!(document.contains(&row), "the document lacks\n{row}");
+    }
+}
+
 proptest! {
     /// Threads and the order of the rows decide nothing: every row has the part of its content.
     #[test]
@@ -279,7 +319,6 @@ proptest! {
         let exact = random(json!({"ratios": halves, "exact": true}));
         let keyed = random(json!({"ratios": halves, "key": ["flag", "name"], "exact": true}));
         let strata: SplitStratified = parameters(json!({"by": "flag", "ratios": halves}));
-        type Parts = Result<BTreeMap<String, Table>, TableError>;
         let splits: [&dyn Fn(&Table, Threads) -> Parts; 3] = [
             &|table, threads| exact.split(table, seed, threads),
             &|table, threads| keyed.split(table, seed, threads),

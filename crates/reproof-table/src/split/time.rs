@@ -48,7 +48,7 @@ impl SplitTime {
         match (&self.ratios, &self.boundaries) {
             (Some(ratios), None) => self.by_ratios(table, &times, ratios),
             (None, Some(boundaries)) => {
-                let names = in_order(boundaries.keys());
+                let names = in_order(boundaries);
                 let bounds = names.iter().filter_map(|name| boundaries.get(*name));
                 let parts = match &times {
                     Times::Numbers(numbers) => {
@@ -78,7 +78,7 @@ impl SplitTime {
         times: &Times<'_>,
         ratios: &BTreeMap<String, f64>,
     ) -> Result<BTreeMap<String, Table>, TableError> {
-        let names = in_order(ratios.keys());
+        let names = in_order(ratios);
         // In the order of time, not of names.
         let ordered = names.iter().filter_map(|name| {
             let ratio = ratios.get(*name)?;
@@ -111,9 +111,9 @@ impl Times<'_> {
 }
 
 /// The names that are parts, in the order of time.
-fn in_order<'a>(names: impl Iterator<Item = &'a String> + Clone) -> Vec<&'a str> {
-    let find = |part: &&str| names.clone().find(|name| name == part);
-    PARTS.iter().filter_map(find).map(String::as_str).collect()
+fn in_order<V>(of: &BTreeMap<String, V>) -> Vec<&str> {
+    let known = |part: &&str| Some(of.get_key_value(*part)?.0.as_str());
+    PARTS.iter().filter_map(known).collect()
 }
 
 /// The part of each row: how many of the rising bounds are not above its time.

@@ -1,0 +1,243 @@
+//! `reproof compare`: shows what differs between records, and only that, then their metrics.
+
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use reproof_engine::{
+    Change, DataDifference, DataVersion, EngineError, MetricsComparison, RecordComparison, compare,
+    resolve_record,
+};
+use reproof_learn::{Estimate, Metrics, SliceComparison};
+use serde_json::{Value, json};
+
+use crate::arguments::Global;
+use crate::exit::Exit;
+use crate::printer::{Printer, Style};
+use crate::{format, session, summary};
+
+/// The options of the command.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The records: IDs or prefixes of them, PIPELINE@latest or @latest. Each is compared with the
+    /// first.
+    #[arg(value_name = "ID", required = true, num_args = 2..)]
+    pub ids: Vec<String>,
+    /// Show at most this many slices; --json has all.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub slices: usize,
+    /// How many threads to use; they change no result.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// Runs the command.
+pub fn execute(
+    arguments: &Arguments,
+    global: &Global,
+    printer: &Printer,
+) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let ids = arguments
+        .ids
+        .iter()
+        .map(|id| resolve_record(&project, id))
+        .collect::<Result<Vec<_>, _>>()?;
+    let threads = session::threads(arguments.threads);
+    let mut comparisons = Vec::new();
+    for id in &ids[1..] {
+        comparisons.push(compare(&project, [ids[0], *id], threads)?);
+    }
+    if printer.json {
+        printer.document(&json!({ "comparisons": comparisons }));
+        return Ok(Exit::Done);
+    }
+    for (index, comparison) in comparisons.iter().enumerate() {
+        if index > 0 {
+            printer.line("");
+        }
+        print(comparison, arguments.slices, printer);
+    }
+    Ok(Exit::Done)
+}
+
+fn print(comparison: &RecordComparison, slices: usize, printer: &Printer) {
+    let [first, second] = &comparison.records;
+    let title = format!("record {} -> {}", first.short(), second.short());
+    if first == second {
+        printer.line(&format!("{title}   the same record"));
+        return;
+    }
+    printer.line(&printer.paint(Style::Strong, &title));
+    if !comparison.configuration.is_empty() {
+        printer.line("\nconfiguration");
+        print_changes(&comparison.configuration, printer);
+    }
+    if !comparison.data.is_empty() {
+        printer.line("\ndata");
+        for difference in &comparison.data {
+            printer.line(&data_line(difference));
+        }
+    }
+    if let Some([before, after]) = &comparison.code {
+        let (before, after) = (summary::code(before), summary::code(after));
+        let after = if before == after {
+            "other files".to_owned()
+        } else {
+            after
+        };
+        printer.line(&format!("\ncode\n  {before} -> {after}"));
+    }
+    if comparison.configuration.is_empty() && comparison.data.is_empty() {
+        printer.line("\nthe recipes are the same: the results are not reproducible");
+    }
+    match &comparison.metrics {
+        Some(metrics) => print_metrics(metrics, slices, printer),
+        None => printer.line("\nno metrics to compare"),
+    }
+}
+
+fn print_changes(changes: &[Change], printer: &Printer) {
+    let width = changes.iter().map(|change| change.path.chars().count());
+    let width = width.max().unwrap_or(0).min(40);
+    let shown = |value: &Option<Value>| match value {
+        None => "(none)".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    for change in changes {
+        printer.line(&format!(
+            "  {:<width$}  {} -> {}",
+            change.path,
+            shown(&change.before),
+            shown(&change.after)
+        ));
+    }
+}
+
+fn data_line(difference: &DataDifference) -> String {
+    let shown = |version: &Option<DataVersion>| match version {
+        None => "(none)".to_owned(),
+        Some(version) => {
+            let rows = version.rows.map(|rows| format::counted(rows, "row"));
+            let rows = rows.unwrap_or_else(|| "not in the store".to_owned());
+            format!("data:{} ({rows})", version.digest.short())
+        }
+    };
+    format!(
+        "  {:<12}{} -> {}",
+        difference.name.as_str(),
+        shown(&difference.before),
+        shown(&difference.after)
+    )
+}
+
+fn print_metrics(metrics: &MetricsComparison, limit: usize, printer: &Printer) {
+    let [before, after] = &metrics.found;
+    printer.line(&match (&metrics.not_paired, before.rows == after.rows) {
+        (None, _) => {
+            let rows = format::counted(before.rows, "row");
+            format!("\nmetrics on the same {rows}, with the difference and its 95 % interval")
+        }
+        (Some(reason), _) => format!("\nmetrics, side by side only: {reason}"),
+    });
+    let paired = metrics.paired.as_ref();
+    for (name, first) in &before.overall {
+        if let Some(second) = after.overall.get(name) {
+            let moved = paired.and_then(|paired| paired.overall.get(name));
+            printer.line(&metric_line(name, first, second, moved, printer));
+        }
+    }
+    for (metrics, of) in [(before, after), (after, before)] {
+        let only = metrics.overall.keys();
+        let only: Vec<_> = only
+            .filter(|name| !of.overall.contains_key(*name))
+            .collect();
+        let side = if std::ptr::eq(metrics, before) {
+            "first"
+        } else {
+            "second"
+        };
+        for name in only {
+            let estimate = summary::estimate(name, &metrics.overall[name]);
+            printer.line(&format!("  {estimate}   only of the {side}"));
+        }
+    }
+    if let Some(paired) = paired
+        && !paired.slices.is_empty()
+    {
+        let mut slices: Vec<&SliceComparison> = paired.slices.iter().collect();
+        // The sort is stable: slices that moved alike stay in their order.
+        slices.sort_by(|a, b| b.movement().total_cmp(&a.movement()));
+        printer.line("\nslices, what moved most first");
+        for slice in slices.iter().take(limit) {
+            let rows = format::counted(slice.rows, "row");
+            printer.line(&format!("  {}   {rows}", slice.name()));
+            print_slice(slice, before, after, printer);
+        }
+        if slices.len() > limit {
+            let more = format::counted((slices.len() - limit) as u64, "slice");
+            printer.line(&format!("  and {more} more"));
+        }
+    }
+}
+
+fn print_slice(slice: &SliceComparison, before: &Metrics, after: &Metrics, printer: &Printer) {
+    let of = |metrics: &Metrics, name: &str| {
+        let mut slices = metrics.slices.iter();
+        let same =
+            slices.find(|found| found.columns == slice.columns && found.values == slice.values)?;
+        same.metrics.get(name).copied()
+    };
+    for (name, moved) in &slice.metrics {
+        if let (Some(first), Some(second)) = (of(before, name), of(after, name))
+            && moved.value.is_some()
+        {
+            let line = metric_line(name, &first, &second, Some(moved), printer);
+            printer.line(&format!("  {line}"));
+        }
+    }
+}
+
+/// One metric of both: `roc_auc   0.842 -> 0.850   +0.008 [-0.002, +0.018]`.
+fn metric_line(
+    name: &str,
+    before: &Estimate,
+    after: &Estimate,
+    moved: Option<&Estimate>,
+    printer: &Printer,
+) -> String {
+    let value = |estimate: &Estimate| {
+        estimate
+            .value
+            .map_or_else(|| "not defined".to_owned(), format::metric)
+    };
+    let mut line = format!("  {name:<18} {} -> {}", value(before), value(after));
+    let Some(moved) = moved else { return line };
+    if let Some(by) = moved.value {
+        line += &format!("   {}", signed(by));
+    }
+    if let (Some(low), Some(high)) = (moved.low, moved.high) {
+        let interval = format!(" [{}, {}]", signed(low), signed(high));
+        // An interval without zero: the difference is more than chance among these rows explains.
+        let clear = low > 0.0 || high < 0.0;
+        line += &if clear {
+            printer.paint(Style::Strong, &interval)
+        } else {
+            interval
+        };
+    }
+    line
+}
+
+fn signed(value: f64) -> String {
+    let text = format::metric(value);
+    // Rounding may leave nothing of a small number but its sign.
+    if text.trim_start_matches('-').parse() == Ok(0.0) {
+        return text.trim_start_matches('-').to_owned();
+    }
+    if value > 0.0 {
+        format!("+{text}")
+    } else {
+        text
+    }
+}

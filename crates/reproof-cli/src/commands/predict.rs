@@ -1,0 +1,153 @@
+//! `reproof predict`: predicts the rows of a file with the model of a record.
+
+use std::borrow::Cow;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use reproof_engine::{EngineError, PredictOptions, predict, resolve_record};
+use reproof_store::fs::write_atomic;
+use reproof_table::{CsvOptions, Table};
+use serde_json::json;
+
+use crate::arguments::Global;
+use crate::exit::Exit;
+use crate::printer::Printer;
+use crate::{format, session};
+
+/// The options of the command.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The record whose model predicts: an ID or a prefix of it, PIPELINE@latest or @latest.
+    #[arg(value_name = "RECORD")]
+    pub record: String,
+    /// The CSV file with the rows. Columns are found by name, in any order.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write the predictions to this CSV file instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Repeat these columns of the file before the predictions.
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub keep: Vec<String>,
+    /// The character between the fields of the file.
+    #[arg(long, value_name = "CHARACTER", default_value = ",")]
+    pub delimiter: String,
+    /// How many threads to use; they change no result.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// Runs the command.
+pub fn execute(
+    arguments: &Arguments,
+    global: &Global,
+    printer: &Printer,
+) -> Result<Exit, EngineError> {
+    if printer.json && arguments.output.is_none() {
+        return Err(EngineError::usage(
+            "with --json the predictions go to a file: say which with --output",
+        ));
+    }
+    let project = session::project(global)?;
+    let record = resolve_record(&project, &arguments.record)?;
+    let here = session::folder(global)?;
+    let options = PredictOptions {
+        file: here.join(&arguments.file),
+        csv: CsvOptions {
+            delimiter: delimiter(&arguments.delimiter)?,
+            ..CsvOptions::default()
+        },
+        keep: arguments.keep.clone(),
+        threads: session::threads(arguments.threads),
+    };
+    let cancel = session::stop_on_signals()?;
+    let predicted = predict(&project, &record, &options, &cancel)?;
+    let text = csv(&predicted.table);
+    let Some(output) = &arguments.output else {
+        printer.text(&text);
+        return Ok(Exit::Done);
+    };
+    let output = here.join(output);
+    write_atomic(project.io(), &output, text.as_bytes())?;
+    let rows = predicted.table.rows() as u64;
+    if printer.json {
+        let columns = predicted.table.schema().columns().iter();
+        let columns: Vec<_> = columns.map(|column| column.name.as_str()).collect();
+        printer.document(&json!({
+            "record": record,
+            "step": predicted.step,
+            "rows": rows,
+            "columns": columns,
+            "output": output.to_string_lossy(),
+        }));
+    } else {
+        printer.line(&format!(
+            "{} predicted by '{}' of record {}, in {}",
+            format::counted(rows, "row"),
+            predicted.step,
+            record.short(),
+            output.display()
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn delimiter(text: &str) -> Result<u8, EngineError> {
+    match text.as_bytes() {
+        b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n' | 0) => Ok(*byte),
+        _ => Err(EngineError::usage(format!(
+            "'{text}' cannot stand between fields: one ASCII character is wanted"
+        ))),
+    }
+}
+
+/// A table as CSV: a header, then a line for each row; missing values are empty. Floats are written
+/// so that they are read back as they were.
+fn csv(table: &Table) -> String {
+    let mut out = String::new();
+    let names = table.schema().columns().iter();
+    line(
+        &mut out,
+        names.map(|column| Cow::from(column.name.as_str())),
+    );
+    for row in 0..table.rows() {
+        let columns = table.columns().iter();
+        line(
+            &mut out,
+            columns.map(|column| column.text(row).unwrap_or_default()),
+        );
+    }
+    out
+}
+
+fn line<'a>(out: &mut String, fields: impl Iterator<Item = Cow<'a, str>>) {
+    for (index, field) in fields.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        let plain = !field.contains([',', '"', '\n', '\r']) && field.trim() == field;
+        if plain {
+            out.push_str(&field);
+        } else {
+            out.push('"');
+            out.push_str(&field.replace('"', "\"\""));
+            out.push('"');
+        }
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        let mut out = String::new();
+        let fields = ["a", "b,c", "say \"hi\"", "", " x"].map(Cow::from);
+        line(&mut out, fields.into_iter());
+        assert_eq!(out, "a,\"b,c\",\"say \"\"hi\"\"\",,\" x\"\n");
+    }
+}

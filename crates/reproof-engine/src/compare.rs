@@ -1,0 +1,341 @@
+//! Compares records: what differs in their recipes, data and code, and how far their metrics moved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reproof_catalog::ExecutionFilter;
+use reproof_learn::{
+    Comparison, EvaluateParameters, Metrics, Model, Predictions, compare as paired,
+};
+use reproof_record::{
+    Artifact, CodeState, Digest, ExecutionKind, Recipe, RecipeStep, Record, RecordId, StepName,
+    to_canonical,
+};
+use reproof_table::{Threads, read_table};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::operations::{read_document, read_metrics};
+use crate::predict::{artifact, unusable};
+use crate::{EngineError, Project, read_record};
+
+/// The seed of the bootstrap of comparisons: fixed, so that everyone sees the same intervals.
+const SEED: u64 = 0;
+
+/// How a record differs from another one.
+#[derive(Debug, Serialize)]
+pub struct RecordComparison {
+    /// The first record and the second.
+    pub records: [RecordId; 2],
+    /// What differs in the steps, by path.
+    pub configuration: Vec<Change>,
+    /// The data versions that differ.
+    pub data: Vec<DataDifference>,
+    /// The code that the newest runs of the records had; none if it is the same or not known.
+    pub code: Option<[CodeState; 2]>,
+    /// The metrics of both; none if one of the records has none.
+    pub metrics: Option<MetricsComparison>,
+}
+
+/// Something that differs in the steps of two recipes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// Where, such as `train.parameters.l2`.
+    pub path: String,
+    /// What stands there in the first recipe; none if nothing does.
+    pub before: Option<Value>,
+    /// What stands there in the second.
+    pub after: Option<Value>,
+}
+
+/// A data version that differs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DataDifference {
+    /// The name of the data.
+    pub name: StepName,
+    /// The version of the first record; none if it has no such data.
+    pub before: Option<DataVersion>,
+    /// That of the second.
+    pub after: Option<DataVersion>,
+}
+
+/// A data version.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DataVersion {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its rows; none if it is not in the store.
+    pub rows: Option<u64>,
+}
+
+/// The metrics of two records.
+#[derive(Debug, Serialize)]
+pub struct MetricsComparison {
+    /// The steps that evaluated.
+    pub steps: [StepName; 2],
+    /// What they found.
+    pub found: [Metrics; 2],
+    /// How far each metric moved on the same rows; none if they are not the same.
+    pub paired: Option<Comparison>,
+    /// Why there are no paired intervals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_paired: Option<String>,
+}
+
+/// Compares a record with another one.
+///
+/// # Errors
+/// If a record or something of it that is needed cannot be read.
+pub fn compare(
+    project: &Project,
+    records: [RecordId; 2],
+    threads: Threads,
+) -> Result<RecordComparison, EngineError> {
+    let [first, second] = [
+        read_record(project, &records[0])?,
+        read_record(project, &records[1])?,
+    ];
+    let code = [code(project, &records[0])?, code(project, &records[1])?];
+    Ok(RecordComparison {
+        records,
+        configuration: configuration(&first.recipe, &second.recipe)?,
+        data: data(project, &first.recipe, &second.recipe),
+        code: match code {
+            [Some(before), Some(after)] if differ(&before, &after) => Some([before, after]),
+            _ => None,
+        },
+        metrics: metrics(project, [&first, &second], threads)?,
+    })
+}
+
+fn code(project: &Project, record: &RecordId) -> Result<Option<CodeState>, EngineError> {
+    let filter = ExecutionFilter {
+        record: Some(*record),
+        kind: Some(ExecutionKind::Run),
+        limit: Some(1),
+        ..Default::default()
+    };
+    let newest = project.catalog.executions(&filter)?.into_iter().next();
+    Ok(newest.map(|execution| execution.code))
+}
+
+fn differ(before: &CodeState, after: &CodeState) -> bool {
+    before.commit != after.commit || before.tree != after.tree || before.dirty != after.dirty
+}
+
+/// What differs in the steps of two recipes, by path.
+fn configuration(first: &Recipe, second: &Recipe) -> Result<Vec<Change>, EngineError> {
+    let names: BTreeSet<&StepName> = first.steps.keys().chain(second.steps.keys()).collect();
+    let mut changes = Vec::new();
+    for name in names {
+        let sides = [first.steps.get(name), second.steps.get(name)];
+        let [before, after] = match sides {
+            [Some(before), Some(after)] => [leaves(name, before)?, leaves(name, after)?],
+            // Of a step that only one has, its operation says enough.
+            sides => sides.map(|step| {
+                let operation = step.map(|step| Value::from(step.operation.to_string()));
+                let named = operation.map(|operation| (name.to_string(), operation));
+                named.into_iter().collect::<BTreeMap<_, _>>()
+            }),
+        };
+        let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for path in paths {
+            let (before, after) = (before.get(path), after.get(path));
+            if before != after {
+                changes.push(Change {
+                    path: path.clone(),
+                    before: before.cloned(),
+                    after: after.cloned(),
+                });
+            }
+        }
+    }
+    Ok(changes)
+}
+
+/// Everything that a step says, by path. Lists are values.
+fn leaves(name: &StepName, step: &RecipeStep) -> Result<BTreeMap<String, Value>, EngineError> {
+    let bytes = to_canonical(step)?;
+    let document: Map<String, Value> =
+        serde_json::from_slice(&bytes).map_err(|error| EngineError::Bug(error.to_string()))?;
+    let mut found = BTreeMap::new();
+    collect(name.as_str(), Value::Object(document), &mut found);
+    Ok(found)
+}
+
+fn collect(path: &str, value: Value, found: &mut BTreeMap<String, Value>) {
+    match value {
+        // Where something comes from is said as the pipeline file says it.
+        Value::Object(map) if is_source(&map) => {
+            let text = |key: &str| map.get(key).and_then(Value::as_str);
+            let source = match (text("step"), text("output"), text("data")) {
+                (Some(step), Some(output), _) => format!("{step}.{output}"),
+                (.., Some(data)) => data.to_owned(),
+                _ => String::new(),
+            };
+            found.insert(path.to_owned(), Value::from(source));
+        }
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                collect(&format!("{path}.{key}"), value, found);
+            }
+        }
+        other => {
+            found.insert(path.to_owned(), other);
+        }
+    }
+}
+
+fn is_source(map: &Map<String, Value>) -> bool {
+    let keys: Vec<&str> = map.keys().map(String::as_str).collect();
+    map.values().all(Value::is_string) && (keys == ["data"] || keys == ["output", "step"])
+}
+
+fn data(project: &Project, first: &Recipe, second: &Recipe) -> Vec<DataDifference> {
+    let names: BTreeSet<&StepName> = first.data.keys().chain(second.data.keys()).collect();
+    let version = |recipe: &Recipe, name: &StepName| {
+        let digest = recipe.data.get(name)?.digest;
+        let object = project.store.table_object(&digest);
+        Some(DataVersion {
+            digest,
+            rows: object.ok().map(|object| object.rows),
+        })
+    };
+    let differing = names
+        .into_iter()
+        .filter(|name| first.data.get(*name) != second.data.get(*name));
+    differing
+        .map(|name| DataDifference {
+            name: name.clone(),
+            before: version(first, name),
+            after: version(second, name),
+        })
+        .collect()
+}
+
+/// An evaluation of a record and what it was made of.
+struct Evaluated<'a> {
+    step: &'a StepName,
+    recipe: &'a RecipeStep,
+    metrics: Metrics,
+    outputs: &'a BTreeMap<StepName, Artifact>,
+}
+
+impl<'a> Evaluated<'a> {
+    /// The first step that gave metrics.
+    fn of(project: &Project, record: &'a Record) -> Result<Option<Self>, EngineError> {
+        for (step, outputs) in &record.results {
+            let (Some(artifact), Some(recipe)) =
+                (outputs.get("metrics"), record.recipe.steps.get(step))
+            else {
+                continue;
+            };
+            if recipe.operation.name.as_str() == "evaluate" {
+                return Ok(Some(Self {
+                    step,
+                    recipe,
+                    metrics: read_metrics(&project.store, artifact).map_err(unusable)?,
+                    outputs,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn input(&self, record: &Record, name: &str) -> Option<Artifact> {
+        artifact(record, self.recipe.inputs.get(name)?)
+    }
+
+    fn parameters(&self) -> Option<EvaluateParameters> {
+        let bytes = to_canonical(&self.recipe.parameters).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+}
+
+fn metrics(
+    project: &Project,
+    records: [&Record; 2],
+    threads: Threads,
+) -> Result<Option<MetricsComparison>, EngineError> {
+    let (Some(first), Some(second)) = (
+        Evaluated::of(project, records[0])?,
+        Evaluated::of(project, records[1])?,
+    ) else {
+        return Ok(None);
+    };
+    let (paired, not_paired) = match pair(project, records, [&first, &second], threads)? {
+        Ok(comparison) => (Some(comparison), None),
+        Err(reason) => (None, Some(reason.to_owned())),
+    };
+    Ok(Some(MetricsComparison {
+        steps: [first.step.clone(), second.step.clone()],
+        found: [first.metrics, second.metrics],
+        paired,
+        not_paired,
+    }))
+}
+
+/// The paired comparison, or why there is none.
+fn pair(
+    project: &Project,
+    records: [&Record; 2],
+    evaluated: [&Evaluated<'_>; 2],
+    threads: Threads,
+) -> Result<Result<Comparison, &'static str>, EngineError> {
+    let [before, after] = [0, 1].map(|side| {
+        let (record, evaluated) = (records[side], evaluated[side]);
+        Some((
+            evaluated.input(record, "table")?,
+            evaluated.input(record, "model")?,
+            *evaluated.outputs.get("predictions")?,
+            evaluated.parameters()?,
+        ))
+    });
+    let (Some(before), Some(after)) = (before, after) else {
+        return Ok(Err("the evaluations hold no predictions for rows"));
+    };
+    if before.0 != after.0 {
+        return Ok(Err("the evaluations are of other rows"));
+    }
+    let store = &project.store;
+    let model = |artifact: &Artifact| -> Result<Model, EngineError> {
+        read_document(store, artifact, "model.json").map_err(unusable)
+    };
+    let target = model(&before.1)?.target();
+    if target != model(&after.1)?.target() {
+        return Ok(Err("the models predict other things"));
+    }
+    let read = |artifact: &Artifact| {
+        read_table(store, &artifact.digest, None).map_err(|error| unusable(error.into()))
+    };
+    let predictions = |artifact: &Artifact| -> Result<Predictions, EngineError> {
+        Predictions::from_table(&target, &read(artifact)?).map_err(|error| unusable(error.into()))
+    };
+    let compared = paired(
+        &target,
+        &read(&before.0)?,
+        [&predictions(&before.2)?, &predictions(&after.2)?],
+        &common(&before.3, &after.3),
+        SEED,
+        threads,
+    );
+    compared.map(Ok).map_err(|error| unusable(error.into()))
+}
+
+/// The metrics and slices that both evaluations have.
+fn common(first: &EvaluateParameters, second: &EvaluateParameters) -> EvaluateParameters {
+    let same_buckets = |column: &String| first.buckets.get(column) == second.buckets.get(column);
+    let metrics = first.metrics.iter();
+    let slices = first.slices.iter();
+    EvaluateParameters {
+        metrics: metrics
+            .filter(|metric| second.metrics.contains(metric))
+            .cloned()
+            .collect(),
+        slices: slices
+            .filter(|slice| second.slices.contains(slice) && slice.iter().all(same_buckets))
+            .cloned()
+            .collect(),
+        buckets: first.buckets.clone(),
+        confusion_matrix: false,
+    }
+}

@@ -1,0 +1,267 @@
+//! Predictions for the rows of a file, by the model of a record, bit for bit as an evaluation of
+//! that record would predict them.
+
+use std::path::{Path, PathBuf};
+
+use reproof_learn::{LearnError, Matrix, Model};
+use reproof_record::{
+    Artifact, Column, LogicalType, RecipeStep, Record, RecordId, Schema, Source, StepName,
+};
+use reproof_store::Store;
+use reproof_table::preprocess::Fitted;
+use reproof_table::{
+    ColumnData, CsvOptions, CsvProblem, Table, TableError, Threads, read_table, snapshot_csv,
+};
+
+use crate::operations::read_document;
+use crate::{Cancel, EngineError, OperationError, Project, read_record};
+
+/// What to predict, and how.
+#[derive(Clone, Debug)]
+pub struct PredictOptions {
+    /// The file with the rows.
+    pub file: PathBuf,
+    /// How a CSV file is written.
+    pub csv: CsvOptions,
+    /// The columns of the file that stand before the predictions.
+    pub keep: Vec<String>,
+    /// How many threads to use; changes no result.
+    pub threads: Threads,
+}
+
+/// The predictions for the rows of a file.
+#[derive(Debug)]
+pub struct Predicted {
+    /// The columns that were kept; for a classification the predicted `class`; then the columns of
+    /// an evaluation's table of predictions.
+    pub table: Table,
+    /// The step that trained the model.
+    pub step: StepName,
+}
+
+/// Predicts the rows of a file with the model of a record and its preprocessing.
+///
+/// # Errors
+/// If the record has no model on preprocessed features, or the file has not the columns that the
+/// features are made of, with values of their types; each missing column is named.
+pub fn predict(
+    project: &Project,
+    record: &RecordId,
+    options: &PredictOptions,
+    cancel: &Cancel,
+) -> Result<Predicted, EngineError> {
+    let record = read_record(project, record)?;
+    let recorded = Recorded::of(&record)?;
+    let store = &project.store;
+    let state: Fitted = read_document(store, &recorded.state, "state.json").map_err(unusable)?;
+    let model: Model = read_document(store, &recorded.model, "model.json").map_err(unusable)?;
+    let trained_on = store.table_object(&recorded.training.digest)?.schema;
+    let table = read_file(project, &trained_on, &state, options, cancel)?;
+    let features = state
+        .apply(&table, options.threads)
+        .map_err(|error| in_file(&options.file, error))?;
+    let predictions = Matrix::from_table(&features)
+        .and_then(|features| model.predict(&features, options.threads))
+        .map_err(|error| wrong_values(&options.file, &error))?;
+    let predicted = predictions
+        .to_table()
+        .map_err(|error| EngineError::Bug(error.to_string()))?;
+    let classes = predictions.classes(&model.target());
+    Ok(Predicted {
+        table: join(&table, &options.keep, classes, &predicted)?,
+        step: recorded.step,
+    })
+}
+
+/// What of a record predicts.
+struct Recorded {
+    step: StepName,
+    model: Artifact,
+    state: Artifact,
+    /// The part that the preprocessing was fitted on.
+    training: Artifact,
+}
+
+impl Recorded {
+    /// The model that is evaluated, or the first that is trained, with its preprocessing.
+    fn of(record: &Record) -> Result<Self, EngineError> {
+        let no_model = || EngineError::usage("the record holds no model on preprocessed features");
+        let steps = &record.recipe.steps;
+        let evaluated = steps.values().find_map(|step| {
+            let model = step.inputs.get("model")?;
+            is(step, "evaluate").then(|| made_by(model)).flatten()
+        });
+        let step = evaluated
+            .or_else(|| {
+                let mut all = steps.iter();
+                all.find_map(|(name, step)| is(step, "train_").then_some(name))
+            })
+            .ok_or_else(no_model)?;
+        let found = || {
+            let model = *record.results.get(step)?.get("model")?;
+            let preprocess = made_by(steps.get(step)?.inputs.get("features")?)?;
+            let state = *record.results.get(preprocess)?.get("state")?;
+            let training = steps.get(preprocess)?.inputs.get("train")?;
+            let training = artifact(record, training)?;
+            Some(Self {
+                step: step.clone(),
+                model,
+                state,
+                training,
+            })
+        };
+        found().ok_or_else(no_model)
+    }
+}
+
+fn is(step: &RecipeStep, prefix: &str) -> bool {
+    step.operation.name.as_str().starts_with(prefix)
+}
+
+fn made_by(source: &Source) -> Option<&StepName> {
+    match source {
+        Source::Output { step, .. } => Some(step),
+        Source::Data { .. } => None,
+    }
+}
+
+/// What an input of a record's step was.
+pub(crate) fn artifact(record: &Record, source: &Source) -> Option<Artifact> {
+    match source {
+        Source::Data { data } => record.recipe.data.get(data).copied(),
+        Source::Output { step, output } => record.results.get(step)?.get(output).copied(),
+    }
+}
+
+/// Reads the file as a table in which the columns of features have the types they were fitted with.
+fn read_file(
+    project: &Project,
+    trained_on: &Schema,
+    state: &Fitted,
+    options: &PredictOptions,
+    cancel: &Cancel,
+) -> Result<Table, EngineError> {
+    let wanted: Vec<Column> = state
+        .features()
+        .filter_map(|name| trained_on.column(name).cloned())
+        .collect();
+    let pinned =
+        Schema::new(wanted.clone()).map_err(|error| EngineError::Bug(error.to_string()))?;
+    if let Err(error) = project.io().metadata(&options.file)
+        && error.is_not_found()
+    {
+        let message = format!("there is no file {}", options.file.display());
+        return Err(EngineError::usage(message));
+    }
+    let scratch = project.store.scratch()?;
+    let (store, path, csv): (Store, _, _) = (
+        Store::clone(&scratch),
+        options.file.clone(),
+        options.csv.clone(),
+    );
+    let read = cancel.wait_for(move || read_csv(&store, &path, &csv, &pinned))?;
+    let table = read.map_err(|error| in_file(&options.file, error))?;
+    let missing: Vec<String> = wanted
+        .iter()
+        .filter(|column| table.column(&column.name).is_none())
+        .map(|column| format!("'{}' ({})", column.name, column.logical_type))
+        .collect();
+    if missing.is_empty() {
+        return Ok(table);
+    }
+    let plural = if missing.len() == 1 { "" } else { "s" };
+    Err(EngineError::Usage {
+        message: format!(
+            "{} has no column{plural} {}, which the model needs",
+            options.file.display(),
+            missing.join(", ")
+        ),
+        hint: Some(
+            "the columns are found by their names, in any order; others are ignored".to_owned(),
+        ),
+    })
+}
+
+fn read_csv(
+    store: &Store,
+    path: &Path,
+    options: &CsvOptions,
+    pinned: &Schema,
+) -> Result<Table, TableError> {
+    let mut batch = store.batch();
+    let read = snapshot_csv(store, &mut batch, path, options, Some(pinned))?;
+    batch.commit()?;
+    read_table(store, &read.stored.artifact.digest, None)
+}
+
+/// The kept columns, the classes and the predictions beside each other.
+fn join(
+    table: &Table,
+    keep: &[String],
+    classes: Option<Vec<String>>,
+    predicted: &Table,
+) -> Result<Table, EngineError> {
+    let mut columns = Vec::new();
+    let mut data = Vec::new();
+    for name in keep {
+        let (Some(column), Some(values)) = (table.schema().column(name), table.column(name)) else {
+            let message = format!("there is no column '{name}' to keep");
+            return Err(EngineError::usage(message));
+        };
+        columns.push(column.clone());
+        data.push(values.clone());
+    }
+    if let Some(classes) = classes {
+        columns.push(Column {
+            name: "class".to_owned(),
+            logical_type: LogicalType::String,
+        });
+        let classes = classes.iter().map(|class| Some(class.as_str()));
+        data.push(ColumnData::String(classes.collect()));
+    }
+    columns.extend(predicted.schema().columns().iter().cloned());
+    data.extend(predicted.columns().iter().cloned());
+    let schema = Schema::new(columns).map_err(|error| EngineError::Usage {
+        message: format!("the columns of the predictions: {error}"),
+        hint: Some("a column that is kept may not be named as one of the predictions".to_owned()),
+    })?;
+    Table::new(schema, data).map_err(|error| EngineError::Bug(error.to_string()))
+}
+
+/// What is wrong with the file; the trouble of the scratch store is the store's.
+fn in_file(file: &Path, error: TableError) -> EngineError {
+    match error {
+        TableError::Store(error) => error.into(),
+        TableError::Csv {
+            line,
+            problem:
+                CsvProblem::Pinned {
+                    column,
+                    value,
+                    pinned,
+                    found,
+                },
+            ..
+        } => {
+            let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+            EngineError::usage(format!(
+                "{}{line}: column '{column}' is {pinned} for the model, and '{value}' is {found}",
+                file.display()
+            ))
+        }
+        error @ TableError::Csv { .. } => EngineError::usage(error.to_string()),
+        error => EngineError::usage(format!("{}: {error}", file.display())),
+    }
+}
+
+fn wrong_values(file: &Path, error: &LearnError) -> EngineError {
+    EngineError::usage(format!("{}: {error}", file.display()))
+}
+
+/// A document of the record that cannot be read.
+pub(crate) fn unusable(error: OperationError) -> EngineError {
+    match error {
+        OperationError::Store(error) => error.into(),
+        other => EngineError::Impossible(format!("the record cannot be used: {other}")),
+    }
+}

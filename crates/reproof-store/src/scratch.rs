@@ -1,0 +1,73 @@
+//! Stores for what is needed only for a while, such as a file whose rows are predicted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::fs::{FileKind, Io};
+use crate::{Store, StoreError};
+
+/// A store that is gone when it is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    store: Store,
+    folder: PathBuf,
+}
+
+impl Scratch {
+    pub(crate) fn new(folder: &Path, io: &Arc<dyn Io>) -> Result<Self, StoreError> {
+        let store =
+            Store::open(folder, Arc::clone(io)).inspect_err(|_| remove(io.as_ref(), folder))?;
+        Ok(Self {
+            store,
+            folder: folder.to_owned(),
+        })
+    }
+}
+
+impl std::ops::Deref for Scratch {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        remove(self.store.io().as_ref(), &self.folder);
+    }
+}
+
+/// Removes a folder and what is in it. What cannot be removed is garbage that a later opening of the
+/// store around it sweeps.
+pub(crate) fn remove(io: &dyn Io, folder: &Path) {
+    for entry in io.read_dir(folder).unwrap_or_default() {
+        let path = folder.join(entry.name);
+        if entry.kind == FileKind::Folder {
+            remove(io, &path);
+        } else {
+            let _ = io.remove_file(&path);
+        }
+    }
+    let _ = io.remove_dir(folder);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::RealIo;
+
+    #[test]
+    fn nothing_of_a_scratch_store_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Arc::new(RealIo)).unwrap();
+        let scratch = store.scratch().unwrap();
+        let mut batch = scratch.batch();
+        let blob = batch.put(b"for a while").unwrap();
+        batch.commit().unwrap();
+        assert_eq!(scratch.read(&blob.digest, 100).unwrap(), b"for a while");
+        assert!(!store.contains(&blob.digest).unwrap());
+        drop(scratch);
+        assert!(RealIo.read_dir(&store.temp_dir()).unwrap().is_empty());
+    }
+}

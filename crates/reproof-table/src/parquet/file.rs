@@ -1,0 +1,129 @@
+//! A file as the Parquet library reads it: parts of it, anywhere.
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::{ChunkReader, Length};
+use reproof_record::Digest;
+use reproof_store::fs::{Io, IoError, ReadFile};
+
+const BUFFER: usize = 64 << 10;
+
+/// An open file that several readers share, each with a place of its own.
+#[derive(Clone)]
+pub(super) struct Chunks {
+    shared: Arc<Mutex<Shared>>,
+    size: u64,
+}
+
+struct Shared {
+    file: Box<dyn ReadFile>,
+    /// Why the file could not be read, if it could not.
+    failure: Option<io::Error>,
+}
+
+impl Chunks {
+    pub fn open(io: &dyn Io, path: &Path) -> std::result::Result<Self, IoError> {
+        let file = io.open_read(path)?;
+        let size = file.facts()?.size;
+        let failure = None;
+        Ok(Self {
+            shared: Arc::new(Mutex::new(Shared { file, failure })),
+            size,
+        })
+    }
+
+    /// Why the file could not be read, if it could not.
+    pub fn take_failure(&self) -> Option<io::Error> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.failure.take()
+    }
+
+    /// The digest of all bytes.
+    pub fn digest(&self) -> io::Result<Digest> {
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; BUFFER];
+        let mut place = 0;
+        loop {
+            match self.read_at(place, &mut buffer)? {
+                0 => return Ok(hasher.finalize().into()),
+                count => {
+                    hasher.update(&buffer[..count]);
+                    place += count as u64;
+                }
+            }
+        }
+    }
+
+    fn read_at(&self, place: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = &mut shared.file;
+        let read = file.seek(SeekFrom::Start(place)).and_then(|_| {
+            loop {
+                match file.read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    read => return read,
+                }
+            }
+        });
+        read.map_err(|error| {
+            let kind = error.kind();
+            shared.failure = Some(error);
+            kind.into()
+        })
+    }
+}
+
+/// A reader from some place on.
+pub(super) struct ReadFrom {
+    chunks: Chunks,
+    place: u64,
+}
+
+impl Read for ReadFrom {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.chunks.read_at(self.place, buffer)?;
+        self.place += count as u64;
+        Ok(count)
+    }
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = BufReader<ReadFrom>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T> {
+        let reader = ReadFrom {
+            chunks: self.clone(),
+            place: start,
+        };
+        Ok(BufReader::with_capacity(BUFFER, reader))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        // What a damaged file claims must not become memory.
+        if start
+            .checked_add(length as u64)
+            .is_none_or(|end| end > self.size)
+        {
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes at {start} lie beyond its end"
+            )));
+        }
+        let mut bytes = vec![0; length];
+        let mut reader = ReadFrom {
+            chunks: self.clone(),
+            place: start,
+        };
+        reader.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}

@@ -1,0 +1,280 @@
+//! From the values of a Parquet column to an encoded one.
+
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{DataType, FixedLenByteArray};
+use parquet::file::reader::FileReader;
+use reproof_record::Column;
+use reproof_store::Batch;
+
+use super::Source;
+use super::kind::{Kind, Unit};
+use crate::encoding::{put_boolean, put_float, put_integer, put_text};
+use crate::snapshot::FinishedColumn;
+use crate::storage::ColumnWriter;
+use crate::{ParquetProblem, StatisticsLevel, TableError, TimeType};
+
+/// How many values are read at a time. Changes no digest.
+const AT_ONCE: usize = 4096;
+
+/// Encodes the column of this number.
+pub(super) fn column(
+    source: &Source<'_>,
+    batch: &mut Batch,
+    index: usize,
+    column: &Column,
+    kind: Kind,
+    level: StatisticsLevel,
+) -> Result<FinishedColumn, TableError> {
+    let mut target = Target {
+        source,
+        name: &column.name,
+        kind,
+        writer: ColumnWriter::observed(batch, column.logical_type, level)?,
+        rows: 0,
+        missing: 0,
+    };
+    let mut wanted = 0;
+    for group in 0..source.reader.num_row_groups() {
+        let group = source.reader.get_row_group(group);
+        let group = group.map_err(|error| source.failed(&error))?;
+        wanted += u64::try_from(group.metadata().num_rows()).unwrap_or(0);
+        let reader = group.get_column_reader(index);
+        target.group(reader.map_err(|error| source.failed(&error))?)?;
+    }
+    if target.rows != wanted || wanted != source.rows() {
+        let what = format!(
+            "column '{}' does not have a value for each row",
+            column.name
+        );
+        return Err(source.problem(ParquetProblem::Format(what)));
+    }
+    let missing = target.missing;
+    Ok(target.writer.finish(batch)?.finish(&column.name, missing))
+}
+
+/// A column on its way.
+struct Target<'a> {
+    source: &'a Source<'a>,
+    name: &'a str,
+    kind: Kind,
+    writer: ColumnWriter,
+    rows: u64,
+    missing: u64,
+}
+
+impl Target<'_> {
+    fn group(&mut self, reader: ColumnReader) -> Result<(), TableError> {
+        let kind = self.kind;
+        match reader {
+            ColumnReader::BoolColumnReader(reader) => self.values(reader, |out, value| {
+                put_boolean(out, Some(*value));
+                Ok(())
+            }),
+            ColumnReader::Int32ColumnReader(reader) => self.values(reader, |out, &value| {
+                put_integer(out, Some(narrow_integer(kind, value)?));
+                Ok(())
+            }),
+            ColumnReader::Int64ColumnReader(reader) => self.values(reader, |out, &value| {
+                put_integer(out, Some(wide_integer(kind, value)?));
+                Ok(())
+            }),
+            ColumnReader::FloatColumnReader(reader) => self.values(reader, |out, &value| {
+                put_float(out, f64::from(value));
+                Ok(())
+            }),
+            ColumnReader::DoubleColumnReader(reader) => self.values(reader, |out, &value| {
+                put_float(out, value);
+                Ok(())
+            }),
+            ColumnReader::ByteArrayColumnReader(reader) => self.values(reader, |out, value| {
+                let bytes = value.data();
+                if std::str::from_utf8(bytes).is_err() {
+                    return Err("the text is not UTF-8".to_owned());
+                }
+                if put_text(out, Some(bytes)) {
+                    Ok(())
+                } else {
+                    Err("the text is longer than 4294967295 bytes".to_owned())
+                }
+            }),
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+                self.values(reader, |out, value| fixed(out, kind, value))
+            }
+            ColumnReader::Int96ColumnReader(_) => Err("INT96 is not read".to_owned())
+                .map_err(|what| self.source.problem(ParquetProblem::Format(what))),
+        }
+    }
+
+    fn values<T: DataType>(
+        &mut self,
+        mut reader: ColumnReaderImpl<T>,
+        put: impl Fn(&mut Vec<u8>, &T::T) -> Result<(), String>,
+    ) -> Result<(), TableError> {
+        let (mut values, mut levels) = (Vec::new(), Vec::new());
+        loop {
+            values.clear();
+            levels.clear();
+            let read = reader.read_records(AT_ONCE, Some(&mut levels), None, &mut values);
+            let (records, _, _) = read.map_err(|error| self.source.failed(&error))?;
+            if records == 0 {
+                return Ok(());
+            }
+            let mut rest = values.iter();
+            for record in 0..records {
+                self.rows += 1;
+                // A column that cannot be missing has no levels.
+                let present = levels.get(record).is_none_or(|level| *level > 0);
+                let value = if present { rest.next() } else { None };
+                self.value(value, &put)?;
+            }
+        }
+    }
+
+    fn value<T>(
+        &mut self,
+        value: Option<&T>,
+        put: impl Fn(&mut Vec<u8>, &T) -> Result<(), String>,
+    ) -> Result<(), TableError> {
+        let out = &mut self.writer.buffer;
+        let begin = out.len();
+        match value {
+            Some(value) => put(out, value).map_err(|reason| {
+                self.source.problem(ParquetProblem::Value {
+                    column: self.name.to_owned(),
+                    row: self.rows,
+                    reason,
+                })
+            })?,
+            None => put_missing(out, self.kind),
+        }
+        // A NaN is missing, too.
+        let written = &self.writer.buffer[begin..];
+        self.missing += u64::from(match self.kind {
+            Kind::Float16 | Kind::Float32 | Kind::Float64 => {
+                let bytes = written.first_chunk().copied();
+                bytes.is_some_and(|bytes| f64::from_le_bytes(bytes).is_nan())
+            }
+            _ => written.first() == Some(&0),
+        });
+        self.writer.spill()
+    }
+}
+
+fn put_missing(out: &mut Vec<u8>, kind: Kind) {
+    match kind {
+        Kind::Boolean => put_boolean(out, None),
+        Kind::Float16 | Kind::Float32 | Kind::Float64 => put_float(out, f64::NAN),
+        Kind::Text | Kind::Uuid => {
+            put_text(out, None);
+        }
+        _ => put_integer(out, None),
+    }
+}
+
+fn narrow_integer(kind: Kind, value: i32) -> Result<i64, String> {
+    match kind {
+        Kind::Uint32 => Ok(i64::from(value as u32)),
+        Kind::Date => held(TimeType::Date, i64::from(value)),
+        _ => Ok(i64::from(value)),
+    }
+}
+
+fn wide_integer(kind: Kind, value: i64) -> Result<i64, String> {
+    match kind {
+        Kind::Uint64 if value < 0 => Err(format!(
+            "{} does not fit a signed integer of 64 bits: as an identifier write it as text",
+            value as u64
+        )),
+        Kind::Timestamp(time, Unit::Micros) => held(time, value),
+        Kind::Timestamp(time, Unit::Millis) => held(time, value.saturating_mul(1000)),
+        Kind::Timestamp(time, Unit::Nanos) if value % 1000 == 0 => held(time, value / 1000),
+        Kind::Timestamp(_, Unit::Nanos) => Err(format!(
+            "{value} ns since 1970 is no whole number of microseconds: round the column before"
+        )),
+        _ => Ok(value),
+    }
+}
+
+fn held(time: TimeType, value: i64) -> Result<i64, String> {
+    if time.holds(value) {
+        Ok(value)
+    } else {
+        let name = time.logical_type();
+        Err(format!(
+            "{value} lies outside the years 1 to 9999 of the type {name}"
+        ))
+    }
+}
+
+fn fixed(out: &mut Vec<u8>, kind: Kind, value: &FixedLenByteArray) -> Result<(), String> {
+    let bytes = value.data();
+    match kind {
+        Kind::Float16 => {
+            let bytes = bytes.first_chunk().ok_or("a value is too short")?;
+            put_float(out, half(u16::from_le_bytes(*bytes)));
+        }
+        _ => {
+            let bytes: &[u8; 16] = bytes.try_into().map_err(|_| "a UUID has 16 bytes")?;
+            put_text(out, Some(uuid(bytes).as_bytes()));
+        }
+    }
+    Ok(())
+}
+
+/// The canonical text of a UUID.
+fn uuid(bytes: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+/// A float of 16 bits as a double, exactly.
+fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (bits >> 10 & 31, f64::from(bits & 1023));
+    // Powers of two as bits: 2^(k - 1023) is k shifted to the exponent.
+    let power = |biased: u16| f64::from_bits(u64::from(biased) << 52);
+    let magnitude = match exponent {
+        0 => fraction * power(1023 - 24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        // (1024 + fraction) · 2^(exponent - 25).
+        _ => (1024.0 + fraction) * power(1023 - 25 + exponent),
+    };
+    if bits >> 15 == 1 {
+        -magnitude
+    } else {
+        magnitude
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_of_16_bits() {
+        for (bits, value) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 5.960_464_477_539_063e-8),
+            (0x0400, 6.103_515_625e-5),
+            (0x3555, 0.333_251_953_125),
+            (0x7c00, f64::INFINITY),
+        ] {
+            assert_eq!(half(bits), value);
+        }
+        assert!(half(0x7e00).is_nan());
+    }
+
+    #[test]
+    fn the_text_of_a_uuid() {
+        let bytes = std::array::from_fn(|index| index as u8 * 17);
+        assert_eq!(uuid(&bytes), "00112233-4455-6677-8899-aabbccddeeff");
+    }
+}

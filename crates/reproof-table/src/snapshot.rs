@@ -1,0 +1,146 @@
+//! Files of any format as immutable tables.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use reproof_record::{Digest, LogicalType, Schema};
+use reproof_store::fs::Io;
+use reproof_store::{Batch, BlobInfo, Store, StoredArtifact};
+
+use crate::csv::{CsvOptions, csv_schema};
+use crate::statistics::{ColumnStatistics, statistics};
+use crate::storage::{EncodedColumn, put_columns};
+use crate::{StatisticsLevel, TableError, csv, parquet};
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Values separated by a character, perhaps compressed.
+    Csv(CsvOptions),
+    /// Parquet.
+    Parquet,
+}
+
+/// What is wanted of a snapshot besides the values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotOptions {
+    /// The types that columns must have because the pipeline says so. The file must have them all.
+    pub declared: BTreeMap<String, LogicalType>,
+    /// The types that the columns of a CSV file must have because they had them before. Columns
+    /// that the file lacks are no error. Another format has types of its own.
+    pub pinned: Option<Schema>,
+    /// How much is computed of each column, and stored beside the table.
+    pub statistics: StatisticsLevel,
+}
+
+impl SnapshotOptions {
+    /// Finds a declared column that a file lacks.
+    pub(crate) fn check_declared<'a>(
+        &self,
+        path: &Path,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Result<(), TableError> {
+        if self.declared.is_empty() {
+            return Ok(());
+        }
+        let names: std::collections::BTreeSet<&str> = names.collect();
+        match self
+            .declared
+            .keys()
+            .find(|name| !names.contains(name.as_str()))
+        {
+            Some(column) => Err(TableError::DeclaredColumn {
+                path: path.to_owned(),
+                column: column.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A file as a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The table; it can be read once the batch is committed.
+    pub stored: StoredArtifact,
+    /// Its columns.
+    pub schema: Schema,
+    /// Its rows, without a header.
+    pub rows: u64,
+    /// The digest of the file's bytes.
+    pub source_digest: Digest,
+    /// For each column, how many values are missing.
+    pub missing: Vec<u64>,
+}
+
+/// Reads a file into a batch. The same schema and values give the same table, whatever the format.
+///
+/// # Errors
+/// A file that cannot be read, is no table, or does not have the types that it must have.
+pub fn snapshot_file(
+    store: &Store,
+    batch: &mut Batch,
+    path: &Path,
+    format: &FileFormat,
+    options: &SnapshotOptions,
+) -> Result<Snapshot, TableError> {
+    match format {
+        FileFormat::Csv(csv) => csv::snapshot_with(store, batch, path, csv, options),
+        FileFormat::Parquet => parquet::snapshot(store, batch, path, options),
+    }
+}
+
+/// The columns that a file would have as a table. Nothing is stored.
+///
+/// # Errors
+/// A file that cannot be read or is no table.
+pub fn file_schema(io: &dyn Io, path: &Path, format: &FileFormat) -> Result<Schema, TableError> {
+    match format {
+        FileFormat::Csv(csv) => csv_schema(io, path, csv),
+        FileFormat::Parquet => parquet::schema(io, path),
+    }
+}
+
+/// A column that was read whole.
+pub(crate) struct FinishedColumn {
+    blob: BlobInfo,
+    missing: u64,
+    statistics: Option<ColumnStatistics>,
+}
+
+impl EncodedColumn {
+    /// The column of this name, of which so many values are missing.
+    pub(crate) fn finish(self, name: &str, missing: u64) -> FinishedColumn {
+        FinishedColumn {
+            blob: self.blob,
+            missing,
+            statistics: self.collector.map(|collector| collector.finish(name)),
+        }
+    }
+}
+
+/// Takes columns as a table, with their statistics if they were computed.
+pub(crate) fn put_snapshot(
+    batch: &mut Batch,
+    schema: Schema,
+    source_digest: Digest,
+    rows: u64,
+    columns: Vec<FinishedColumn>,
+) -> Result<Snapshot, TableError> {
+    let blobs: Vec<_> = columns.iter().map(|column| column.blob).collect();
+    let missing: Vec<_> = columns.iter().map(|column| column.missing).collect();
+    let described: Vec<_> = columns
+        .into_iter()
+        .filter_map(|column| column.statistics)
+        .collect();
+    // All columns are observed, or none is.
+    let statistics = (!described.is_empty()).then(|| statistics(rows, described));
+    let stored = put_columns(batch, &schema, rows, &blobs, &missing, statistics.as_ref())?;
+    Ok(Snapshot {
+        stored,
+        schema,
+        rows,
+        source_digest,
+        missing,
+    })
+}

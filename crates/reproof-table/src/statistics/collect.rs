@@ -1,0 +1,286 @@
+//! Statistics of a column, gathered from its encoded values.
+
+use reproof_record::LogicalType;
+
+use super::bins::{Bins, float_key, integer_key};
+use super::hash::{HyperLogLog, hash_key, hash_text};
+use super::moments::{FloatMoments, IntegerMoments, Moments};
+use super::sample::Sample;
+use super::texts::TextCounts;
+use crate::StatisticsLevel;
+
+/// What was seen of the values of some rows of a column. That of several ranges of rows can be
+/// merged, in any order, and comes to the same.
+#[derive(Clone, Debug)]
+pub struct Collector {
+    pub(super) logical_type: LogicalType,
+    /// The number of the next row.
+    row: u64,
+    pub(super) rows: u64,
+    pub(super) missing: u64,
+    /// The least and the greatest key; of a text, length in bytes.
+    pub(super) range: Option<(u64, u64)>,
+    pub(super) moments: Option<Moments>,
+    /// True values of a boolean column.
+    pub(super) trues: u64,
+    pub(super) values: Option<Values>,
+}
+
+/// Counts of values.
+#[derive(Clone, Debug)]
+pub(super) struct Values {
+    pub counts: Counts,
+    /// Different values, once they are, or are about to be, too many to count each.
+    pub distinct: Option<HyperLogLog>,
+    pub sample: Sample,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Counts {
+    Numbers(Bins),
+    /// None once there are too many.
+    Texts(Option<TextCounts>),
+}
+
+impl Values {
+    fn new(logical_type: LogicalType) -> Self {
+        Self {
+            counts: if logical_type == LogicalType::String {
+                Counts::Texts(Some(TextCounts::new()))
+            } else {
+                Counts::Numbers(Bins::new())
+            },
+            distinct: None,
+            sample: Sample::new(),
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, row: u64, key: u64) {
+        let Counts::Numbers(bins) = &mut self.counts else {
+            return;
+        };
+        let hash = hash_key(key);
+        match &mut self.distinct {
+            Some(distinct) => {
+                distinct.add(hash);
+                bins.add(key, hash);
+            }
+            None => {
+                bins.add(key, hash);
+                // The next value may be one too many, and then the others are forgotten.
+                if bins.is_full() {
+                    self.distinct = Some(sketch(bins));
+                }
+            }
+        }
+        self.sample.add(row, Some(&key.to_be_bytes()));
+    }
+
+    #[inline]
+    fn text(&mut self, row: u64, text: &[u8]) {
+        let Counts::Texts(counts) = &mut self.counts else {
+            return;
+        };
+        let hash = hash_text(text);
+        match (counts.as_mut(), &mut self.distinct) {
+            (Some(known), _) => {
+                if !known.add(text, hash, 1) {
+                    let mut distinct = sketch_texts(known);
+                    distinct.add(hash);
+                    self.distinct = Some(distinct);
+                    *counts = None;
+                }
+            }
+            (None, Some(distinct)) => distinct.add(hash),
+            (None, None) => {}
+        }
+        self.sample.add(row, Some(text));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.sample.merge(&other.sample);
+        match (&mut self.counts, &other.counts) {
+            (Counts::Numbers(bins), Counts::Numbers(more)) => {
+                let sketches = [(&*bins, &self.distinct), (more, &other.distinct)];
+                let [mine, others] = sketches
+                    .map(|(bins, distinct)| distinct.clone().unwrap_or_else(|| sketch(bins)));
+                bins.merge(more);
+                let more_than_known = !bins.is_exact() || bins.is_full();
+                self.distinct = more_than_known.then(|| union(mine, &others));
+            }
+            (Counts::Texts(counts), Counts::Texts(more)) => {
+                let sketches = [(&*counts, &self.distinct), (more, &other.distinct)];
+                let [mine, others] = sketches.map(|(counts, distinct)| {
+                    let known = counts.as_ref().map(sketch_texts);
+                    distinct.clone().or(known).unwrap_or_else(HyperLogLog::new)
+                });
+                let fits = match (counts.as_mut(), more) {
+                    (Some(counts), Some(more)) => counts.merge(more),
+                    _ => false,
+                };
+                if !fits {
+                    *counts = None;
+                    self.distinct = Some(union(mine, &others));
+                }
+            }
+            // Parts of one column are of one type.
+            _ => {}
+        }
+    }
+}
+
+fn sketch(bins: &Bins) -> HyperLogLog {
+    let mut distinct = HyperLogLog::new();
+    bins.keys().for_each(|key| distinct.add(hash_key(key)));
+    distinct
+}
+
+fn sketch_texts(counts: &TextCounts) -> HyperLogLog {
+    let mut distinct = HyperLogLog::new();
+    counts
+        .iter()
+        .for_each(|(text, _)| distinct.add(hash_text(text)));
+    distinct
+}
+
+fn union(mut one: HyperLogLog, other: &HyperLogLog) -> HyperLogLog {
+    one.merge(other);
+    one
+}
+
+impl Collector {
+    /// Of the rows from this one on, counted from 0.
+    pub fn new(logical_type: LogicalType, level: StatisticsLevel, first_row: u64) -> Self {
+        let counted = level == StatisticsLevel::Full && logical_type != LogicalType::Boolean;
+        Self {
+            logical_type,
+            row: first_row,
+            rows: 0,
+            missing: 0,
+            range: None,
+            moments: match logical_type {
+                LogicalType::Integer => Some(Moments::Integers(IntegerMoments::default())),
+                LogicalType::Float => Some(Moments::Floats(Box::<FloatMoments>::default())),
+                _ => None,
+            },
+            trues: 0,
+            values: counted.then(|| Values::new(logical_type)),
+        }
+    }
+
+    /// Takes the next encoded values into account, whole ones, as `docs/formats/table.md` describes
+    /// them.
+    pub fn observe(&mut self, encoded: &[u8]) {
+        match self.logical_type {
+            LogicalType::Boolean => self.booleans(encoded),
+            LogicalType::Float => self.floats(encoded),
+            LogicalType::String => self.texts(encoded),
+            _ => self.integers(encoded),
+        }
+    }
+
+    fn booleans(&mut self, encoded: &[u8]) {
+        for byte in encoded {
+            self.missing += u64::from(*byte == 0);
+            self.trues += u64::from(*byte == 2);
+        }
+        self.advance(encoded.len() as u64);
+    }
+
+    fn advance(&mut self, rows: u64) {
+        self.rows += rows;
+        self.row += rows;
+    }
+
+    #[inline]
+    fn missed(&mut self) {
+        if let Some(values) = &mut self.values {
+            values.sample.add(self.row, None);
+        }
+        self.missing += 1;
+        self.advance(1);
+    }
+
+    #[inline]
+    fn widen(&mut self, key: u64) {
+        let (low, high) = self.range.unwrap_or((key, key));
+        self.range = Some((low.min(key), high.max(key)));
+    }
+
+    #[inline]
+    fn number(&mut self, key: u64) {
+        self.widen(key);
+        if let Some(values) = &mut self.values {
+            values.number(self.row, key);
+        }
+        self.advance(1);
+    }
+
+    fn integers(&mut self, mut encoded: &[u8]) {
+        while let Some((tag, rest)) = encoded.split_first() {
+            let bytes = rest.first_chunk::<8>().filter(|_| *tag != 0);
+            let Some(bytes) = bytes else {
+                encoded = rest;
+                self.missed();
+                continue;
+            };
+            encoded = &rest[8..];
+            let value = i64::from_le_bytes(*bytes);
+            if let Some(Moments::Integers(moments)) = &mut self.moments {
+                moments.add(value);
+            }
+            self.number(integer_key(value));
+        }
+    }
+
+    fn floats(&mut self, encoded: &[u8]) {
+        for bytes in encoded.as_chunks::<8>().0 {
+            let value = f64::from_le_bytes(*bytes);
+            if value.is_nan() {
+                self.missed();
+                continue;
+            }
+            if let Some(Moments::Floats(moments)) = &mut self.moments {
+                moments.add(value);
+            }
+            self.number(float_key(value));
+        }
+    }
+
+    fn texts(&mut self, mut encoded: &[u8]) {
+        while let Some((tag, rest)) = encoded.split_first() {
+            let text = rest.split_first_chunk::<4>().filter(|_| *tag != 0);
+            let text = text.and_then(|(length, rest)| {
+                rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+            });
+            let Some((text, rest)) = text else {
+                encoded = rest;
+                self.missed();
+                continue;
+            };
+            encoded = rest;
+            self.widen(text.len() as u64);
+            if let Some(values) = &mut self.values {
+                values.text(self.row, text);
+            }
+            self.advance(1);
+        }
+    }
+
+    /// Adds what was seen of other rows of the same column.
+    pub fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.missing += other.missing;
+        self.trues += other.trues;
+        for key in other.range.iter().flat_map(|&(low, high)| [low, high]) {
+            self.widen(key);
+        }
+        if let (Some(moments), Some(more)) = (&mut self.moments, &other.moments) {
+            moments.merge(more);
+        }
+        if let (Some(values), Some(more)) = (&mut self.values, &other.values) {
+            values.merge(more);
+        }
+    }
+}

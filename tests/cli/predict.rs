@@ -1,0 +1,141 @@
+//! `reproof predict`.
+
+use std::sync::Arc;
+
+use reproof_record::Digest;
+use reproof_store::Store;
+use reproof_store::fs::RealIo;
+use reproof_table::{ColumnData, Table, read_table};
+use serde_json::Value;
+
+use crate::support::Project;
+
+/// A table of a record.
+fn table(project: &Project, record: &Value, step: &str, output: &str) -> Table {
+    let digest = record["record"]["results"][step][output]["digest"].as_str();
+    let digest: Digest = digest.unwrap().parse().unwrap();
+    let store = Store::open(&project.path(".reproof/store"), Arc::new(RealIo)).unwrap();
+    read_table(&store, &digest, None).unwrap()
+}
+
+fn csv(table: &Table, without: &str) -> String {
+    let columns = table.schema().columns().iter().zip(table.columns());
+    // In another order than the model was trained with.
+    let columns: Vec<_> = columns
+        .rev()
+        .filter(|(column, _)| column.name != without)
+        .collect();
+    let names: Vec<_> = columns
+        .iter()
+        .map(|(column, _)| column.name.as_str())
+        .collect();
+    let mut text = names.join(";") + "\n";
+    for row in 0..table.rows() {
+        let fields = columns
+            .iter()
+            .map(|(_, data)| data.text(row).unwrap_or_default());
+        text += &(fields.collect::<Vec<_>>().join(";") + "\n");
+    }
+    text
+}
+
+#[test]
+fn predictions_are_those_of_the_evaluation_bit_for_bit() {
+    let project = Project::diabetes();
+    let id = project.record(&[]);
+    let shown = project.reproof(&["show", &id, "--json"]).json();
+    let part = table(&project, &shown, "split", "eval");
+    let expect = table(&project, &shown, "evaluate", "predictions");
+    let Some(ColumnData::Float(expect)) = expect.column("prediction") else {
+        panic!("{:?}", expect.schema());
+    };
+    project.write("rows.csv", &csv(&part, "has_diabetes"));
+    let document = project
+        .reproof(&[
+            "predict",
+            &id,
+            "rows.csv",
+            "--delimiter",
+            ";",
+            "-o",
+            "out.csv",
+            "--json",
+            "--keep",
+            "age",
+        ])
+        .json();
+    assert_eq!(document["rows"], part.rows());
+    let out = project.read("out.csv");
+    let mut lines = out.lines();
+    assert_eq!(lines.next(), Some("age,class,prediction"));
+    let mut rows = 0;
+    for (line, expect) in lines.zip(expect) {
+        let fields: Vec<&str> = line.split(',').collect();
+        assert_eq!(
+            fields[2].parse::<f64>().unwrap().to_bits(),
+            expect.to_bits()
+        );
+        assert_eq!(fields[1], if *expect >= 0.5 { "Yes" } else { "No" });
+        rows += 1;
+    }
+    assert_eq!(rows, part.rows());
+    let printed = project
+        .reproof(&[
+            "predict",
+            "@latest",
+            "rows.csv",
+            "--delimiter",
+            ";",
+            "--threads",
+            "3",
+            "--keep",
+            "age",
+        ])
+        .expect(0);
+    assert_eq!(printed.out, out);
+    // What was read leaves nothing in the store.
+    let left = std::fs::read_dir(project.path(".reproof/store/tmp")).unwrap();
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn a_file_that_does_not_fit_is_refused_by_column() {
+    let project = Project::diabetes();
+    let id = project.record(&[]);
+    let predict = |text: &str| {
+        project.write("rows.csv", text);
+        project.reproof(&["predict", &id, "rows.csv"])
+    };
+    predict("age,bmi\n31,28.1\n").expect(2).says(&[
+        "has no columns",
+        "'glucose' (integer)",
+        "'pregnancies' (integer)",
+    ]);
+    let header = project.read("data/pima_diabetes.csv");
+    let header = header.lines().next().unwrap().to_owned();
+    let good = "1,100,70,30,28.1,0.3,31,No";
+    predict(&format!("{header}\n{good}\n")).expect(0);
+    predict(&format!(
+        "{header}\n{good}\n{}\n",
+        good.replacen("100", "high", 1)
+    ))
+    .expect(2)
+    .says(&["glucose", "high", "line 3"]);
+    predict(&format!("{header}\n")).expect(0);
+    predict("").expect(2);
+    project
+        .reproof(&["predict", &id, "none.csv"])
+        .expect(2)
+        .says(&["there is no file"]);
+    project
+        .reproof(&["predict", &id, "rows.csv", "--json"])
+        .expect(2);
+    project
+        .reproof(&["predict", &id, "rows.csv", "--delimiter", "ab"])
+        .expect(2);
+    predict(&format!("{header}\n{good}\n"));
+    project
+        .reproof(&["predict", &id, "rows.csv", "--keep", "names"])
+        .expect(2)
+        .says(&["no column 'names'"]);
+}
