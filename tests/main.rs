@@ -7,6 +7,8 @@ mod support;
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/book.rs"]
+mod book;
 #[path = "cli/compare.rs"]
 mod compare;
 #[path = "cli/doctor.rs"]

@@ -1,0 +1,34 @@
+//! Every complete pipeline that the book shows is one that the program takes.
+
+use crate::support::{Project, example};
+
+/// The YAML blocks of a page that are whole pipeline files.
+fn pipelines(page: &str) -> Vec<String> {
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks
+        .filter(|block| block.lines().any(|line| line.starts_with("pipeline:")))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_pipeline_in_the_book_can_be_planned() {
+    let project = Project::diabetes();
+    for (name, file) in [("churn", "telco_churn.csv"), ("diamonds", "diamonds.csv")] {
+        let to = project.path(&format!("data/{file}"));
+        std::fs::copy(example(name).join("data").join(file), to).unwrap();
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let page = std::fs::read_to_string(&path).unwrap();
+        for pipeline in pipelines(&page) {
+            project.write("pipelines/book.yaml", &pipeline);
+            let call = project.reproof(&["plan", "book"]);
+            assert_eq!(call.code, 0, "{}:\n{pipeline}\n{}", path.display(), call.err);
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "{count}");
+}
