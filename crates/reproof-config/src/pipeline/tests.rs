@@ -442,6 +442,25 @@ fn data_may_come_in_parts() {
     );
 }
 
+/// Every example in the book's page is a pipeline file, or a block of one.
+#[test]
+fn the_examples_of_the_book_are_read() {
+    let page = include_str!("../../../../docs/src/pipeline.md");
+    let examples = page.split("```yaml\n").skip(1);
+    let examples: Vec<_> = examples
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(examples.len() > 8);
+    for example in examples {
+        let whole = if example.starts_with("pipeline:") {
+            example.to_owned()
+        } else {
+            format!("{MINIMAL}{example}")
+        };
+        parse_pipeline("p.yaml", &whole, &[]).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
 /// What `plan` prints is the same pipeline.
 #[test]
 fn the_printed_graph_expands_to_the_same_recipe() {
