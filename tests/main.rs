@@ -9,6 +9,8 @@ mod support;
 mod bad_input;
 #[path = "cli/compare.rs"]
 mod compare;
+#[path = "cli/data.rs"]
+mod data;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
 #[path = "cli/identity.rs"]

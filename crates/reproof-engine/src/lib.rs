@@ -22,6 +22,7 @@ mod run;
 mod schedule;
 mod services;
 mod verify;
+mod versions;
 
 pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
@@ -40,3 +41,4 @@ pub use report::{Repeatability, evaluation, lock_is_committed, repeatability, ve
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};
 pub use verify::{Verified, read_record, verify};
+pub use versions::{PinnedData, data_versions, find_data, statistics};

@@ -1,6 +1,7 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
 pub mod compare;
+pub mod data;
 pub mod docs;
 pub mod init;
 pub mod log;
@@ -28,6 +29,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Show(arguments) => show::execute(arguments, global, printer),
         Command::Compare(arguments) => compare::execute(arguments, global, printer),
         Command::Predict(arguments) => predict::execute(arguments, global, printer),
+        Command::Data(arguments) => data::execute(arguments, global, printer),
         Command::Verify(arguments) => verify::execute(arguments, global, printer),
         Command::Schema(arguments) => Ok(schema::execute(arguments, printer)),
         Command::Docs(arguments) => Ok(docs::execute(arguments, printer)),

@@ -1077,11 +1077,23 @@ fn a_source_is_one_file_and_may_declare_types() {
     let errors = |data: &str| {
         let text = MINIMAL.replace("{csv: a.csv}", data);
         let errors = parse_pipeline("f", &text, &[]).unwrap_err();
-        errors.iter().map(|found| found.message.clone()).collect::<Vec<_>>()
+        errors
+            .iter()
+            .map(|found| found.message.clone())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(errors("{statistics: full}"), ["the key 'csv' or 'parquet' is missing"]);
-    assert_eq!(errors("{csv: a.csv, parquet: b}"), ["a data source is one file"]);
-    assert_eq!(errors("{parquet: b, delimiter: \";\"}"), ["'delimiter' is for CSV files"]);
+    assert_eq!(
+        errors("{statistics: full}"),
+        ["the key 'csv' or 'parquet' is missing"]
+    );
+    assert_eq!(
+        errors("{csv: a.csv, parquet: b}"),
+        ["a data source is one file"]
+    );
+    assert_eq!(
+        errors("{parquet: b, delimiter: \";\"}"),
+        ["'delimiter' is for CSV files"]
+    );
     assert_eq!(
         errors("{csv: a.csv, schema: {day: dates}}"),
         ["unknown type 'dates'"]
