@@ -66,8 +66,8 @@ fn binary(rows: usize, stream: u64) -> Result<Value, Box<dyn Error>> {
         LogicalType::Boolean,
         column,
         &predictions,
-        json!(labels),
-        json!(sides),
+        &json!(labels),
+        &json!(sides),
     )
 }
 
@@ -119,8 +119,8 @@ fn multiclass(rows: usize, classes: usize, stream: u64) -> Result<Value, Box<dyn
         LogicalType::Integer,
         column,
         &predictions,
-        json!(labels),
-        json!(sides),
+        &json!(labels),
+        &json!(sides),
     )
 }
 
@@ -147,8 +147,8 @@ fn regression(rows: usize, stream: u64) -> Result<Value, Box<dyn Error>> {
         LogicalType::Float,
         column,
         &predictions,
-        json!(labels),
-        json!(sides),
+        &json!(labels),
+        &json!(sides),
     )
 }
 
@@ -157,8 +157,8 @@ fn case(
     logical_type: LogicalType,
     column: ColumnData,
     predictions: &[Predictions; 2],
-    labels: Value,
-    sides: Value,
+    labels: &Value,
+    sides: &Value,
 ) -> Result<Value, Box<dyn Error>> {
     let described = Column {
         name: "y".to_owned(),
