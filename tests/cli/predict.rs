@@ -98,6 +98,74 @@ fn predictions_are_those_of_the_evaluation_bit_for_bit() {
     assert_eq!(left.count(), 0);
 }
 
+/// Trees for three classes, through training, evaluation, comparison and prediction.
+#[test]
+fn several_classes_go_all_the_way() {
+    let project = Project::diabetes();
+    let data = project.read("data/pima_diabetes.csv");
+    let mut lines = data.lines();
+    let mut text = lines.next().unwrap().to_owned() + ",weight\n";
+    for line in lines {
+        let bmi: f64 = line.split(',').nth(4).unwrap().parse().unwrap();
+        let class = match bmi {
+            bmi if bmi < 27.0 => "light",
+            bmi if bmi < 35.0 => "medium",
+            _ => "heavy",
+        };
+        text += &format!("{line},{class}\n");
+    }
+    project.write("data/weights.csv", &text);
+    project.write(
+        "pipelines/weights.yaml",
+        "pipeline: weights\n\
+         data: {csv: data/weights.csv}\n\
+         label: weight\n\
+         features: [skin_thickness, age, glucose, pregnancies]\n\
+         split: {random: {train: 0.7, eval: 0.3}}\n\
+         train: {gradient_boosting: {task: multiclass_classification, rounds: 10}}\n\
+         evaluate:\n\
+         \u{20} metrics: [accuracy, f1_macro, log_loss, roc_auc_macro, brier]\n\
+         \u{20} slices: [age]\n\
+         \u{20} buckets: {age: {quantiles: 3}}\n\
+         \u{20} baseline: true\n\
+         \u{20} confusion_matrix: true\n\
+         \u{20} require: [accuracy >= 0.4]\n",
+    );
+    let id = project.record(&["pipelines/weights.yaml"]);
+    let shown = project.reproof(&["show", &id, "--json"]).json();
+    let metrics = &shown["metrics"];
+    assert_eq!(
+        metrics["classes"],
+        serde_json::json!(["heavy", "light", "medium"])
+    );
+    assert_eq!(metrics["baseline"]["roc_auc_macro"]["value"], 0.5);
+    let part = table(&project, &shown, "split", "eval");
+    let expect = table(&project, &shown, "evaluate", "predictions");
+    project.write("rows.csv", &csv(&part, "weight"));
+    let printed = project
+        .reproof(&["predict", &id, "rows.csv", "--delimiter", ";"])
+        .expect(0);
+    let mut lines = printed.out.lines();
+    let header = "class,probability=heavy,probability=light,probability=medium";
+    assert_eq!(lines.next(), Some(header));
+    for (row, line) in lines.enumerate() {
+        let given: Vec<_> = line.split(',').skip(1).collect();
+        let columns = expect.columns().iter();
+        let wanted: Vec<_> = columns.map(|column| column.text(row).unwrap()).collect();
+        assert_eq!(given, wanted);
+    }
+    let other = project.record(&[
+        "pipelines/weights.yaml",
+        "--set",
+        "train.gradient_boosting.rounds=3",
+    ]);
+    let compared = project.reproof(&["compare", &id, &other, "--json"]).json();
+    let paired = &compared["comparisons"][0]["metrics"]["paired"];
+    assert_eq!(paired["overall"]["f1_macro"]["method"], "paired_bootstrap");
+    assert_eq!(paired["slices"].as_array().unwrap().len(), 3);
+    project.reproof(&["verify", &id]).expect(0);
+}
+
 #[test]
 fn a_file_that_does_not_fit_is_refused_by_column() {
     let project = Project::diabetes();
