@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reproof_record::Digest;
 use reproof_store::Store;
 use reproof_store::fs::RealIo;
-use reproof_table::{ColumnData, Table, read_table};
+use reproof_table::{ColumnData, Table, read_table, write_parquet};
 use serde_json::Value;
 
 use crate::support::Project;
@@ -93,6 +93,41 @@ fn predictions_are_those_of_the_evaluation_bit_for_bit() {
         ])
         .expect(0);
     assert_eq!(printed.out, out);
+    let parquet = |table: &Table| {
+        let mut bytes = Vec::new();
+        write_parquet(&mut bytes, table).unwrap();
+        std::fs::write(project.path("rows.parquet"), bytes).unwrap();
+        project.reproof(&[
+            "predict",
+            &id,
+            "rows.parquet",
+            "--keep",
+            "age",
+            "-o",
+            "out.parquet",
+        ])
+    };
+    parquet(&part).expect(0);
+    let from_parquet = project.reproof(&["predict", &id, "rows.parquet", "--keep", "age"]);
+    assert_eq!(from_parquet.expect(0).out, out);
+    assert_eq!(
+        &std::fs::read(project.path("out.parquet")).unwrap()[..4],
+        b"PAR1"
+    );
+    let mut columns = part.columns().to_vec();
+    let place = part
+        .schema()
+        .columns()
+        .iter()
+        .position(|column| column.name == "age")
+        .unwrap();
+    columns[place] = ColumnData::Float(vec![30.5; part.rows()]);
+    let mut described = part.schema().columns().to_vec();
+    described[place].logical_type = reproof_record::LogicalType::Float;
+    let other = Table::new(reproof_record::Schema::new(described).unwrap(), columns).unwrap();
+    parquet(&other)
+        .expect(2)
+        .says(&["column 'age' is float, and integer for the model"]);
     // What was read leaves nothing in the store.
     let left = std::fs::read_dir(project.path(".reproof/store/tmp")).unwrap();
     assert_eq!(left.count(), 0);
