@@ -11,6 +11,8 @@ mod bad_input;
 mod book;
 #[path = "cli/compare.rs"]
 mod compare;
+#[path = "cli/data.rs"]
+mod data;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/exit_codes.rs"]

@@ -4,7 +4,10 @@ use crate::support::{Project, example};
 
 /// The YAML blocks of a page that are whole pipeline files.
 fn pipelines(page: &str) -> Vec<String> {
-    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let blocks = page
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
     blocks
         .filter(|block| block.lines().any(|line| line.starts_with("pipeline:")))
         .map(str::to_owned)
@@ -26,7 +29,13 @@ fn every_pipeline_in_the_book_can_be_planned() {
         for pipeline in pipelines(&page) {
             project.write("pipelines/book.yaml", &pipeline);
             let call = project.reproof(&["plan", "book"]);
-            assert_eq!(call.code, 0, "{}:\n{pipeline}\n{}", path.display(), call.err);
+            assert_eq!(
+                call.code,
+                0,
+                "{}:\n{pipeline}\n{}",
+                path.display(),
+                call.err
+            );
             count += 1;
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reproof_record::Digest;
 use reproof_store::Store;
 use reproof_store::fs::RealIo;
-use reproof_table::{ColumnData, Table, read_table};
+use reproof_table::{ColumnData, Table, read_table, write_parquet};
 use serde_json::Value;
 
 use crate::support::Project;
@@ -93,9 +93,112 @@ fn predictions_are_those_of_the_evaluation_bit_for_bit() {
         ])
         .expect(0);
     assert_eq!(printed.out, out);
+    let parquet = |table: &Table| {
+        let mut bytes = Vec::new();
+        write_parquet(&mut bytes, table).unwrap();
+        std::fs::write(project.path("rows.parquet"), bytes).unwrap();
+        project.reproof(&[
+            "predict",
+            &id,
+            "rows.parquet",
+            "--keep",
+            "age",
+            "-o",
+            "out.parquet",
+        ])
+    };
+    parquet(&part).expect(0);
+    let from_parquet = project.reproof(&["predict", &id, "rows.parquet", "--keep", "age"]);
+    assert_eq!(from_parquet.expect(0).out, out);
+    assert_eq!(
+        &std::fs::read(project.path("out.parquet")).unwrap()[..4],
+        b"PAR1"
+    );
+    let mut columns = part.columns().to_vec();
+    let place = part
+        .schema()
+        .columns()
+        .iter()
+        .position(|column| column.name == "age")
+        .unwrap();
+    columns[place] = ColumnData::Float(vec![30.5; part.rows()]);
+    let mut described = part.schema().columns().to_vec();
+    described[place].logical_type = reproof_record::LogicalType::Float;
+    let other = Table::new(reproof_record::Schema::new(described).unwrap(), columns).unwrap();
+    parquet(&other)
+        .expect(2)
+        .says(&["column 'age' is float, and integer for the model"]);
     // What was read leaves nothing in the store.
     let left = std::fs::read_dir(project.path(".reproof/store/tmp")).unwrap();
     assert_eq!(left.count(), 0);
+}
+
+/// Trees for three classes, through training, evaluation, comparison and prediction.
+#[test]
+fn several_classes_go_all_the_way() {
+    let project = Project::diabetes();
+    let data = project.read("data/pima_diabetes.csv");
+    let mut lines = data.lines();
+    let mut text = lines.next().unwrap().to_owned() + ",weight\n";
+    for line in lines {
+        let bmi: f64 = line.split(',').nth(4).unwrap().parse().unwrap();
+        let class = match bmi {
+            bmi if bmi < 27.0 => "light",
+            bmi if bmi < 35.0 => "medium",
+            _ => "heavy",
+        };
+        text += &format!("{line},{class}\n");
+    }
+    project.write("data/weights.csv", &text);
+    project.write(
+        "pipelines/weights.yaml",
+        "pipeline: weights\n\
+         data: {csv: data/weights.csv}\n\
+         label: weight\n\
+         features: [skin_thickness, age, glucose, pregnancies]\n\
+         split: {random: {train: 0.7, eval: 0.3}}\n\
+         train: {gradient_boosting: {task: multiclass_classification, rounds: 10}}\n\
+         evaluate:\n\
+         \u{20} metrics: [accuracy, f1_macro, log_loss, roc_auc_macro, brier]\n\
+         \u{20} slices: [age]\n\
+         \u{20} buckets: {age: {quantiles: 3}}\n\
+         \u{20} baseline: true\n\
+         \u{20} confusion_matrix: true\n\
+         \u{20} require: [accuracy >= 0.4]\n",
+    );
+    let id = project.record(&["pipelines/weights.yaml"]);
+    let shown = project.reproof(&["show", &id, "--json"]).json();
+    let metrics = &shown["metrics"];
+    assert_eq!(
+        metrics["classes"],
+        serde_json::json!(["heavy", "light", "medium"])
+    );
+    assert_eq!(metrics["baseline"]["roc_auc_macro"]["value"], 0.5);
+    let part = table(&project, &shown, "split", "eval");
+    let expect = table(&project, &shown, "evaluate", "predictions");
+    project.write("rows.csv", &csv(&part, "weight"));
+    let printed = project
+        .reproof(&["predict", &id, "rows.csv", "--delimiter", ";"])
+        .expect(0);
+    let mut lines = printed.out.lines();
+    let header = "class,probability=heavy,probability=light,probability=medium";
+    assert_eq!(lines.next(), Some(header));
+    for (row, line) in lines.enumerate() {
+        let given: Vec<_> = line.split(',').skip(1).collect();
+        let columns = expect.columns().iter();
+        let wanted: Vec<_> = columns.map(|column| column.text(row).unwrap()).collect();
+        assert_eq!(given, wanted);
+    }
+    let other = project.record(&[
+        "pipelines/weights.yaml",
+        "--set",
+        "train.gradient_boosting.rounds=3",
+    ]);
+    let compared = project.reproof(&["compare", &id, &other, "--json"]).json();
+    let paired = &compared["comparisons"][0]["metrics"]["paired"];
+    assert_eq!(paired["overall"]["f1_macro"]["method"], "paired_bootstrap");
+    assert_eq!(paired["slices"].as_array().unwrap().len(), 3);
+    project.reproof(&["verify", &id]).expect(0);
 }
 
 #[test]

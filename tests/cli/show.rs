@@ -64,3 +64,38 @@ fn a_lock_file_that_is_not_committed_is_named() {
         shown.out
     );
 }
+
+#[test]
+fn what_evaluate_computes_on_request_is_shown() {
+    let project = Project::diabetes();
+    project.edit(
+        "pipelines/diabetes.yaml",
+        "metrics: [roc_auc, accuracy, log_loss]",
+        "metrics: [roc_auc, accuracy, f1, pr_auc, brier]\n  baseline: true\n  confusion_matrix: true",
+    );
+    let run = project.reproof(&["run"]).expect(0);
+    assert!(run.out.contains("baseline roc_auc 0.500"), "{}", run.out);
+    let shown = project.reproof(&["show"]).expect(0);
+    for wanted in [
+        "f1 0.",
+        "baseline accuracy 0.",
+        "confusion matrix",
+        "      No  Yes",
+    ] {
+        assert!(
+            shown.out.contains(wanted),
+            "no '{wanted}' in:\n{}",
+            shown.out
+        );
+    }
+    let document = project.reproof(&["show", "--json"]).json();
+    let metrics = &document["metrics"];
+    assert_eq!(metrics["classes"], serde_json::json!(["No", "Yes"]));
+    let all = metrics["confusion_matrix"].as_array().unwrap().iter();
+    let sum: u64 = all
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|count| count.as_u64().unwrap())
+        .sum();
+    assert_eq!(metrics["rows"], sum);
+    project.reproof(&["verify", "@latest"]).expect(0);
+}

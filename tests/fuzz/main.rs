@@ -26,23 +26,74 @@ use reproof_table::{CsvOptions, csv_schema};
 const ROUNDS: u64 = 1500;
 /// What mutations insert: what means something to one of the readers.
 const WORDS: &[&str] = &[
-    "\n", "\r\n", "\"", "'", ",", ":", ": ", "- ", "{", "}", "[", "]", "#", "&a", "*a", "!t", "|",
-    ">", "\t", "\u{feff}", "\0", "NaN", "null", "true", "No", "-0", "1e999", "9007199254740993",
-    "00", "steps:", "pipeline:", "run:", "slices:", "require:", "in:", "\"format\":", "\\u0000",
-    "é", "\u{1f600}", "<<<<<<< ours", "2026-02-30", "--", "e", ".", "/../",
+    "\n",
+    "\r\n",
+    "\"",
+    "'",
+    ",",
+    ":",
+    ": ",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "#",
+    "&a",
+    "*a",
+    "!t",
+    "|",
+    ">",
+    "\t",
+    "\u{feff}",
+    "\0",
+    "NaN",
+    "null",
+    "true",
+    "No",
+    "-0",
+    "1e999",
+    "9007199254740993",
+    "00",
+    "steps:",
+    "pipeline:",
+    "run:",
+    "slices:",
+    "require:",
+    "in:",
+    "\"format\":",
+    "\\u0000",
+    "é",
+    "\u{1f600}",
+    "<<<<<<< ours",
+    "2026-02-30",
+    "--",
+    "e",
+    ".",
+    "/../",
 ];
 
 fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(otherwise)
 }
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(target);
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/fuzz/corpus")
+        .join(target);
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     assert!(!paths.is_empty(), "no corpus in {}", folder.display());
-    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    paths
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
 }
 
 /// Random numbers addressed by (seed, input, draw).
@@ -98,12 +149,19 @@ fn fuzz(target: &str, read: impl Fn(&[u8])) {
     let seed = number("REPROOF_FUZZ_SEED", 1);
     let check = |input: &[u8]| {
         if catch_unwind(AssertUnwindSafe(|| read(input))).is_err() {
-            panic!("{target}: this input fails:\n{}", String::from_utf8_lossy(input).escape_debug());
+            panic!(
+                "{target}: this input fails:\n{}",
+                String::from_utf8_lossy(input).escape_debug()
+            );
         }
     };
     corpus.iter().for_each(|input| check(input));
     for round in 0..number("REPROOF_FUZZ_ROUNDS", ROUNDS) {
-        let mut draws = Draws { seed, input: round, drawn: 0 };
+        let mut draws = Draws {
+            seed,
+            input: round,
+            drawn: 0,
+        };
         let mut input = corpus[draws.below(corpus.len())].clone();
         let other = &corpus[draws.below(corpus.len())];
         mutate(&mut input, other, &mut draws);
@@ -119,13 +177,21 @@ fn pipeline_files() {
         ("bmi", LogicalType::Float),
         ("contract", LogicalType::String),
     ];
-    let columns = columns.map(|(name, logical_type)| Column { name: name.to_owned(), logical_type });
+    let columns = columns.map(|(name, logical_type)| Column {
+        name: name.to_owned(),
+        logical_type,
+    });
     let schema = Schema::new(columns.to_vec()).unwrap();
     fuzz("pipeline", |input| {
-        let Ok(text) = std::str::from_utf8(input) else { return };
+        let Ok(text) = std::str::from_utf8(input) else {
+            return;
+        };
         if let Ok(pipeline) = parse_pipeline("f", text, &[]) {
-            let schemas: BTreeMap<_, _> =
-                pipeline.data.keys().map(|name| (name.clone(), schema.clone())).collect();
+            let schemas: BTreeMap<_, _> = pipeline
+                .data
+                .keys()
+                .map(|name| (name.clone(), schema.clone()))
+                .collect();
             let _ = pipeline.expand(&schemas, &ExpandOptions::default());
         }
     });
@@ -143,7 +209,9 @@ fn project_files() {
 #[test]
 fn lock_files() {
     fuzz("lock", |input| {
-        let Ok(text) = std::str::from_utf8(input) else { return };
+        let Ok(text) = std::str::from_utf8(input) else {
+            return;
+        };
         if let Ok(lock) = parse_lock("f", text) {
             let written = lock.to_text();
             assert_eq!(parse_lock("f", &written).unwrap().to_text(), written);
@@ -187,7 +255,10 @@ fn models() {
     fuzz("model", |input| {
         if let Ok(model) = Model::from_json(input) {
             let written = model.to_json().unwrap();
-            assert_eq!(Model::from_json(&written).unwrap().to_json().unwrap(), written);
+            assert_eq!(
+                Model::from_json(&written).unwrap().to_json().unwrap(),
+                written
+            );
         }
     });
 }

@@ -53,6 +53,8 @@ pub enum Command {
     Compare(commands::compare::Arguments),
     /// Predict the rows of a file with the model of a record.
     Predict(commands::predict::Arguments),
+    /// Look at data versions: what columns hold, and which versions there are.
+    Data(commands::data::Arguments),
     /// Run a record again from nothing and compare every output.
     Verify(commands::verify::Arguments),
     /// Look at git, lock file, disk and store for what would keep results from being repeated.

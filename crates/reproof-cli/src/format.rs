@@ -1,6 +1,6 @@
 //! Numbers, times and lists as a person reads them.
 
-use reproof_record::Timestamp;
+use reproof_record::{LogicalType, Timestamp};
 
 /// A count with its thousands apart: 7043 as `7,043`.
 pub fn count(number: u64) -> String {
@@ -49,6 +49,55 @@ pub fn metric(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
+/// A number in about five digits.
+pub fn short(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1e9 || (size > 0.0 && size < 1e-4) {
+        return format!("{value:.3e}");
+    }
+    let digits = match size {
+        s if s >= 10_000.0 => 0,
+        s if s >= 100.0 => 1,
+        s if s >= 1.0 => 2,
+        _ => 4,
+    };
+    format!("{value:.digits$}")
+}
+
+/// A value of a column from its canonical text, floats in about five digits.
+pub fn value(text: &str, logical_type: LogicalType) -> String {
+    match text.parse::<f64>() {
+        Ok(number) if logical_type == LogicalType::Float && text.len() > 6 => short(number),
+        _ => text.to_owned(),
+    }
+}
+
+/// The first characters of a text, with a mark where it is cut.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(width.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// A text of the data as a terminal may show it: control characters escaped, and nothing as quotes.
+pub fn visible(text: &str) -> String {
+    if text.is_empty() {
+        return "\"\"".to_owned();
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}') {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// A moment in the time zone of the machine, to the second.
 pub fn local(moment: Timestamp) -> String {
     match jiff::Timestamp::from_microsecond(moment.0) {
@@ -73,6 +122,21 @@ mod tests {
     #[test]
     fn one_is_singular() {
         assert_eq!([counted(1, "row"), counted(0, "row")], ["1 row", "0 rows"]);
+    }
+
+    #[test]
+    fn values_of_columns() {
+        let texts = [0.0, 0.12345, 12.3456, 1234.5678, 123_456.7, 1.5e12, 2e-7].map(short);
+        assert_eq!(
+            texts,
+            [
+                "0.0000", "0.1235", "12.35", "1234.6", "123457", "1.500e12", "2.000e-7"
+            ]
+        );
+        assert_eq!(value("0.1234567", LogicalType::Float), "0.1235");
+        assert_eq!(value("2024-02-29", LogicalType::Date), "2024-02-29");
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!([visible(""), visible("a\u{1b}b")], ["\"\"", "a\\u{1b}b"]);
     }
 
     #[test]

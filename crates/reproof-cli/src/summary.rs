@@ -233,6 +233,7 @@ pub fn metric_lines(metrics: &Metrics, wanted: &[String]) -> Vec<String> {
         .map(|name| estimate(name, &metrics.overall[*name]))
         .collect();
     let mut lines = vec![all.join("   ")];
+    lines.extend(baseline(metrics, &names));
     if let Some((name, slice)) = names
         .first()
         .and_then(|name| Some((*name, worst(metrics, name)?)))
@@ -242,6 +243,40 @@ pub fn metric_lines(metrics: &Metrics, wanted: &[String]) -> Vec<String> {
             slice.name(),
             estimate(name, &slice.metrics[name.as_str()]),
             format::counted(slice.rows, "row"),
+        ));
+    }
+    lines
+}
+
+/// What a prediction that knows only the training part's labels scores, if that was asked for.
+pub fn baseline(metrics: &Metrics, names: &[&String]) -> Option<String> {
+    let baseline = metrics.baseline.as_ref()?;
+    let values = names.iter().filter_map(|name| {
+        let value = baseline.get(*name)?.value?;
+        Some(format!("{name} {}", format::metric(value)))
+    });
+    let values: Vec<_> = values.collect();
+    Some(format!("baseline {}", values.join("   ")))
+}
+
+/// Rows by class and predicted class: a line of names, then one for each class.
+pub fn confusion(metrics: &Metrics) -> Vec<String> {
+    let (Some(rows), Some(classes)) = (&metrics.confusion_matrix, &metrics.classes) else {
+        return Vec::new();
+    };
+    let names: Vec<String> = classes.iter().map(ToString::to_string).collect();
+    let counts = rows.iter().flatten().map(|&count| format::count(count));
+    let width = names.iter().cloned().chain(counts);
+    let width = width.map(|text| text.chars().count()).max().unwrap_or(0);
+    let line = |first: &str, cells: Vec<String>| {
+        let cells = cells.iter().map(|cell| format!("  {cell:>width$}"));
+        format!("{first:<width$}{}", cells.collect::<String>())
+    };
+    let mut lines = vec![line("", names.clone())];
+    for (name, row) in names.iter().zip(rows) {
+        lines.push(line(
+            name,
+            row.iter().map(|&count| format::count(count)).collect(),
         ));
     }
     lines
@@ -269,7 +304,7 @@ pub fn estimate(name: &str, estimate: &Estimate) -> String {
 
 /// The slice that does worst on this metric, among those large enough to say something.
 fn worst<'a>(metrics: &'a Metrics, name: &str) -> Option<&'a SliceMetrics> {
-    let smaller_is_better = matches!(name, "log_loss" | "rmse" | "mae");
+    let smaller_is_better = matches!(name, "log_loss" | "brier" | "rmse" | "mae" | "mape");
     let value = |slice: &SliceMetrics| slice.metrics.get(name).and_then(|found| found.value);
     let judged = metrics
         .slices

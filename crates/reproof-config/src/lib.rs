@@ -30,7 +30,7 @@ pub use json_schema::{pipeline_json_schema, project_json_schema};
 pub use lock::{Lock, LockEntry, parse_lock};
 pub use pipeline::{
     Bound, CsvOptions, DataFormat, DataSource, ExpandOptions, Gate, Graph, Note, Pipeline,
-    parse_bound, parse_pipeline,
+    StatisticsOption, parse_bound, parse_pipeline,
 };
 pub use project::{Policy, Project, StoreLocation, parse_project};
 pub use reference::reference_markdown;

@@ -11,6 +11,7 @@ mod graph;
 mod links;
 mod parameters;
 pub(crate) mod print;
+mod source;
 mod splits;
 mod steps;
 mod tasks;
@@ -20,14 +21,14 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::{RelativePath, StepName, canonical_json};
-use serde_json::{Map, Value};
+use reproof_record::StepName;
 
 pub use expand::ExpandOptions;
 pub use gates::{Bound, Gate, parse_bound};
 pub use graph::{Graph, Note};
+pub use source::{CsvOptions, DataFormat, DataSource, StatisticsOption};
 
-use crate::check::{check_object, delimiter, is_named};
+use crate::check::{check_object, is_named};
 use crate::diagnostic::{Diagnostics, Report, Sources, Span};
 use crate::tables::{BLOCKS, DATA_SOURCE, PIPELINE};
 use crate::tree::{Node, Override, apply, override_source, parse_yaml};
@@ -44,68 +45,6 @@ pub struct Pipeline {
     pub data: BTreeMap<StepName, DataSource>,
     drafts: Drafts,
     sources: Sources,
-}
-
-/// Where data comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DataSource {
-    /// The file, inside the project.
-    pub path: RelativePath,
-    /// How it is read.
-    pub format: DataFormat,
-}
-
-/// How a data source is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DataFormat {
-    /// Values separated by a character; the first row names the columns.
-    Csv(CsvOptions),
-}
-
-/// How a CSV file is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// The character between fields.
-    pub delimiter: u8,
-    /// The texts of a field that mean a missing value.
-    pub null_tokens: Vec<String>,
-}
-
-impl Default for CsvOptions {
-    /// A comma, and the tokens that R, pandas and SQL write for a missing value.
-    fn default() -> Self {
-        let tokens = ["", "N/A", "NA", "NULL", "NaN", "nan", "null"];
-        Self {
-            delimiter: b',',
-            null_tokens: tokens.map(str::to_owned).to_vec(),
-        }
-    }
-}
-
-impl DataSource {
-    /// What names the source in the lock file: its format, the options that differ from the
-    /// defaults, its path.
-    pub fn key(&self) -> String {
-        let DataFormat::Csv(options) = &self.format;
-        let default = CsvOptions::default();
-        let mut differing = Map::new();
-        if options.delimiter != default.delimiter {
-            let delimiter = char::from(options.delimiter).to_string();
-            differing.insert("delimiter".to_owned(), delimiter.into());
-        }
-        if options.null_tokens != default.null_tokens {
-            let tokens = options.null_tokens.clone();
-            differing.insert("null_tokens".to_owned(), tokens.into());
-        }
-        let options = if differing.is_empty() {
-            String::new()
-        } else {
-            // Texts always have a canonical form.
-            let bytes = canonical_json(&Value::Object(differing)).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        format!("csv{options}:{}", self.path)
-    }
 }
 
 /// Parses a pipeline file. `file` is its name for messages; overrides are put into the tree before
@@ -169,7 +108,7 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
         return None;
     }
     check_object(&PIPELINE, root, at, report);
-    let data = read_data(root);
+    let data = source::read(root, report);
     let drafts = match root.entry("steps") {
         Some(steps) => {
             refuse_blocks(root, report);
@@ -206,38 +145,4 @@ fn refuse_blocks(root: &Node, report: &mut Report<'_>) {
             );
         }
     }
-}
-
-fn read_data(root: &Node) -> BTreeMap<StepName, DataSource> {
-    let Some(node) = root.get("data") else {
-        return BTreeMap::new();
-    };
-    if is_named(&DATA_SOURCE, node) {
-        let entries = node.entries().iter();
-        return entries
-            .filter_map(|entry| {
-                let name = StepName::new(entry.key.value.as_str()).ok()?;
-                Some((name, read_source(&entry.value)?))
-            })
-            .collect();
-    }
-    let source = read_source(node);
-    blocks::data_name().into_iter().zip(source).collect()
-}
-
-fn read_source(node: &Node) -> Option<DataSource> {
-    let mut options = CsvOptions::default();
-    if let Some(text) = node.get("delimiter").and_then(Node::text) {
-        options.delimiter = delimiter(text)?;
-    }
-    if let Some(tokens) = node.get("null_tokens") {
-        let texts = tokens.items().iter().filter_map(Node::text);
-        // Which tokens there are matters, not their order: one key in the lock file for all.
-        let tokens: BTreeSet<_> = texts.map(str::to_owned).collect();
-        options.null_tokens = tokens.into_iter().collect();
-    }
-    Some(DataSource {
-        path: RelativePath::new(node.get("csv")?.text()?).ok()?,
-        format: DataFormat::Csv(options),
-    })
 }

@@ -37,9 +37,13 @@ pub fn reference_markdown() -> String {
 fn defaults(out: &mut String) {
     out.push_str(
         "\n### Defaults of preprocessing\n\nA feature that `preprocess` does not name is \
-         preprocessed by the type of its column and the trainer; `[]` leaves the column as it is:\n\n\
-         | type |",
+         preprocessed by the type of its column and the trainer; `[]` leaves the column as it is:\n\n",
     );
+    default_table(out);
+}
+
+fn default_table(out: &mut String) {
+    out.push_str("| type |");
     for needs in Needs::ALL {
         let trainers: Vec<_> = needs
             .trainers()
@@ -171,6 +175,15 @@ fn operation(out: &mut String, spec: &OperationSpec) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The book's page of the pipeline file says the same of the defaults as the code.
+    #[test]
+    fn the_book_has_the_table_of_defaults() {
+        let mut table = String::new();
+        default_table(&mut table);
+        let page = include_str!("../../../docs/src/pipeline.md");
+        assert!(page.contains(&table), "the page lacks\n{table}");
+    }
 
     #[test]
     fn everything_is_in_it() {

@@ -40,19 +40,35 @@ const fn later_source(key: &'static str) -> Later {
     }
 }
 
+const COLUMN_TYPE: Shape = Shape::Choice {
+    noun: "type",
+    of: &[
+        "boolean",
+        "integer",
+        "float",
+        "string",
+        "date",
+        "timestamp_naive",
+        "timestamp_utc",
+    ],
+};
+
 /// One source of data.
 pub(crate) static DATA_SOURCE: Object = Object {
     noun: "key",
     fields: &[
-        Field {
-            name: "csv",
-            doc: "A file with values separated by commas, inside the project; its first row names \
-                  the columns. The types of columns are decided over the whole file and pinned in \
-                  `reproof.lock`.",
-            shape: Shape::Path,
-            required: true,
-            default: None,
-        },
+        optional(
+            "csv",
+            "A file with values separated by commas, inside the project; its first row names the \
+             columns. It may be compressed with gzip or zstd. The types of columns are decided over \
+             the whole file and pinned in `reproof.lock`, unless `schema` declares them.",
+            Shape::Path,
+        ),
+        optional(
+            "parquet",
+            "A Parquet file inside the project. A source has either this or `csv`.",
+            Shape::Path,
+        ),
         Field {
             name: "delimiter",
             doc: "The character between fields: `\",\"`, `\";\"`, `\"\\t\"`.",
@@ -71,10 +87,34 @@ pub(crate) static DATA_SOURCE: Object = Object {
             required: false,
             default: Some(r#"["","N/A","NA","NULL","NaN","nan","null"]"#),
         },
+        Field {
+            default: Some("{}"),
+            ..optional(
+                "schema",
+                "The types of columns, by name. A value of a CSV file that does not fit is an error \
+                 that names its line; a Parquet file must have the declared types.",
+                Shape::Map {
+                    key: KeyShape::Column,
+                    of: &COLUMN_TYPE,
+                },
+            )
+        },
+        Field {
+            default: Some("\"full\""),
+            ..optional(
+                "statistics",
+                "What is computed of each column as it is read and shown by `reproof data show`: \
+                 `full`; `basic`, without frequent values, quantiles and histograms, twice as fast; \
+                 or `none`. It does not change the version.",
+                Shape::Choice {
+                    noun: "choice",
+                    of: &["full", "basic", "none"],
+                },
+            )
+        },
     ],
     later: &[
         PROGRAM,
-        later_source("parquet"),
         later_source("jsonl"),
         later_source("arrow"),
         later_source("numpy"),

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reproof_catalog::{SourceSnapshot, StepOutput};
-use reproof_config::{DataFormat, DataSource, Lock, LockEntry, Pipeline};
+use reproof_config::{DataFormat, DataSource, Lock, LockEntry, Pipeline, StatisticsOption};
 use reproof_record::{DataUse, Digest, Schema, StepName};
 use reproof_store::fs::{Facts, FileKind};
-use reproof_table::{CsvOptions, Snapshot, TableError, snapshot_csv};
+use reproof_table::{
+    CsvOptions, FileFormat, Snapshot, SnapshotOptions, StatisticsLevel, TableError, snapshot_file,
+};
 
 use crate::observer::{DataChange, Event, Observer};
 use crate::{Cancel, EngineError, Project, cache};
@@ -119,7 +121,7 @@ fn snapshot(
     let key = source.key();
     if let Some(known) = project.catalog.source(&key)?
         && known.holds_for(&facts)
-        && fits(entry, &known)
+        && fits(source, entry, &known)
     {
         let outputs = BTreeMap::from([(name.clone(), known.version.clone())]);
         match cache::sound(project, &outputs)? {
@@ -194,31 +196,43 @@ fn read(
     entry: Option<&LockEntry>,
     cancel: &Cancel,
 ) -> Result<Result<Snapshot, TableError>, EngineError> {
-    let DataFormat::Csv(options) = &source.format;
-    let options = CsvOptions {
-        delimiter: options.delimiter,
-        null_tokens: options.null_tokens.clone(),
+    let format = match &source.format {
+        DataFormat::Parquet => FileFormat::Parquet,
+        DataFormat::Csv(options) => FileFormat::Csv(CsvOptions {
+            delimiter: options.delimiter,
+            null_tokens: options.null_tokens.clone(),
+        }),
     };
-    let pinned = entry.map(|entry| entry.schema.clone());
+    let options = SnapshotOptions {
+        declared: source.schema.clone(),
+        pinned: entry.map(|entry| entry.schema.clone()),
+        statistics: match source.statistics {
+            StatisticsOption::None => StatisticsLevel::None,
+            StatisticsOption::Basic => StatisticsLevel::Basic,
+            StatisticsOption::Full => StatisticsLevel::Full,
+        },
+    };
     let store = project.store.clone();
     cancel.wait_for(move || {
         let mut batch = store.batch();
-        let read = snapshot_csv(&store, &mut batch, &path, &options, pinned.as_ref())?;
+        let read = snapshot_file(&store, &mut batch, &path, &format, &options)?;
         batch.commit()?;
         Ok(read)
     })
 }
 
 /// Whether a known version has the column types that the lock file pins for the columns it has.
-fn fits(entry: Option<&LockEntry>, known: &SourceSnapshot) -> bool {
-    entry.is_none_or(|entry| {
-        entry.schema.columns().iter().all(|pinned| {
-            known
-                .schema
-                .column(&pinned.name)
-                .is_none_or(|column| column.logical_type == pinned.logical_type)
+/// Parquet has types of its own.
+fn fits(source: &DataSource, entry: Option<&LockEntry>, known: &SourceSnapshot) -> bool {
+    source.format == DataFormat::Parquet
+        || entry.is_none_or(|entry| {
+            entry.schema.columns().iter().all(|pinned| {
+                known
+                    .schema
+                    .column(&pinned.name)
+                    .is_none_or(|column| column.logical_type == pinned.logical_type)
+            })
         })
-    })
 }
 
 fn change(entry: Option<&LockEntry>, now: &SourceSnapshot) -> DataChange {

@@ -141,6 +141,14 @@ impl EngineError {
                         .to_owned(),
                 )
             }
+            Self::Data {
+                error:
+                    TableError::Csv {
+                        problem: CsvProblem::Declared { .. },
+                        ..
+                    },
+                ..
+            } => Some("mend the value, or declare another type in the pipeline".to_owned()),
             _ => match self.class() {
                 Class::Storage => Some("nothing is half-written: free space or give access, then run the same command again".to_owned()),
                 Class::Bug => Some("please report it with the command that you ran".to_owned()),

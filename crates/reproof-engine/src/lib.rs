@@ -24,6 +24,7 @@ mod run;
 mod schedule;
 mod services;
 mod verify;
+mod versions;
 
 pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
@@ -46,3 +47,4 @@ pub use report::{
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};
 pub use verify::{Verified, read_record, verify};
+pub use versions::{PinnedData, data_versions, find_data, statistics};

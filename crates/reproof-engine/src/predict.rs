@@ -8,9 +8,11 @@ use reproof_record::{
     Artifact, Column, LogicalType, RecipeStep, Record, RecordId, Schema, Source, StepName,
 };
 use reproof_store::Store;
+use reproof_store::fs::FileKind;
 use reproof_table::preprocess::Fitted;
 use reproof_table::{
-    ColumnData, CsvOptions, CsvProblem, Table, TableError, Threads, read_table, snapshot_csv,
+    ColumnData, CsvProblem, FileFormat, SnapshotOptions, StatisticsLevel, Table, TableError,
+    Threads, read_table, snapshot_file,
 };
 
 use crate::operations::read_document;
@@ -21,8 +23,8 @@ use crate::{Cancel, EngineError, OperationError, Project, read_record};
 pub struct PredictOptions {
     /// The file with the rows.
     pub file: PathBuf,
-    /// How a CSV file is written.
-    pub csv: CsvOptions,
+    /// What the file is.
+    pub format: FileFormat,
     /// The columns of the file that stand before the predictions.
     pub keep: Vec<String>,
     /// How many threads to use; changes no result.
@@ -147,20 +149,30 @@ fn read_file(
         .collect();
     let pinned =
         Schema::new(wanted.clone()).map_err(|error| EngineError::Bug(error.to_string()))?;
-    if let Err(error) = project.io().metadata(&options.file)
-        && error.is_not_found()
-    {
-        let message = format!("there is no file {}", options.file.display());
-        return Err(EngineError::usage(message));
-    }
+    let path = find(project, &options.file)?;
     let scratch = project.store.scratch()?;
-    let (store, path, csv): (Store, _, _) = (
-        Store::clone(&scratch),
-        options.file.clone(),
-        options.csv.clone(),
-    );
-    let read = cancel.wait_for(move || read_csv(&store, &path, &csv, &pinned))?;
+    let (store, format) = (Store::clone(&scratch), options.format.clone());
+    let snapshot = SnapshotOptions {
+        pinned: Some(pinned),
+        statistics: StatisticsLevel::None,
+        ..SnapshotOptions::default()
+    };
+    let read = cancel.wait_for(move || read_table_of(&store, &path, &format, &snapshot))?;
     let table = read.map_err(|error| in_file(&options.file, error))?;
+    // A CSV file was read by these types; others have types of their own.
+    for column in &wanted {
+        if let Some(found) = table.schema().column(&column.name)
+            && found.logical_type != column.logical_type
+        {
+            return Err(EngineError::usage(format!(
+                "{}: column '{}' is {}, and {} for the model",
+                options.file.display(),
+                column.name,
+                found.logical_type,
+                column.logical_type
+            )));
+        }
+    }
     let missing: Vec<String> = wanted
         .iter()
         .filter(|column| table.column(&column.name).is_none())
@@ -182,14 +194,28 @@ fn read_file(
     })
 }
 
-fn read_csv(
+/// The regular file that a path leads to.
+fn find(project: &Project, file: &Path) -> Result<PathBuf, EngineError> {
+    let usage = |what: &str| EngineError::usage(format!("{what} {}", file.display()));
+    let path = match project.io().canonicalize(file) {
+        Err(error) if error.is_not_found() => return Err(usage("there is no file")),
+        found => found?,
+    };
+    match project.io().metadata(&path)?.kind {
+        FileKind::File => Ok(path),
+        // A pipe cannot be read twice, a device might never end.
+        _ => Err(usage("not a regular file:")),
+    }
+}
+
+fn read_table_of(
     store: &Store,
     path: &Path,
-    options: &CsvOptions,
-    pinned: &Schema,
+    format: &FileFormat,
+    options: &SnapshotOptions,
 ) -> Result<Table, TableError> {
     let mut batch = store.batch();
-    let read = snapshot_csv(store, &mut batch, path, options, Some(pinned))?;
+    let read = snapshot_file(store, &mut batch, path, format, options)?;
     batch.commit()?;
     read_table(store, &read.stored.artifact.digest, None)
 }
@@ -249,8 +275,15 @@ fn in_file(file: &Path, error: TableError) -> EngineError {
                 file.display()
             ))
         }
-        error @ TableError::Csv { .. } => EngineError::usage(error.to_string()),
-        error => EngineError::usage(format!("{}: {error}", file.display())),
+        error => {
+            let (message, name) = (error.to_string(), file.display().to_string());
+            // Most errors name the file themselves.
+            EngineError::usage(if message.contains(&name) {
+                message
+            } else {
+                format!("{name}: {message}")
+            })
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod completions;
+pub mod data;
 pub mod docs;
 pub mod doctor;
 pub mod init;
@@ -31,6 +32,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Show(arguments) => show::execute(arguments, global, printer),
         Command::Compare(arguments) => compare::execute(arguments, global, printer),
         Command::Predict(arguments) => predict::execute(arguments, global, printer),
+        Command::Data(arguments) => data::execute(arguments, global, printer),
         Command::Verify(arguments) => verify::execute(arguments, global, printer),
         Command::Doctor(arguments) => doctor::execute(arguments, global, printer),
         Command::Completions(arguments) => Ok(completions::execute(arguments, printer)),

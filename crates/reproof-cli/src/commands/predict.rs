@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use reproof_engine::{EngineError, PredictOptions, predict, resolve_record};
 use reproof_store::fs::write_atomic;
-use reproof_table::{CsvOptions, Table};
+use reproof_table::{CsvOptions, FileFormat, Table, write_parquet};
 use serde_json::json;
 
 use crate::arguments::Global;
@@ -21,16 +21,17 @@ pub struct Arguments {
     /// The record whose model predicts: an ID or a prefix of it, PIPELINE@latest or @latest.
     #[arg(value_name = "RECORD")]
     pub record: String,
-    /// The CSV file with the rows. Columns are found by name, in any order.
+    /// The file with the rows: CSV, or Parquet if it is named so. Columns are found by name, in any
+    /// order.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Write the predictions to this CSV file instead of standard output.
+    /// Write the predictions to this file, CSV or Parquet, instead of printing them as CSV.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Repeat these columns of the file before the predictions.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub keep: Vec<String>,
-    /// The character between the fields of the file.
+    /// The character between the fields of a CSV file.
     #[arg(long, value_name = "CHARACTER", default_value = ",")]
     pub delimiter: String,
     /// How many threads to use; they change no result.
@@ -54,22 +55,33 @@ pub fn execute(
     let here = session::folder(global)?;
     let options = PredictOptions {
         file: here.join(&arguments.file),
-        csv: CsvOptions {
-            delimiter: delimiter(&arguments.delimiter)?,
-            ..CsvOptions::default()
+        format: if is_parquet(&arguments.file) {
+            FileFormat::Parquet
+        } else {
+            FileFormat::Csv(CsvOptions {
+                delimiter: delimiter(&arguments.delimiter)?,
+                ..CsvOptions::default()
+            })
         },
         keep: arguments.keep.clone(),
         threads: session::threads(arguments.threads),
     };
     let cancel = session::stop_on_signals()?;
     let predicted = predict(&project, &record, &options, &cancel)?;
-    let text = csv(&predicted.table);
     let Some(output) = &arguments.output else {
-        printer.text(&text);
+        printer.text(&csv(&predicted.table));
         return Ok(Exit::Done);
     };
     let output = here.join(output);
-    write_atomic(project.io(), &output, text.as_bytes())?;
+    let bytes = if is_parquet(&output) {
+        let mut bytes = Vec::new();
+        write_parquet(&mut bytes, &predicted.table)
+            .map_err(|error| EngineError::Bug(error.to_string()))?;
+        bytes
+    } else {
+        csv(&predicted.table).into_bytes()
+    };
+    write_atomic(project.io(), &output, &bytes)?;
     let rows = predicted.table.rows() as u64;
     if printer.json {
         let columns = predicted.table.schema().columns().iter();
@@ -91,6 +103,12 @@ pub fn execute(
         ));
     }
     Ok(Exit::Done)
+}
+
+/// Whether a file's name says that it is Parquet.
+fn is_parquet(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
 }
 
 fn delimiter(text: &str) -> Result<u8, EngineError> {

@@ -176,6 +176,20 @@ fn print_metrics(metrics: &Metrics, printer: &Printer) {
     for (name, estimate) in &metrics.overall {
         printer.line(&format!("  {}", summary::estimate(name, estimate)));
     }
+    let names: Vec<&String> = metrics.overall.keys().collect();
+    if let Some(baseline) = summary::baseline(metrics, &names) {
+        printer.line(&format!("  {baseline}"));
+    }
+    let confusion = summary::confusion(metrics);
+    if !confusion.is_empty() {
+        printer.line("\nconfusion matrix   a line for each class, a column for each predicted one");
+        for line in confusion {
+            printer.line(&format!("  {line}"));
+        }
+        if !metrics.slices.is_empty() {
+            printer.line("\nslices");
+        }
+    }
     for slice in &metrics.slices {
         let all: Vec<_> = slice
             .metrics

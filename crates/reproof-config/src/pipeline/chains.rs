@@ -56,7 +56,7 @@ fn read_item(node: &Node, report: &mut Report<'_>) -> Option<ChainItem> {
 }
 
 /// An item with the options that differ from the defaults, or its name alone.
-fn with_options(name: &str, options: Map<String, Value>) -> Value {
+fn with_options(name: &str, options: &Map<String, Value>) -> Value {
     if options.is_empty() {
         Value::from(name)
     } else {
@@ -169,7 +169,7 @@ fn ordinal(options: Option<&Node>) -> ChainItem {
         let values = order.iter().map(|value| value.value.clone());
         json.insert("order".to_owned(), values.collect());
     }
-    let json = with_options("ordinal", json);
+    let json = with_options("ordinal", &json);
     ChainItem::new("ordinal", What::Ordinal(order), json)
 }
 
@@ -179,7 +179,7 @@ fn one_hot(options: Option<&Node>) -> ChainItem {
     if let Some(count) = count {
         json.insert("min_count".to_owned(), count.into());
     }
-    ChainItem::new("one_hot", What::OneHot, with_options("one_hot", json))
+    ChainItem::new("one_hot", What::OneHot, with_options("one_hot", &json))
 }
 
 /// Where an item stands in a chain.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::gates::Gate;
 use super::graph::Graph;
-use super::{CsvOptions, DataFormat, DataSource, Pipeline, blocks, links};
+use super::{CsvOptions, DataFormat, DataSource, Pipeline, StatisticsOption, blocks, links};
 
 /// Keys of flow mappings longer than this are written with `? `: YAML ends the search for the `:`
 /// of a simple key after 1024 characters.
@@ -69,17 +69,29 @@ fn print_data(out: &mut String, data: &BTreeMap<StepName, DataSource>) {
 }
 
 fn print_source(source: &DataSource) -> String {
-    let DataFormat::Csv(options) = &source.format;
-    let default = CsvOptions::default();
-    let mut text = format!("{{csv: {}", quoted(source.path.as_str()));
+    let path = quoted(source.path.as_str());
     // A text that is written to cannot fail.
-    if options.delimiter != default.delimiter {
-        let delimiter = quoted(&char::from(options.delimiter).to_string());
-        let _ = write!(text, ", delimiter: {delimiter}");
+    let mut text = match &source.format {
+        DataFormat::Parquet => format!("{{parquet: {path}"),
+        DataFormat::Csv(options) => {
+            let default = CsvOptions::default();
+            let mut text = format!("{{csv: {path}");
+            if options.delimiter != default.delimiter {
+                let delimiter = quoted(&char::from(options.delimiter).to_string());
+                let _ = write!(text, ", delimiter: {delimiter}");
+            }
+            if options.null_tokens != default.null_tokens {
+                let tokens = flow(&Value::from(options.null_tokens.clone()));
+                let _ = write!(text, ", null_tokens: {tokens}");
+            }
+            text
+        }
+    };
+    if !source.schema.is_empty() {
+        let _ = write!(text, ", schema: {}", flow(&source.schema_json()));
     }
-    if options.null_tokens != default.null_tokens {
-        let tokens = flow(&Value::from(options.null_tokens.clone()));
-        let _ = write!(text, ", null_tokens: {tokens}");
+    if source.statistics != StatisticsOption::default() {
+        let _ = write!(text, ", statistics: {}", source.statistics.name());
     }
     text.push('}');
     text

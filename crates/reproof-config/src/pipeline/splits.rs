@@ -104,10 +104,11 @@ fn random(options: Options<'_>, report: &mut Report<'_>) -> Option<Split> {
 
 /// A split by the shares of its parts.
 fn by_ratios(options: Options<'_>, report: &mut Report<'_>) -> Option<Split> {
-    let (ratios, defaulted) = match given_ratios(options, report)? {
-        Some(ratios) => (ratios, false),
-        None => (default_ratios(), true),
-    };
+    let mut ratios = given_ratios(options, report)?;
+    let defaulted = ratios.is_empty();
+    if defaulted {
+        ratios = default_ratios();
+    }
     let shares = ratios.iter();
     let shares: Map<_, _> = shares
         .map(|(part, share)| (part.clone(), number(*share)))
@@ -122,16 +123,15 @@ fn default_ratios() -> BTreeMap<String, f64> {
     serde_json::from_str(DEFAULT_RATIOS).unwrap_or_default()
 }
 
-/// The shares that are given, if any is; none at all if they are wrong, which is reported.
-fn given_ratios(
-    options: Options<'_>,
-    report: &mut Report<'_>,
-) -> Option<Option<BTreeMap<String, f64>>> {
+/// Keys that stand beside shares.
+const OTHERS: [&str; 4] = ["by", "key", "exact", "boundaries"];
+
+/// The shares that are given; empty if none is. None at all if they are wrong, which is reported.
+fn given_ratios(options: Options<'_>, report: &mut Report<'_>) -> Option<BTreeMap<String, f64>> {
     let Some(node) = options.shares.filter(|node| !node.is_null()) else {
-        return Some(None);
+        return Some(BTreeMap::new());
     };
     // A misspelt key was reported; without it shares cannot be told.
-    const OTHERS: [&str; 4] = ["by", "key", "exact", "boundaries"];
     let known = |key: &str| PARTS.contains(&key) || OTHERS.contains(&key);
     if !node.entries().iter().all(|entry| known(&entry.key.value)) {
         return None;
@@ -144,7 +144,7 @@ fn given_ratios(
         }
     }
     if ratios.is_empty() {
-        return Some(None);
+        return Some(ratios);
     }
     if !ratios.contains_key("train") {
         report.error(options.at, "the part 'train' is missing");
@@ -160,7 +160,7 @@ fn given_ratios(
         );
         return None;
     }
-    Some(Some(ratios))
+    Some(ratios)
 }
 
 fn time(options: Options<'_>, report: &mut Report<'_>) -> Option<Split> {
@@ -170,7 +170,7 @@ fn time(options: Options<'_>, report: &mut Report<'_>) -> Option<Split> {
         split.by(by?)?;
         return Some(split);
     };
-    if given_ratios(options, report)?.is_some() {
+    if !given_ratios(options, report)?.is_empty() {
         report.error(options.at, "a split has either shares or boundaries");
         return None;
     }

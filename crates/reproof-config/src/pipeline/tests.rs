@@ -442,6 +442,25 @@ fn data_may_come_in_parts() {
     );
 }
 
+/// Every example in the book's page is a pipeline file, or a block of one.
+#[test]
+fn the_examples_of_the_book_are_read() {
+    let page = include_str!("../../../../docs/src/pipeline.md");
+    let examples = page.split("```yaml\n").skip(1);
+    let examples: Vec<_> = examples
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(examples.len() > 8);
+    for example in examples {
+        let whole = if example.starts_with("pipeline:") {
+            example.to_owned()
+        } else {
+            format!("{MINIMAL}{example}")
+        };
+        parse_pipeline("p.yaml", &whole, &[]).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
 /// What `plan` prints is the same pipeline.
 #[test]
 fn the_printed_graph_expands_to_the_same_recipe() {
@@ -471,7 +490,7 @@ fn the_printed_graph_expands_to_the_same_recipe() {
 const TWO_SOURCES: &str = "\
 pipeline: two
 data:
-  old: {csv: old.csv, delimiter: \";\"}
+  old: {csv: old.csv, delimiter: \";\", schema: {a: float}, statistics: none}
   new: {csv: new.csv, null_tokens: [\"\", NA]}
 steps:
   prepare:
@@ -1040,6 +1059,48 @@ fn gradient_boosting_is_refused_where_it_cannot_be() {
 }
 
 #[test]
+fn a_source_is_one_file_and_may_declare_types() {
+    let read = |data: &str| {
+        let text = MINIMAL.replace("{csv: a.csv}", data);
+        parse_pipeline("f", &text, &[]).unwrap().data["data"].clone()
+    };
+    let declared = read("{csv: a.csv, schema: {day: date, id: string}, statistics: basic}");
+    assert_eq!(declared.schema["day"], LogicalType::Date);
+    assert_eq!(declared.statistics, StatisticsOption::Basic);
+    assert_eq!(
+        declared.key(),
+        r#"csv{"schema":{"day":"date","id":"string"}}:a.csv"#
+    );
+    let parquet = read("{parquet: a.parquet}");
+    assert_eq!(parquet.format, DataFormat::Parquet);
+    assert_eq!(parquet.key(), "parquet:a.parquet");
+    let errors = |data: &str| {
+        let text = MINIMAL.replace("{csv: a.csv}", data);
+        let errors = parse_pipeline("f", &text, &[]).unwrap_err();
+        errors
+            .iter()
+            .map(|found| found.message.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        errors("{statistics: full}"),
+        ["the key 'csv' or 'parquet' is missing"]
+    );
+    assert_eq!(
+        errors("{csv: a.csv, parquet: b}"),
+        ["a data source is one file"]
+    );
+    assert_eq!(
+        errors("{parquet: b, delimiter: \";\"}"),
+        ["'delimiter' is for CSV files"]
+    );
+    assert_eq!(
+        errors("{csv: a.csv, schema: {day: dates}}"),
+        ["unknown type 'dates'"]
+    );
+}
+
+#[test]
 fn what_a_later_version_may_support_is_said_plainly() {
     let program = "'run': steps that run a program are not supported by this version";
     refused_with(
@@ -1054,8 +1115,8 @@ fn what_a_later_version_may_support_is_said_plainly() {
     );
     refused_with(
         "{csv: data/churn.csv}",
-        "{parquet: a}",
-        "3:8: 'parquet': this kind of data source is not supported by this version",
+        "{jsonl: a}",
+        "3:8: 'jsonl': this kind of data source is not supported by this version",
     );
     refused_with(
         "{random: {train: 0.7, eval: 0.15, test: 0.15}}",

@@ -10,6 +10,7 @@ use crate::table::tests::{table, tables};
 use crate::{ColumnData, TimeType};
 
 type Parts = Result<BTreeMap<String, Table>, TableError>;
+type Split<'a> = &'a dyn Fn(&Table, Threads) -> Parts;
 
 fn parameters<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
@@ -319,7 +320,7 @@ proptest! {
         let exact = random(json!({"ratios": halves, "exact": true}));
         let keyed = random(json!({"ratios": halves, "key": ["flag", "name"], "exact": true}));
         let strata: SplitStratified = parameters(json!({"by": "flag", "ratios": halves}));
-        let splits: [&dyn Fn(&Table, Threads) -> Parts; 3] = [
+        let splits: [Split<'_>; 3] = [
             &|table, threads| exact.split(table, seed, threads),
             &|table, threads| keyed.split(table, seed, threads),
             &|table, threads| strata.split(table, seed, threads),

@@ -1,0 +1,221 @@
+//! Data sources: which file, how it is read, which types its columns have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reproof_record::{LogicalType, RelativePath, StepName, canonical_json};
+use serde_json::{Map, Value};
+
+use super::blocks;
+use crate::check::{delimiter, is_named};
+use crate::diagnostic::{Report, Span};
+use crate::names::nearest;
+use crate::tables::DATA_SOURCE;
+use crate::tree::Node;
+
+/// The keys that name a file, of which a source has one.
+const FORMATS: [&str; 2] = ["csv", "parquet"];
+/// The keys that say how a CSV file is read.
+const CSV_KEYS: [&str; 2] = ["delimiter", "null_tokens"];
+
+/// Where data comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSource {
+    /// The file, inside the project.
+    pub path: RelativePath,
+    /// How it is read.
+    pub format: DataFormat,
+    /// The types that columns are declared to have.
+    pub schema: BTreeMap<String, LogicalType>,
+    /// How much is computed of each column. It does not change the version.
+    pub statistics: StatisticsOption,
+}
+
+/// How a data source is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataFormat {
+    /// Values separated by a character; the first row names the columns.
+    Csv(CsvOptions),
+    /// Parquet.
+    Parquet,
+}
+
+/// How a CSV file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// The character between fields.
+    pub delimiter: u8,
+    /// The texts of a field that mean a missing value.
+    pub null_tokens: Vec<String>,
+}
+
+impl Default for CsvOptions {
+    /// A comma, and the tokens that R, pandas and SQL write for a missing value.
+    fn default() -> Self {
+        let tokens = ["", "N/A", "NA", "NULL", "NaN", "nan", "null"];
+        Self {
+            delimiter: b',',
+            null_tokens: tokens.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// How much is computed of each column of a data source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatisticsOption {
+    /// Nothing.
+    None,
+    /// Counts, ranges, means and standard deviations.
+    Basic,
+    /// Also different and frequent values, quantiles and histograms.
+    #[default]
+    Full,
+}
+
+impl StatisticsOption {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "basic",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl DataSource {
+    /// What names the source in the lock file: its format, the options that differ from the
+    /// defaults, its path.
+    pub fn key(&self) -> String {
+        let mut differing = Map::new();
+        let format = match &self.format {
+            DataFormat::Parquet => "parquet",
+            DataFormat::Csv(options) => {
+                let default = CsvOptions::default();
+                if options.delimiter != default.delimiter {
+                    let delimiter = char::from(options.delimiter).to_string();
+                    differing.insert("delimiter".to_owned(), delimiter.into());
+                }
+                if options.null_tokens != default.null_tokens {
+                    let tokens = options.null_tokens.clone();
+                    differing.insert("null_tokens".to_owned(), tokens.into());
+                }
+                "csv"
+            }
+        };
+        if !self.schema.is_empty() {
+            differing.insert("schema".to_owned(), self.schema_json());
+        }
+        let options = if differing.is_empty() {
+            String::new()
+        } else {
+            // Texts always have a canonical form.
+            let bytes = canonical_json(&Value::Object(differing)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        format!("{format}{options}:{}", self.path)
+    }
+
+    /// The declared types as JSON.
+    pub(super) fn schema_json(&self) -> Value {
+        let types = self.schema.iter();
+        let types = types.map(|(name, logical_type)| (name.clone(), logical_type.name().into()));
+        Value::Object(types.collect())
+    }
+}
+
+/// Reads the sources of a pipeline file whose keys were checked.
+pub(super) fn read(root: &Node, report: &mut Report<'_>) -> BTreeMap<StepName, DataSource> {
+    let Some(entry) = root.entry("data") else {
+        return BTreeMap::new();
+    };
+    let node = &entry.value;
+    if is_named(&DATA_SOURCE, node) {
+        let entries = node.entries().iter();
+        return entries
+            .filter_map(|entry| {
+                check(&entry.value, entry.key.span, report);
+                let name = StepName::new(entry.key.value.as_str()).ok()?;
+                Some((name, read_source(&entry.value)?))
+            })
+            .collect();
+    }
+    if matches!(node.value, crate::tree::Value::Map(_)) {
+        check(node, entry.key.span, report);
+    }
+    let source = read_source(node);
+    blocks::data_name().into_iter().zip(source).collect()
+}
+
+/// Checks that a source names one file, and has no keys of another format.
+fn check(node: &Node, at: Span, report: &mut Report<'_>) {
+    let named: Vec<_> = FORMATS
+        .into_iter()
+        .filter_map(|key| node.entry(key))
+        .collect();
+    match named[..] {
+        [] => {
+            // What was said of another key is enough.
+            let told = node.entries().iter().any(|entry| {
+                let key = entry.key.value.as_str();
+                let later = DATA_SOURCE.later.iter().any(|later| later.key == key);
+                let known = DATA_SOURCE.field(key).is_some();
+                later || !known && nearest(key, FORMATS.into_iter()).is_some()
+            });
+            if !told {
+                report.error(at, "the key 'csv' or 'parquet' is missing");
+            }
+        }
+        [only] if only.key.value == "parquet" => {
+            for entry in CSV_KEYS.into_iter().filter_map(|key| node.entry(key)) {
+                let message = format!("'{}' is for CSV files", entry.key.value);
+                report.error(entry.key.span, message);
+            }
+        }
+        [_] => {}
+        [_, other, ..] => {
+            report.hinted(
+                other.key.span,
+                "a data source is one file",
+                "with 'steps', several sources may be named",
+            );
+        }
+    }
+}
+
+fn read_source(node: &Node) -> Option<DataSource> {
+    let path = |key: &str| node.get(key).and_then(Node::text);
+    let (path, format) = match (path("csv"), path("parquet")) {
+        (Some(path), _) => (path, DataFormat::Csv(read_csv(node)?)),
+        (None, Some(path)) => (path, DataFormat::Parquet),
+        (None, None) => return None,
+    };
+    let declared = node.get("schema").map(Node::entries).unwrap_or_default();
+    let declared = declared.iter().filter_map(|entry| {
+        let logical_type = LogicalType::named(entry.value.text()?)?;
+        Some((entry.key.value.clone(), logical_type))
+    });
+    Some(DataSource {
+        path: RelativePath::new(path).ok()?,
+        format,
+        schema: declared.collect(),
+        statistics: match node.get("statistics").and_then(Node::text) {
+            Some("none") => StatisticsOption::None,
+            Some("basic") => StatisticsOption::Basic,
+            _ => StatisticsOption::Full,
+        },
+    })
+}
+
+fn read_csv(node: &Node) -> Option<CsvOptions> {
+    let mut options = CsvOptions::default();
+    if let Some(text) = node.get("delimiter").and_then(Node::text) {
+        options.delimiter = delimiter(text)?;
+    }
+    if let Some(tokens) = node.get("null_tokens") {
+        let texts = tokens.items().iter().filter_map(Node::text);
+        // Which tokens there are matters, not their order: one key in the lock file for all.
+        let tokens: BTreeSet<_> = texts.map(str::to_owned).collect();
+        options.null_tokens = tokens.into_iter().collect();
+    }
+    Some(options)
+}
