@@ -7,6 +7,8 @@ mod support;
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/boosting.rs"]
+mod boosting;
 #[path = "cli/compare.rs"]
 mod compare;
 #[path = "cli/data.rs"]

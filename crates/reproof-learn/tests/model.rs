@@ -159,11 +159,6 @@ fn the_documents_of_the_format_page_are_sound() {
     }
     assert_eq!(
         formats,
-        [
-            Model::FORMAT,
-            Model::FORMAT,
-            Model::FORMAT,
-            Metrics::FORMAT
-        ]
+        [Model::FORMAT, Model::FORMAT, Model::FORMAT, Metrics::FORMAT]
     );
 }
