@@ -9,6 +9,8 @@ mod support;
 mod bad_input;
 #[path = "cli/book.rs"]
 mod book;
+#[path = "cli/boosting.rs"]
+mod boosting;
 #[path = "cli/compare.rs"]
 mod compare;
 #[path = "cli/data.rs"]

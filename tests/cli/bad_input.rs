@@ -302,6 +302,13 @@ fn every_split_works() {
         assert!(shown.out.contains("train "), "{}{}", call.out, shown.out);
         project.reproof(&["plan"]).expect(0);
     }
+    let days = |row: usize| format!("2024-{:02}-{:02}", 1 + row / 20, 1 + row % 20);
+    let boundaries = "split: {time: {by: x, boundaries: {eval: \"2024-04-01\"}}}\n";
+    let call = run(&project(
+        table(100, days, yes_no).as_bytes(),
+        &format!("{boundaries}preprocess: {{x: [{{scale: z_score}}]}}\n"),
+    ));
+    assert!(call.expect(0).out.contains("train 60 · eval 40"));
     let project = project(numbers(100).as_bytes(), "split: none\n");
     project.edit("pipelines/p.yaml", "evaluate: {}\n", "");
     run(&project).expect(0);

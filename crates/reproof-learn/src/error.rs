@@ -147,6 +147,19 @@ pub enum LearnError {
         /// Up to five of them.
         examples: String,
     },
+    /// More classes than two for a trainer that takes several, if it is told so.
+    #[error(
+        "label '{column}' has {count} classes ({examples}): for more than two write `task: \
+         multiclass_classification`"
+    )]
+    SeveralClasses {
+        /// The column.
+        column: String,
+        /// How many.
+        count: usize,
+        /// Up to five of them.
+        examples: String,
+    },
     /// Which class is the positive one was not said, and is not plain.
     #[error(
         "label '{column}' has the classes {classes} and it is not plain which is positive: \

@@ -157,5 +157,8 @@ fn the_documents_of_the_format_page_are_sound() {
         }
         formats.push(format);
     }
-    assert_eq!(formats, [Model::FORMAT, Model::FORMAT, Metrics::FORMAT]);
+    assert_eq!(
+        formats,
+        [Model::FORMAT, Model::FORMAT, Model::FORMAT, Metrics::FORMAT]
+    );
 }

@@ -195,7 +195,7 @@ fn numbers(column: &ColumnStatistics, ranges: usize, printer: &Printer) -> Strin
     // Padded before it is painted: colours take room, too.
     let bars = printer.paint(Style::Good, &format!("{bars:<20}"));
     let mut text = format!("{bars}  {:<ranges$}", range(column));
-    let median = column.quantiles.iter().flat_map(|quantiles| {
+    let median = column.quantiles.iter().filter_map(|quantiles| {
         let sign = if quantiles.exact { "" } else { "~" };
         let half = quantiles
             .values

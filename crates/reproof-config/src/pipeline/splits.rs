@@ -263,7 +263,14 @@ pub(super) fn check(spec: &OperationSpec, split: &Split, schema: &Schema, report
             _ => {}
         }
         for value in &split.values {
-            if let Some(wanted) = misfit(logical_type, &value.value) {
+            // Days and moments are compared as the texts that they have in the data.
+            let wanted = if logical_type.is_time() {
+                let text = value.value.is_string();
+                (!text).then_some("text such as \"2024-02-29\"")
+            } else {
+                misfit(logical_type, &value.value)
+            };
+            if let Some(wanted) = wanted {
                 report.error(value.span, format!("{named}; its value must be {wanted}"));
             }
         }

@@ -411,6 +411,34 @@ fn wrong_splits_are_explained() {
     check("{key: tenure}", "6:9: 'key': write 'random: {key: COLUMN}'");
 }
 
+/// Days are written as they stand in the data.
+#[test]
+fn boundaries_in_time_are_days() {
+    let text = "pipeline: p\ndata: {csv: a.csv}\nlabel: y\ntrain: logistic_regression\n\
+                split: {time: {by: day, boundaries: {test: VALUE}}}\n";
+    let expand = |value: &str| {
+        let column = |name: &str, logical_type| Column {
+            name: name.to_owned(),
+            logical_type,
+        };
+        let columns = vec![
+            column("day", LogicalType::Date),
+            column("y", LogicalType::String),
+        ];
+        let schemas = BTreeMap::from([(name("data"), Schema::new(columns).unwrap())]);
+        let pipeline = parse_pipeline("p.yaml", &text.replace("VALUE", value), &[]).unwrap();
+        pipeline.expand(&schemas, &ExpandOptions::default())
+    };
+    let graph = expand("\"2024-05-01\"").unwrap();
+    let boundary = &graph.steps["split"].parameters["boundaries"]["test"];
+    assert_eq!(boundary, "2024-05-01");
+    let error = expand("5").unwrap_err().to_string();
+    assert!(
+        error.contains("the column 'day' is date; its value must be text such as"),
+        "{error}"
+    );
+}
+
 /// A split may be left out where the data comes in parts.
 #[test]
 fn data_may_come_in_parts() {

@@ -96,7 +96,9 @@ impl Loss {
             Task::Regression => Target::Number {
                 column: given.column.clone(),
             },
-            Task::BinaryClassification => Target::Binary(BinaryLabel::resolve(label, given)?),
+            Task::BinaryClassification => {
+                Target::Binary(BinaryLabel::resolve(label, given).map_err(several_classes)?)
+            }
             Task::MulticlassClassification => {
                 Target::Classes(ClassLabel::resolve(&given.column, label)?)
             }
@@ -202,6 +204,22 @@ impl Loss {
             });
         }
         sum
+    }
+}
+
+/// Here several classes are possible, too.
+fn several_classes(error: LearnError) -> LearnError {
+    match error {
+        LearnError::TooManyClasses {
+            column,
+            count,
+            examples,
+        } => LearnError::SeveralClasses {
+            column,
+            count,
+            examples,
+        },
+        other => other,
     }
 }
 

@@ -178,7 +178,21 @@ impl Current<'_> {
         Ok(edges)
     }
 
+    /// What days and moments are filled with, and how they are given in a recipe, are numbers; as
+    /// categories they are texts.
+    fn check_category(&self, numbers: bool) -> Result<(), String> {
+        if matches!(&*self.data, ColumnData::Time(..)) && numbers {
+            let logical_type = self.data.logical_type();
+            return Err(format!(
+                "a {logical_type} that is filled or has a given order is no category: `cast: string` \
+                 makes it one"
+            ));
+        }
+        Ok(())
+    }
+
     fn places(&self, ordinal: &Ordinal, threads: Threads) -> Result<Places, String> {
+        self.check_category(self.fill.is_some() || ordinal.order.is_some())?;
         let logical_type = self.data.logical_type();
         let values = match &ordinal.order {
             Some(order) => order
@@ -253,6 +267,7 @@ impl Current<'_> {
     }
 
     fn coding(&self, one_hot: OneHot, threads: Threads) -> Result<Coding, String> {
+        self.check_category(self.fill.is_some())?;
         let counts = self.counts(threads);
         let min_count = one_hot.min_count.unwrap_or(0);
         let (mut categories, mut rare) = (Vec::new(), Vec::new());

@@ -359,6 +359,26 @@ fn casts() {
 }
 
 #[test]
+fn days_as_categories() {
+    let time = crate::TimeType::Date;
+    let days = ["2024-05-01", "2024-01-01"].map(|day| time.parse(day.as_bytes()));
+    let data = || ColumnData::Time(time, vec![days[0], days[1], None, days[0]]);
+    check(data(), json!(["ordinal"]), "a: [1.0, 0.0, NaN, 1.0]");
+    for chain in [
+        json!([{"fill": "mode"}, "one_hot"]),
+        json!([{"fill": "min"}, "ordinal"]),
+        json!([{"ordinal": {"order": [19844, 19723]}}]),
+    ] {
+        refused(data(), chain, "`cast: string`");
+    }
+    check(
+        data(),
+        json!([{"cast": "string"}, {"fill": "mode"}, "ordinal"]),
+        "a: [1.0, 0.0, 1.0, 1.0]",
+    );
+}
+
+#[test]
 fn items_have_their_order() {
     for chain in [
         json!([{"fill": "mean"}, {"cast": "integer"}]),

@@ -9,8 +9,9 @@ use super::hash::hash_key;
 
 /// The most values of which each is counted.
 pub(super) const MAX_VALUES: usize = 65_536;
-/// The most ranges that are counted, once there are more values than that.
-pub(super) const MAX_RANGES: usize = 16_384;
+/// The most ranges that are counted, once there are more values than that: so few that the counts
+/// of many columns fit a processor's cache.
+pub(super) const MAX_RANGES: usize = 4096;
 
 /// The key of an integer.
 #[inline]
@@ -36,6 +37,13 @@ pub(super) fn key_float(key: u64) -> f64 {
     let sign = ((key as i64 >> 63) as u64) ^ u64::MAX;
     // -0 is no value of a table, but may be the middle of a range.
     f64::from_bits(key ^ (sign | 1 << 63)) + 0.0
+}
+
+/// Where the search for a range begins: its key spread by the golden ratio (Knuth, *The Art of
+/// Computer Programming*, 6.4).
+#[inline]
+fn place(key: u64) -> u64 {
+    key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
 /// Counts by key.
@@ -89,7 +97,16 @@ impl Bins {
             self.add_many(key, hash, 1);
         } else {
             let key = key >> self.shift;
-            self.add_many(key, hash_key(key), 1);
+            self.add_many(key, place(key), 1);
+        }
+    }
+
+    /// Where the search for a key begins.
+    fn hash(&self, key: u64) -> u64 {
+        if self.shift == 0 {
+            hash_key(key)
+        } else {
+            place(key)
         }
     }
 
@@ -153,7 +170,8 @@ impl Bins {
         self.shift += more;
         for (key, count) in old.into_iter().filter(|slot| slot.1 > 0) {
             let key = key >> more;
-            self.insert(key, hash_key(key), count);
+            let hash = self.hash(key);
+            self.insert(key, hash, count);
         }
     }
 
@@ -166,7 +184,8 @@ impl Bins {
             // This may grow on the way.
             let more = self.shift - other.shift;
             let key = key >> more;
-            self.add_many(key, hash_key(key), count);
+            let hash = self.hash(key);
+            self.add_many(key, hash, count);
         }
     }
 
@@ -219,14 +238,14 @@ mod tests {
         );
         let more = bins((0..=limit).chain(0..limit));
         assert!(!more.is_exact());
-        // 65,537 values a row: of eight each there are 8,193, of four one too many.
-        assert_eq!((more.shift, more.len()), (3, 8193));
+        // 65,537 values in a row: of 32 each there are 2,049, of 16 one range too many.
+        assert_eq!((more.shift, more.len()), (5, 2049));
         assert_eq!(
             more.sorted()[1],
             Bin {
-                low: 8,
-                high: 15,
-                count: 16
+                low: 32,
+                high: 63,
+                count: 64
             }
         );
     }

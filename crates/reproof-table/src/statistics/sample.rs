@@ -18,8 +18,35 @@ pub(super) const MAX_TEXT: usize = 256;
 pub(super) struct Sample {
     /// Hashes up to this are in the sample: some zero bits, then ones.
     limit: u64,
-    /// The hash of a row, and the bytes of its value unless it is missing or a long text.
-    rows: Vec<(u64, Option<Box<[u8]>>)>,
+    /// The hash of a row, and its value unless that is missing or a long text.
+    rows: Vec<(u64, Option<Kept>)>,
+}
+
+/// The bytes of a value: in place if they are few, as most are.
+#[derive(Clone, Debug)]
+enum Kept {
+    Few(u8, [u8; 22]),
+    Many(Box<[u8]>),
+}
+
+impl Kept {
+    fn new(value: &[u8]) -> Self {
+        let mut bytes = [0; 22];
+        match bytes.get_mut(..value.len()) {
+            Some(place) => {
+                place.copy_from_slice(value);
+                Self::Few(value.len() as u8, bytes)
+            }
+            None => Self::Many(value.into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Few(length, bytes) => &bytes[..usize::from(*length)],
+            Self::Many(bytes) => bytes,
+        }
+    }
 }
 
 impl Sample {
@@ -42,7 +69,7 @@ impl Sample {
     #[cold]
     fn keep(&mut self, hash: u64, value: Option<&[u8]>) {
         let value = value.filter(|value| value.len() <= MAX_TEXT);
-        self.rows.push((hash, value.map(Box::from)));
+        self.rows.push((hash, value.map(Kept::new)));
         self.shrink();
     }
 
@@ -65,8 +92,8 @@ impl Sample {
     /// How many rows are in the sample, and how many of them have each value.
     pub fn counts(&self) -> (u64, BTreeMap<&[u8], u64>) {
         let mut counts = BTreeMap::new();
-        for value in self.rows.iter().filter_map(|(_, value)| value.as_deref()) {
-            *counts.entry(value).or_insert(0) += 1;
+        for value in self.rows.iter().filter_map(|(_, value)| value.as_ref()) {
+            *counts.entry(value.bytes()).or_insert(0) += 1;
         }
         (self.rows.len() as u64, counts)
     }
