@@ -21,6 +21,11 @@ fn every_pipeline_in_the_book_can_be_planned() {
         let to = project.path(&format!("data/{file}"));
         std::fs::copy(example(name).join("data").join(file), to).unwrap();
     }
+    // Names that the book uses for the parts of data that comes in parts.
+    let data = project.read("data/telco_churn.csv");
+    for file in ["train", "training", "eval", "validation", "test"] {
+        project.write(&format!("data/{file}.csv"), &data);
+    }
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -62,8 +62,13 @@ pub(crate) fn damage(
         }
     }
     for manifest in manifests(project, id, record)? {
-        let checked = store.manifest(&manifest).map(|_| ());
-        note(trouble("a manifest", checked)?);
+        let checked = store.manifest(&manifest).and_then(|manifest| {
+            manifest
+                .files
+                .iter()
+                .try_for_each(|file| store.verify_blob(&file.digest).map(|_| ()))
+        });
+        note(trouble("a manifest or a file that it lists", checked)?);
     }
     Ok(found.into_iter().collect())
 }
