@@ -1,6 +1,12 @@
 //! End-to-end tests on the real binary, in temporary projects. One module for each command, and
 //! one for each promise that spans them.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::large_stack_arrays
+)]
+// A test tells one story from its beginning to its end.
+#![allow(clippy::too_many_lines)]
 
 #[path = "cli/support.rs"]
 mod support;

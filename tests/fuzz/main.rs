@@ -148,14 +148,13 @@ fn fuzz(target: &str, read: impl Fn(&[u8])) {
     let corpus = corpus(target);
     let seed = number("REPROOF_FUZZ_SEED", 1);
     let check = |input: &[u8]| {
-        if catch_unwind(AssertUnwindSafe(|| read(input))).is_err() {
-            panic!(
-                "{target}: this input fails:\n{}",
-                String::from_utf8_lossy(input).escape_debug()
-            );
-        }
+        let read = catch_unwind(AssertUnwindSafe(|| read(input)));
+        let shown = || String::from_utf8_lossy(input).escape_debug().to_string();
+        assert!(read.is_ok(), "{target}: this input fails:\n{}", shown());
     };
-    corpus.iter().for_each(|input| check(input));
+    for input in &corpus {
+        check(input);
+    }
     for round in 0..number("REPROOF_FUZZ_ROUNDS", ROUNDS) {
         let mut draws = Draws {
             seed,
