@@ -12,6 +12,7 @@ use std::sync::{Mutex, RwLock};
 
 use super::bins::{Binned, MISSING, QUAD};
 use super::histogram::{Entry, Gatherer, Pair, Quad, Scale, Sums};
+use super::order::first_of;
 use super::split::{Rule, Split, best};
 use super::sync::{Rendezvous, lock, read, write};
 
@@ -206,13 +207,13 @@ impl<'a> Grower<'a> {
     }
 
     /// Takes out leaves that are split whatever becomes of the others, when `left` splits may still
-    /// be made. Growth is best first: the leaf with the largest gain is split, of equal ones that
-    /// with the smaller place, then the best of what is open now, and so on. A leaf is certain if
-    /// all that come before it, with everything that could grow from them, leave a split for it. If
-    /// the number of leaves is not limited, that is all of them.
+    /// be made. Growth is best first ([`first_of`]). A leaf is certain if all that come before it,
+    /// with everything that could grow from them, leave a split for it. If the number of leaves is
+    /// not limited, that is all of them.
     fn certain(&self, nodes: &[Node], open: &mut Vec<Open>, left: usize) -> Vec<Open> {
         open.sort_by(|one, other| {
-            first_of(one, nodes[one.node].path, other, nodes[other.node].path)
+            let place = |leaf: &Open| nodes[leaf.node].path;
+            first_of((&one.gains, place(one)), (&other.gains, place(other)))
         });
         let (mut before, mut count) = (0_u64, 0);
         for leaf in &*open {
@@ -454,37 +455,6 @@ impl Grower<'_> {
             }
         }
     }
-}
-
-/// Which of two leaves is split first, when growth is best first and neither has been held back.
-///
-/// Where their ways from the root part, the way on whose worst split (with the smallest gain, then
-/// the largest place) is the better one is gone to its end first.
-fn first_of(one: &Open, one_path: u64, other: &Open, other_path: u64) -> Ordering {
-    let (depth, other_depth) = (one.gains.len(), other.gains.len());
-    let level = depth.min(other_depth);
-    let parted = (one_path >> (depth - level)) ^ (other_path >> (other_depth - level));
-    // How many nodes, from the root on, they have in common.
-    let common = level - (u64::BITS - parted.leading_zeros()) as usize;
-    let worst = |leaf: &Open, path: u64| {
-        let place = |level: usize| path >> (leaf.gains.len() - 1 - level);
-        (common..leaf.gains.len())
-            .map(|level| (leaf.gains[level], place(level)))
-            .reduce(|worst, split| match by_gain(&worst, &split) {
-                Ordering::Less => split,
-                _ => worst,
-            })
-    };
-    match (worst(one, one_path), worst(other, other_path)) {
-        (Some(one), Some(other)) => by_gain(&one, &other),
-        (one, other) => one.is_some().cmp(&other.is_some()),
-    }
-}
-
-/// The larger gain first, then the smaller place.
-fn by_gain((gain, place): &(f64, u64), (other_gain, other_place): &(f64, u64)) -> Ordering {
-    let by_gain = other_gain.total_cmp(gain);
-    by_gain.then_with(|| place.cmp(other_place))
 }
 
 /// The split with the larger gain; of equal ones the first.

@@ -15,6 +15,7 @@ mod grow;
 mod histogram;
 mod loss;
 mod model;
+mod order;
 mod parameters;
 mod split;
 mod sync;
