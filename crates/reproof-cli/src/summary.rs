@@ -302,14 +302,11 @@ pub fn estimate(name: &str, estimate: &Estimate) -> String {
     }
 }
 
-/// The slice that does worst on this metric, among those large enough to say something.
+/// The slice that does worst on this metric, among those that a gate would judge.
 fn worst<'a>(metrics: &'a Metrics, name: &str) -> Option<&'a SliceMetrics> {
     let smaller_is_better = matches!(name, "log_loss" | "brier" | "rmse" | "mae" | "mape");
     let value = |slice: &SliceMetrics| slice.metrics.get(name).and_then(|found| found.value);
-    let judged = metrics
-        .slices
-        .iter()
-        .filter(|slice| slice.rows >= 30 && value(slice).is_some());
+    let judged = metrics.slices.iter().filter(|slice| slice.is_judged(name));
     judged.min_by(|a, b| {
         let (a, b) = (value(a).unwrap_or(0.0), value(b).unwrap_or(0.0));
         if smaller_is_better {

@@ -29,8 +29,8 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use json_schema::{pipeline_json_schema, project_json_schema};
 pub use lock::{Lock, LockEntry, parse_lock};
 pub use pipeline::{
-    Bound, CsvOptions, DataFormat, DataSource, ExpandOptions, Gate, Graph, Note, Pipeline,
-    StatisticsOption, parse_bound, parse_pipeline,
+    CsvOptions, DataFormat, DataSource, ExpandOptions, Graph, Note, Pipeline, StatisticsOption,
+    parse_bound, parse_pipeline,
 };
 pub use project::{Policy, Project, StoreLocation, parse_project};
 pub use reference::reference_markdown;

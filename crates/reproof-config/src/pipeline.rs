@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reproof_record::StepName;
 
 pub use expand::ExpandOptions;
-pub use gates::{Bound, Gate, parse_bound};
+pub use gates::parse_bound;
 pub use graph::{Graph, Note};
 pub use source::{CsvOptions, DataFormat, DataSource, StatisticsOption};
 

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use reproof_capture::lock_committed;
 use reproof_catalog::ExecutionFilter;
-use reproof_config::Bound;
 use reproof_learn::Metrics;
 use reproof_record::{
-    ArtifactKind, Execution, ExecutionKind, RecipeId, Record, RecordId, StepName, Timestamp,
+    ArtifactKind, Bound, Execution, ExecutionKind, RecipeId, Record, RecordId, StepName, Timestamp,
     Verdict, Verification,
 };
 

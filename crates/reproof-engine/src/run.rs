@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use reproof_catalog::RecordEntry;
-use reproof_config::{Bound, Gate};
-use reproof_learn::{Requirement, judge};
+use reproof_learn::judge;
 use reproof_record::{
     CodeState, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome, GateVerdict,
     Record, StepName, StepStatus, Timestamp,
@@ -120,7 +119,7 @@ fn gates(
         .graph
         .gates
         .iter()
-        .flat_map(|gate| judge(&metrics, &requirement(gate)))
+        .flat_map(|gate| judge(&metrics, gate))
         .collect())
 }
 
@@ -132,23 +131,6 @@ pub(crate) fn unreadable(error: OperationError) -> EngineError {
             what: "metrics".to_owned(),
             reason: other.to_string(),
         },
-    }
-}
-
-fn requirement(gate: &Gate) -> Requirement {
-    Requirement {
-        metric: gate.metric.clone(),
-        bound: match gate.bound {
-            Bound::AtLeast => reproof_learn::Bound::AtLeast,
-            Bound::AtMost => reproof_learn::Bound::AtMost,
-            Bound::Above => reproof_learn::Bound::Above,
-            Bound::Below => reproof_learn::Bound::Below,
-        },
-        threshold: gate.threshold,
-        slice: gate.slice.clone(),
-        min_rows: gate.min_rows,
-        min_per_class: gate.min_per_class,
-        text: gate.text.clone(),
     }
 }
 

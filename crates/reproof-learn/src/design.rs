@@ -6,6 +6,10 @@ use reproof_table::{Threads, map_ranges};
 use crate::linalg::Symmetric;
 use crate::{LearnError, Matrix};
 
+/// The most features of a regression. Its equations have as many elements as the square of that,
+/// each an exact sum over the rows; beyond, a fit would take hours and gigabytes.
+const MAX_FEATURES: usize = 4096;
+
 /// Features less their means. Centring changes no optimum, since the intercept has no penalty,
 /// but keeps columns far from zero from looking alike.
 pub(crate) struct Design<'a> {
@@ -17,6 +21,12 @@ pub(crate) struct Design<'a> {
 impl<'a> Design<'a> {
     /// Centres every column.
     pub fn new(matrix: &'a Matrix, threads: Threads) -> Result<Self, LearnError> {
+        if matrix.columns().len() > MAX_FEATURES {
+            return Err(LearnError::TooManyFeatures {
+                found: matrix.columns().len(),
+                limit: MAX_FEATURES,
+            });
+        }
         let parts = map_ranges(threads, matrix.columns().len(), |range| {
             range
                 .map(|index| centred(&matrix.columns()[index], &matrix.names()[index]))

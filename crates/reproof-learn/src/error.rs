@@ -261,6 +261,17 @@ pub enum LearnError {
         /// size where that is above 1.
         movement: f64,
     },
+    /// More features than a regression can be fitted on.
+    #[error(
+        "{found} features, more than the {limit} that a regression is fitted on: fewer categories \
+         (`one_hot: {{min_count: N}}`), `ordinal` instead of `one_hot`, or `gradient_boosting`"
+    )]
+    TooManyFeatures {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        limit: usize,
+    },
     /// Sums that leave the range of a double.
     #[error("the values of {what} are so large that {sum} overflows: scale the column")]
     Overflow {

@@ -1,55 +1,10 @@
-//! Gates: requirements on metrics, judged on everything or on every slice by some columns.
+//! Judges gates on metrics: on everything, or on every slice by some columns.
 
-use reproof_record::{GateOutcome, GateVerdict};
-use serde::{Deserialize, Serialize};
+use reproof_record::{Gate, GateOutcome, GateVerdict};
 
-use crate::metrics::{Estimate, Metrics};
+use crate::metrics::{Estimate, Metrics, SliceMetrics};
 
-/// On which side of its threshold a metric must lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bound {
-    /// At the threshold or above.
-    AtLeast,
-    /// At the threshold or below.
-    AtMost,
-    /// Above the threshold.
-    Above,
-    /// Below the threshold.
-    Below,
-}
-
-impl Bound {
-    fn keeps(self, value: f64, threshold: f64) -> bool {
-        match self {
-            Self::AtLeast => value >= threshold,
-            Self::AtMost => value <= threshold,
-            Self::Above => value > threshold,
-            Self::Below => value < threshold,
-        }
-    }
-}
-
-/// A requirement on a metric.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Requirement {
-    /// The metric.
-    pub metric: String,
-    /// On which side of the threshold it must lie.
-    pub bound: Bound,
-    /// The threshold.
-    pub threshold: f64,
-    /// The columns whose every slice is judged; none for all rows together.
-    pub slice: Option<Vec<String>>,
-    /// With fewer rows there is no judgement.
-    pub min_rows: u64,
-    /// With fewer rows of either class there is no judgement. Not for regressions.
-    pub min_per_class: u64,
-    /// The requirement as a person reads it.
-    pub text: String,
-}
-
-/// Rows that a requirement is judged on.
+/// Rows that a gate is judged on.
 struct Judged<'a> {
     slice: Option<String>,
     rows: u64,
@@ -58,20 +13,63 @@ struct Judged<'a> {
     estimate: Option<&'a Estimate>,
 }
 
-/// Judges a requirement: one outcome for everything, or one for each slice by its columns.
+impl Judged<'_> {
+    /// Why these are too few rows for a judgement, if they are.
+    fn too_small(&self, min_rows: u64, min_per_class: u64) -> Option<String> {
+        if self.rows < min_rows {
+            return Some(format!("{} rows, fewer than {min_rows}", self.rows));
+        }
+        let (count, class) = match self.class_rows.and_then(|counts| counts.iter().min()) {
+            Some(count) => (*count, "rows of the smallest class"),
+            None => {
+                let positives = self.positives?;
+                let negatives = self.rows.saturating_sub(positives);
+                if positives <= negatives {
+                    (positives, "positive rows")
+                } else {
+                    (negatives, "negative rows")
+                }
+            }
+        };
+        (count < min_per_class).then(|| format!("{count} {class}, fewer than {min_per_class}"))
+    }
+}
+
+impl SliceMetrics {
+    fn judged(&self, metric: &str) -> Judged<'_> {
+        Judged {
+            slice: Some(self.name()),
+            rows: self.rows,
+            positives: self.positives,
+            class_rows: self.class_rows.as_deref(),
+            estimate: self.metrics.get(metric),
+        }
+    }
+
+    /// Whether a gate that names no minimum of its own would judge this slice by this metric: it
+    /// has enough rows, enough of each class, and the metric is defined.
+    pub fn is_judged(&self, metric: &str) -> bool {
+        let judged = self.judged(metric);
+        let value = judged.estimate.and_then(|estimate| estimate.value);
+        let small = judged.too_small(Gate::MIN_ROWS, Gate::MIN_PER_CLASS);
+        value.is_some() && small.is_none()
+    }
+}
+
+/// Judges a gate: one outcome for everything, or one for each slice by its columns.
 ///
-/// Nothing is judged on fewer rows than the requirement's minimum, nor where the metric is not
+/// Nothing is judged on fewer rows than the gate's minimum, nor where the metric is not
 /// defined; if there is no slice by these columns, the one outcome says so.
-pub fn judge(metrics: &Metrics, requirement: &Requirement) -> Vec<GateOutcome> {
-    let Some(columns) = &requirement.slice else {
+pub fn judge(metrics: &Metrics, gate: &Gate) -> Vec<GateOutcome> {
+    let Some(columns) = &gate.slice else {
         let everything = Judged {
             slice: None,
             rows: metrics.rows,
             positives: metrics.positives,
             class_rows: metrics.class_rows.as_deref(),
-            estimate: metrics.overall.get(&requirement.metric),
+            estimate: metrics.overall.get(&gate.metric),
         };
-        return vec![judge_one(requirement, everything)];
+        return vec![judge_one(gate, everything)];
     };
     let wanted = sorted(columns);
     let slices = metrics
@@ -79,20 +77,11 @@ pub fn judge(metrics: &Metrics, requirement: &Requirement) -> Vec<GateOutcome> {
         .iter()
         .filter(|slice| sorted(&slice.columns) == wanted);
     let outcomes: Vec<GateOutcome> = slices
-        .map(|slice| {
-            let judged = Judged {
-                slice: Some(slice.name()),
-                rows: slice.rows,
-                positives: slice.positives,
-                class_rows: slice.class_rows.as_deref(),
-                estimate: slice.metrics.get(&requirement.metric),
-            };
-            judge_one(requirement, judged)
-        })
+        .map(|slice| judge_one(gate, slice.judged(&gate.metric)))
         .collect();
     if outcomes.is_empty() {
         let reason = format!("there is no slice by {}", columns.join(", "));
-        return vec![not_judged(requirement, None, None, reason)];
+        return vec![not_judged(gate, None, None, reason)];
     }
     outcomes
 }
@@ -103,21 +92,21 @@ fn sorted(columns: &[String]) -> Vec<&String> {
     columns
 }
 
-fn judge_one(requirement: &Requirement, judged: Judged<'_>) -> GateOutcome {
+fn judge_one(gate: &Gate, judged: Judged<'_>) -> GateOutcome {
     let value = judged.estimate.and_then(|estimate| estimate.value);
-    if let Some(reason) = too_small(requirement, &judged) {
-        return not_judged(requirement, judged.slice, value, reason);
+    if let Some(reason) = judged.too_small(gate.min_rows, gate.min_per_class) {
+        return not_judged(gate, judged.slice, value, reason);
     }
     let (Some(estimate), Some(value)) = (judged.estimate, value) else {
         let reason = match judged.estimate.and_then(|estimate| estimate.reason) {
             Some(reason) => reason.to_string(),
-            None => format!("the metric '{}' was not evaluated", requirement.metric),
+            None => format!("the metric '{}' was not evaluated", gate.metric),
         };
-        return not_judged(requirement, judged.slice, value, reason);
+        return not_judged(gate, judged.slice, value, reason);
     };
-    let kept = requirement.bound.keeps(value, requirement.threshold);
+    let kept = gate.bound.holds(value, gate.threshold);
     GateOutcome {
-        requirement: requirement.text.clone(),
+        requirement: gate.text.clone(),
         slice: judged.slice,
         value: estimate.value,
         verdict: if kept {
@@ -125,7 +114,7 @@ fn judge_one(requirement: &Requirement, judged: Judged<'_>) -> GateOutcome {
         } else {
             GateVerdict::Failed
         },
-        reason: (!kept).then(|| missed_by((value - requirement.threshold).abs())),
+        reason: (!kept).then(|| missed_by((value - gate.threshold).abs())),
     }
 }
 
@@ -139,44 +128,14 @@ fn missed_by(distance: f64) -> String {
     }
 }
 
-fn too_small(requirement: &Requirement, judged: &Judged<'_>) -> Option<String> {
-    if judged.rows < requirement.min_rows {
-        return Some(format!(
-            "{} rows, fewer than {}",
-            judged.rows, requirement.min_rows
-        ));
-    }
-    if let Some(count) = judged.class_rows.and_then(|counts| counts.iter().min()) {
-        return (*count < requirement.min_per_class).then(|| {
-            format!(
-                "{count} rows of the smallest class, fewer than {}",
-                requirement.min_per_class
-            )
-        });
-    }
-    let positives = judged.positives?;
-    let negatives = judged.rows.saturating_sub(positives);
-    let (count, class) = if positives <= negatives {
-        (positives, "positive")
-    } else {
-        (negatives, "negative")
-    };
-    (count < requirement.min_per_class).then(|| {
-        format!(
-            "{count} {class} rows, fewer than {}",
-            requirement.min_per_class
-        )
-    })
-}
-
 fn not_judged(
-    requirement: &Requirement,
+    gate: &Gate,
     slice: Option<String>,
     value: Option<f64>,
     reason: String,
 ) -> GateOutcome {
     GateOutcome {
-        requirement: requirement.text.clone(),
+        requirement: gate.text.clone(),
         slice,
         value,
         verdict: GateVerdict::NotJudged,

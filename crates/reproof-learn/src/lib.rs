@@ -34,7 +34,7 @@ pub use buckets::Buckets;
 pub use compare::{Comparison, SliceComparison, compare};
 pub use error::LearnError;
 pub use evaluate::{EvaluateParameters, baseline, evaluate};
-pub use gate::{Bound, Requirement, judge};
+pub use gate::judge;
 pub use gbdt::{
     BoostedModel, BoostingParameters, ClassWeights, Importance, NamedWeights, Tree, TreeNode,
     train_boosting,

@@ -1,8 +1,9 @@
 //! Gates: passed, failed, not judged.
 #![allow(clippy::unwrap_used)]
 
-use reproof_learn::{Bound, Metrics, Requirement, judge};
+use reproof_learn::{Metrics, judge};
 use reproof_record::GateVerdict::{Failed, NotJudged, Passed};
+use reproof_record::{Bound, Gate};
 use serde_json::json;
 
 fn metrics() -> Metrics {
@@ -24,8 +25,8 @@ fn metrics() -> Metrics {
     .unwrap()
 }
 
-fn requirement(bound: Bound, threshold: f64, slice: Option<&[&str]>) -> Requirement {
-    Requirement {
+fn gate(bound: Bound, threshold: f64, slice: Option<&[&str]>) -> Gate {
+    Gate {
         metric: "roc_auc".to_owned(),
         bound,
         threshold,
@@ -45,7 +46,7 @@ fn bounds_include_their_threshold_or_not() {
         (Bound::Below, Failed, Failed, Passed),
     ] {
         for (threshold, expect) in [(0.7, below), (0.8, at), (0.9, above)] {
-            let outcomes = judge(&metrics(), &requirement(bound, threshold, None));
+            let outcomes = judge(&metrics(), &gate(bound, threshold, None));
             assert_eq!(outcomes.len(), 1);
             assert_eq!(
                 (outcomes[0].verdict, outcomes[0].value),
@@ -57,7 +58,7 @@ fn bounds_include_their_threshold_or_not() {
         }
     }
     let reason = |bound, threshold| {
-        judge(&metrics(), &requirement(bound, threshold, None))[0]
+        judge(&metrics(), &gate(bound, threshold, None))[0]
             .reason
             .clone()
             .unwrap()
@@ -69,7 +70,7 @@ fn bounds_include_their_threshold_or_not() {
 
 #[test]
 fn every_slice_is_judged_unless_it_is_too_small() {
-    let outcomes = judge(&metrics(), &requirement(Bound::AtLeast, 0.65, Some(&["c"])));
+    let outcomes = judge(&metrics(), &gate(Bound::AtLeast, 0.65, Some(&["c"])));
     let found: Vec<_> = outcomes
         .iter()
         .map(|outcome| {
@@ -90,25 +91,19 @@ fn every_slice_is_judged_unless_it_is_too_small() {
             ("c=e", NotJudged, Some("the numbers are out of range")),
         ]
     );
-    let outcomes = judge(
-        &metrics(),
-        &requirement(Bound::AtLeast, 0.65, Some(&["d", "c"])),
-    );
+    let outcomes = judge(&metrics(), &gate(Bound::AtLeast, 0.65, Some(&["d", "c"])));
     assert_eq!((outcomes.len(), outcomes[0].verdict), (1, Passed));
 }
 
 #[test]
 fn what_was_not_evaluated_is_not_judged() {
-    let outcomes = judge(
-        &metrics(),
-        &requirement(Bound::AtLeast, 0.65, Some(&["x", "z"])),
-    );
+    let outcomes = judge(&metrics(), &gate(Bound::AtLeast, 0.65, Some(&["x", "z"])));
     assert_eq!(outcomes[0].verdict, NotJudged);
     assert_eq!(
         outcomes[0].reason.as_deref(),
         Some("there is no slice by x, z")
     );
-    let mut other = requirement(Bound::AtLeast, 0.65, None);
+    let mut other = gate(Bound::AtLeast, 0.65, None);
     other.metric = "accuracy".to_owned();
     let outcomes = judge(&metrics(), &other);
     assert_eq!(outcomes[0].verdict, NotJudged);
@@ -125,8 +120,8 @@ fn classes_do_not_count_in_a_regression() {
         "overall": {"rmse": {"value": 3.0}}, "slices": [],
     }))
     .unwrap();
-    let mut requirement = requirement(Bound::AtMost, 3.0, None);
-    requirement.metric = "rmse".to_owned();
-    requirement.min_per_class = 1000;
-    assert_eq!(judge(&metrics, &requirement)[0].verdict, Passed);
+    let mut gate = gate(Bound::AtMost, 3.0, None);
+    gate.metric = "rmse".to_owned();
+    gate.min_per_class = 1000;
+    assert_eq!(judge(&metrics, &gate)[0].verdict, Passed);
 }

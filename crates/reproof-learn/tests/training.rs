@@ -316,3 +316,24 @@ proptest! {
         prop_assert_eq!(&train(&permuted(&rows, &order), count), &one);
     }
 }
+
+/// Beyond a bound the equations of a regression would need hours and gigabytes: that is refused
+/// before it begins, with what to do instead.
+#[test]
+fn a_regression_on_too_many_features_is_refused() {
+    let features = |count: usize| {
+        let named = (0..count).map(|index| (format!("f{index}"), vec![0.0, 1.0]));
+        Matrix::new(2, named.collect()).unwrap()
+    };
+    let labels = booleans(&[false, true]);
+    let refused = train_logistic(
+        &features(4097),
+        &labels,
+        &logistic_parameters(1.0),
+        Threads::ONE,
+    );
+    assert!(matches!(
+        refused,
+        Err(LearnError::TooManyFeatures { found: 4097, .. })
+    ));
+}

@@ -9,11 +9,10 @@ use std::collections::BTreeMap;
 use common::{booleans, permuted, strings, table, threads};
 use proptest::prelude::*;
 use reproof_learn::{
-    BinaryLabel, Bound, Buckets, ClassLabel, ClassProbabilities, ClassValue, Estimate,
-    EvaluateParameters, LearnError, Method, Metrics, Predictions, Reason, Requirement, Target,
-    baseline, compare, evaluate, judge,
+    BinaryLabel, Buckets, ClassLabel, ClassProbabilities, ClassValue, Estimate, EvaluateParameters,
+    LearnError, Method, Metrics, Predictions, Reason, Target, baseline, compare, evaluate, judge,
 };
-use reproof_record::{GateVerdict, to_canonical};
+use reproof_record::{Bound, Gate, GateVerdict, to_canonical};
 use reproof_table::{ColumnData, Table, Threads};
 
 fn binary() -> Target {
@@ -174,7 +173,7 @@ fn several_classes_are_told_apart() {
 fn gates_know_several_classes() {
     let (table, p) = sample();
     let metrics = measure(&Target::Classes(classes()), &p, &table);
-    let mut requirement = Requirement {
+    let mut gate = Gate {
         metric: "accuracy".to_owned(),
         bound: Bound::AtLeast,
         threshold: 0.8,
@@ -183,10 +182,10 @@ fn gates_know_several_classes() {
         min_per_class: 3,
         text: "accuracy >= 0.8".to_owned(),
     };
-    let outcome = &judge(&metrics, &requirement)[0];
+    let outcome = &judge(&metrics, &gate)[0];
     assert_eq!(outcome.verdict, GateVerdict::NotJudged);
-    requirement.min_per_class = 2;
-    let outcome = &judge(&metrics, &requirement)[0];
+    gate.min_per_class = 2;
+    let outcome = &judge(&metrics, &gate)[0];
     assert_eq!(outcome.verdict, GateVerdict::Passed);
 }
 

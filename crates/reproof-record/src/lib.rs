@@ -11,6 +11,7 @@ mod artifact;
 mod canonical;
 mod digest;
 mod execution;
+mod gate;
 mod names;
 mod operation;
 mod recipe;
@@ -27,6 +28,7 @@ pub use execution::{
     CodeState, DataUse, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
     GateVerdict, Host, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict, Verification,
 };
+pub use gate::{Bound, Gate};
 pub use names::{NameError, PathComponent, RelativePath, StepName};
 pub use operation::Operation;
 pub use recipe::{DataInput, Recipe, RecipeError, RecipeStep, Seed, Source, StepInput};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reproof_record::canonical_number;
+use reproof_record::{Bound, Gate, canonical_number};
 
 use super::parameters::slice_columns;
 use crate::diagnostic::{Diagnostics, Report, Sources, Span};
@@ -11,79 +11,23 @@ use crate::registry::{METRICS, Task};
 use crate::tables::GATE;
 use crate::tree::{Node, Value, parse_plain};
 
-/// On which side of the threshold a metric passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// At the threshold or above it, `>=`.
-    AtLeast,
-    /// At the threshold or below it, `<=`.
-    AtMost,
-    /// Above the threshold, `>`.
-    Above,
-    /// Below the threshold, `<`.
-    Below,
-}
-
-impl Bound {
-    /// The sign that stands for it.
-    pub const fn sign(self) -> &'static str {
-        match self {
-            Self::AtLeast => ">=",
-            Self::AtMost => "<=",
-            Self::Above => ">",
-            Self::Below => "<",
-        }
-    }
-
-    /// Whether a value lies on the right side of a threshold.
-    pub fn holds(self, value: f64, threshold: f64) -> bool {
-        match self {
-            Self::AtLeast => value >= threshold,
-            Self::AtMost => value <= threshold,
-            Self::Above => value > threshold,
-            Self::Below => value < threshold,
-        }
-    }
-
-    /// The key that stands for it in the long form.
-    pub(super) const fn key(self) -> &'static str {
-        match self {
-            Self::AtLeast => "at_least",
-            Self::AtMost => "at_most",
-            Self::Above => "above",
-            Self::Below => "below",
-        }
+/// The key that stands for a bound in the long form.
+pub(super) const fn key(bound: Bound) -> &'static str {
+    match bound {
+        Bound::AtLeast => "at_least",
+        Bound::AtMost => "at_most",
+        Bound::Above => "above",
+        Bound::Below => "below",
     }
 }
 
 /// Two-character signs first: `>` begins `>=`, too.
 const BOUNDS: [Bound; 4] = [Bound::AtLeast, Bound::AtMost, Bound::Above, Bound::Below];
 
-/// A bound on a metric that a run must meet, overall or in every part of a slice.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gate {
-    /// The metric.
-    pub metric: String,
-    /// On which side of the threshold it passes.
-    pub bound: Bound,
-    /// The threshold; finite.
-    pub threshold: f64,
-    /// The sorted columns of the slice; none for a gate on the whole part.
-    pub slice: Option<Vec<String>>,
-    /// A part of the slice with fewer rows is not judged.
-    pub min_rows: u64,
-    /// A part of the slice with fewer rows of a class is not judged.
-    pub min_per_class: u64,
-    /// The gate in one line, such as `roc_auc >= 0.8 in contract`.
-    pub text: String,
-}
-
-impl Gate {
-    /// The least rows of a class, where the metric has classes.
-    pub(super) fn per_class_to_print(&self) -> Option<u64> {
-        let of_numbers = Task::Regression.all_metrics();
-        (!of_numbers.contains(&self.metric.as_str())).then_some(self.min_per_class)
-    }
+/// The least rows of a class of a gate, where its metric has classes.
+pub(super) fn per_class_to_print(gate: &Gate) -> Option<u64> {
+    let of_numbers = Task::Regression.all_metrics();
+    (!of_numbers.contains(&gate.metric.as_str())).then_some(gate.min_per_class)
 }
 
 /// A gate and the places of its parts.
@@ -219,7 +163,7 @@ fn read_mapping(node: &Node, report: &mut Report<'_>) -> Option<(&'static str, S
     let name = METRICS.iter().find(|known| metric.text() == Some(known))?;
     let given: Vec<_> = BOUNDS
         .iter()
-        .filter_map(|bound| Some((*bound, node.entry(bound.key())?)))
+        .filter_map(|bound| Some((*bound, node.entry(key(*bound))?)))
         .collect();
     match given.as_slice() {
         [(bound, entry)] => Some((name, metric.span, *bound, entry.value.number()?)),

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::{DataInput, Recipe, RecipeError, RecipeStep, Source, StepName};
-
-use super::gates::Gate;
+use reproof_record::{DataInput, Gate, Recipe, RecipeError, RecipeStep, Source, StepName};
 
 /// A pipeline expanded with the schemas of its data.
 #[derive(Clone, Debug, PartialEq)]

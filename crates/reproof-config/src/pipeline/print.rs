@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use reproof_record::{RecipeStep, Source, StepName, canonical_number};
+use reproof_record::{Gate, RecipeStep, Source, StepName, canonical_number};
 use serde_json::{Map, Value};
 
-use super::gates::Gate;
+use super::gates;
 use super::graph::Graph;
 use super::{CsvOptions, DataFormat, DataSource, Pipeline, StatisticsOption, blocks, links};
 
@@ -158,11 +158,11 @@ fn print_gate(gate: &Gate) -> String {
     let mut text = format!(
         "{{metric: {}, {}: {threshold}, in: {}, min_rows: {}",
         gate.metric,
-        gate.bound.key(),
+        gates::key(gate.bound),
         flow(&Value::from(slice.clone())),
         gate.min_rows,
     );
-    if let Some(count) = gate.per_class_to_print() {
+    if let Some(count) = gates::per_class_to_print(gate) {
         let _ = write!(text, ", min_per_class: {count}");
     }
     text.push('}');
