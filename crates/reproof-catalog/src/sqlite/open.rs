@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reproof_store::fs::{Io, RealIo};
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::CatalogError;
 
@@ -18,7 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) fn open(path: &Path) -> Result<Connection, CatalogError> {
     let failed = |source| CatalogError::database(path, source);
     refuse_rest(path)?;
-    let mut connection = Connection::open(path).map_err(failed)?;
+    let connection = Connection::open(path).and_then(|connection| {
+        // The first look at the file is what fails where the disk is read-only.
+        version(&connection).map(|_| connection)
+    });
+    let mut connection = match connection {
+        Err(error) if is_read_only(&error) && is_complete(path) => open_read_only(path),
+        other => other,
+    }
+    .map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection
@@ -44,6 +52,38 @@ pub(super) fn open(path: &Path) -> Result<Connection, CatalogError> {
         migrate(&mut connection).map_err(failed)?;
     }
     Ok(connection)
+}
+
+/// Whether this may be for want of the right to write beside the database.
+fn is_read_only(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// Whether the database is there and whole without its write-ahead log.
+fn is_complete(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let log = RealIo.metadata(Path::new(&log));
+    let empty = log.map_or_else(|error| error.is_not_found(), |facts| facts.size == 0);
+    empty && RealIo.metadata(path).is_ok()
+}
+
+/// Opens a database on a disk that nobody can write to. SQLite needs to be told so: it would make
+/// the files beside the database that readers and writers share.
+fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
+                uri.push(char::from(*byte));
+            }
+            other => uri.push_str(&format!("%{other:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags)
 }
 
 /// Refuses what is left of a database that was cut to less than a page: SQLite takes that for an
