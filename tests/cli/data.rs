@@ -107,3 +107,40 @@ fn declared_types_hold() {
         project.reproof(&["run"]).expect(code).says(&[says]);
     }
 }
+
+/// A file that changes while it is read is no version of anything: the run says so, and the next
+/// one, when the file is at rest, works.
+#[test]
+fn a_file_that_changes_while_it_is_read_is_refused() {
+    let project = Project::committed();
+    let text = project.read("data/pima_diabetes.csv");
+    let (header, rows) = text.split_once('\n').unwrap();
+    project.write(
+        "data/pima_diabetes.csv",
+        &format!("{header}\n{}", rows.repeat(400)),
+    );
+    let mut run = project
+        .command(&["run"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let row = rows.split_inclusive('\n').next().unwrap();
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(project.path("data/pima_diabetes.csv"))
+        .unwrap();
+    let status = loop {
+        std::io::Write::write_all(&mut file, row.as_bytes()).unwrap();
+        if let Some(status) = run.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    };
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut run.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(said.contains("changed while it was read"), "{said}");
+    assert!(said.contains("pima_diabetes.csv"), "{said}");
+    project.reproof(&["plan"]).expect(0);
+}

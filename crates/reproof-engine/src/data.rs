@@ -1,12 +1,12 @@
 //! Data sources: each is read into an immutable version, and compared with the lock file.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reproof_catalog::{SourceSnapshot, StepOutput};
 use reproof_config::{DataFormat, DataSource, Lock, LockEntry, Pipeline, StatisticsOption};
 use reproof_record::{DataUse, Digest, Schema, StepName};
-use reproof_store::fs::{Facts, FileKind};
+use reproof_store::fs::{Facts, FileKind, IoError};
 use reproof_table::{
     CsvOptions, FileFormat, Snapshot, SnapshotOptions, StatisticsLevel, TableError, snapshot_file,
 };
@@ -136,7 +136,7 @@ fn snapshot(
         source: source.path.as_str(),
     });
     let hashed_at = project.services.clock.now();
-    let read = read(project, path, source, entry, cancel)
+    let read = read(project, path.clone(), source, entry, cancel)
         .inspect_err(|_| project.store.discard_own())?
         .map_err(|error| EngineError::Data {
             name: name.to_string(),
@@ -153,8 +153,40 @@ fn snapshot(
         rows: read.rows,
         schema: read.schema,
     };
+    check_at_rest(project, name, &path, &snapshot)?;
     project.catalog.set_source(&key, &snapshot)?;
     Ok((snapshot, true))
+}
+
+/// Refuses a file that changed while it was read: what was read may never have been in it at once.
+/// Facts tell, unless they are so new that a later change may hide behind them: then the bytes do.
+fn check_at_rest(
+    project: &Project,
+    name: &StepName,
+    path: &Path,
+    read: &SourceSnapshot,
+) -> Result<(), EngineError> {
+    let now = project.io().metadata(path)?;
+    if read.holds_for(&now) || now == read.facts && digest(project, path)? == read.source_digest {
+        return Ok(());
+    }
+    Err(EngineError::Usage {
+        message: format!(
+            "data '{name}': {} changed while it was read",
+            path.display()
+        ),
+        hint: Some("run again once it is at rest, or name a copy that nobody writes to".to_owned()),
+    })
+}
+
+/// The digest of a file's bytes.
+fn digest(project: &Project, path: &Path) -> Result<Digest, EngineError> {
+    let mut file = project.io().open_read(path)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update_reader(&mut file)
+        .map_err(|source| IoError::new("read", path, source))?;
+    Ok(hasher.finalize().into())
 }
 
 /// The file of a source, without links, and its facts: a link's own would not tell that what it
