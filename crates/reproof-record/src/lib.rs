@@ -14,6 +14,7 @@ mod execution;
 mod gate;
 mod names;
 mod operation;
+mod program;
 mod recipe;
 mod record;
 mod table;
@@ -31,6 +32,7 @@ pub use execution::{
 pub use gate::{Bound, Gate};
 pub use names::{NameError, PathComponent, RelativePath, StepName};
 pub use operation::Operation;
+pub use program::{Isolation, Profile, Program, UnknownName};
 pub use recipe::{DataInput, Recipe, RecipeError, RecipeStep, Seed, Source, StepInput};
 pub use record::{Record, Results};
 pub use table::{Column, LogicalType, Schema, SchemaError, TableObject};

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::{
-    Artifact, ArtifactKind, CanonicalError, Digest, Operation, RecipeId, StepKey, StepName,
-    from_canonical, to_canonical,
+    Artifact, ArtifactKind, CanonicalError, Digest, Operation, Program, RecipeId, StepKey,
+    StepName, from_canonical, to_canonical,
 };
 
 /// A recipe that cannot be one.
@@ -32,6 +32,15 @@ pub enum RecipeError {
         input: StepName,
         /// What it names.
         from: Source,
+    },
+    /// A program where the operation is built in, or none where it is not, or one whose outputs
+    /// are not the step's.
+    #[error("step '{step}': {reason}")]
+    Program {
+        /// The step.
+        step: StepName,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// Steps that wait for each other.
     #[error("the steps {} wait for each other", list(.0))]
@@ -126,12 +135,16 @@ pub type DataInput = Artifact;
 /// What a step gets under one name: an artifact by its content.
 pub type StepInput = Artifact;
 
-/// One step of a recipe: a built-in operation.
+/// One step of a recipe: a built-in operation, or a program of the user's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecipeStep {
-    /// The operation; its version stands for its bits.
+    /// The operation; its version stands for its bits. For a program, `program` and the version of
+    /// the protocol by which it is run.
     pub operation: Operation,
+    /// The program; none for a built-in operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
     /// Its inputs by name.
     pub inputs: BTreeMap<StepName, Source>,
     /// Every resolved parameter.
@@ -148,6 +161,8 @@ pub struct RecipeStep {
 struct KeyDocument<'a> {
     format: &'static str,
     operation: &'a Operation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<&'a Program>,
     inputs: &'a BTreeMap<StepName, StepInput>,
     parameters: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,11 +171,34 @@ struct KeyDocument<'a> {
 }
 
 impl RecipeStep {
+    /// Whether the operation and the program fit each other.
+    fn check_program(&self) -> Result<(), &'static str> {
+        let is_program = self.operation.name.as_str() == Program::OPERATION;
+        match &self.program {
+            None if is_program => Err("there is no program to run"),
+            Some(_) if !is_program => Err("a built-in operation has no program"),
+            Some(program) if program.run.is_empty() => Err("the program has no name"),
+            Some(program) if !program.outputs.keys().eq(self.outputs.keys()) => {
+                Err("the program's outputs are not those of the step")
+            }
+            Some(program)
+                if program
+                    .not_compared
+                    .iter()
+                    .any(|name| !self.outputs.contains_key(name)) =>
+            {
+                Err("an output that is not compared is none of the step")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The key of this step with these inputs: equal keys give equal outputs.
     pub fn key(&self, inputs: &BTreeMap<StepName, StepInput>) -> Result<StepKey, CanonicalError> {
         let document = KeyDocument {
             format: "reproof.step/1",
             operation: &self.operation,
+            program: self.program.as_ref(),
             inputs,
             parameters: &self.parameters,
             seed: self.seed,
@@ -253,6 +291,11 @@ impl Recipe {
             return Err(RecipeError::Format(self.format.clone()));
         }
         for (name, step) in &self.steps {
+            step.check_program()
+                .map_err(|reason| RecipeError::Program {
+                    step: name.clone(),
+                    reason,
+                })?;
             for (input, source) in &step.inputs {
                 let there = match source {
                     Source::Data { data } => self.data.contains_key(data),
@@ -276,9 +319,12 @@ impl Recipe {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
+    use crate::{Isolation, Profile};
 
     pub(crate) fn name(text: &str) -> StepName {
         text.parse().unwrap()
@@ -287,6 +333,7 @@ pub(crate) mod tests {
     fn step(inputs: &[(&str, Source)], outputs: &[&str]) -> RecipeStep {
         RecipeStep {
             operation: "split_random@1".parse().unwrap(),
+            program: None,
             inputs: inputs
                 .iter()
                 .map(|(input, from)| (name(input), from.clone()))
@@ -352,6 +399,76 @@ pub(crate) mod tests {
     fn seeds_of_64_bits_survive() {
         let text = String::from_utf8(sample().to_bytes().unwrap()).unwrap();
         assert!(text.contains(r#""seed":"18446744073709551615""#), "{text}");
+    }
+
+    fn program(run: &[&str]) -> Program {
+        Program {
+            run: run.iter().map(|&part| part.to_owned()).collect(),
+            code: Digest::of(b"code"),
+            environment: Digest::of(b"environment"),
+            profile: Profile::Portable1,
+            isolation: Isolation::Full,
+            threads: 1,
+            variables: BTreeMap::new(),
+            secrets: BTreeSet::new(),
+            network: false,
+            outputs: [(name("model"), "model".parse().unwrap())].into(),
+            not_compared: BTreeSet::new(),
+        }
+    }
+
+    fn with_program(program: Program) -> Result<Recipe, RecipeError> {
+        let mut train = step(&[], &["model"]);
+        train.operation = "program@1".parse().unwrap();
+        train.program = Some(program);
+        Recipe::new(BTreeMap::new(), [(name("train"), train)].into())
+    }
+
+    #[test]
+    fn a_program_is_part_of_the_recipe_and_of_the_key() {
+        let recipe = with_program(program(&["python", "train.py"])).unwrap();
+        let bytes = recipe.to_bytes().unwrap();
+        assert_eq!(Recipe::from_bytes(&bytes).unwrap(), recipe);
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(!text.contains("network"), "{text}");
+        let key = |recipe: &Recipe| recipe.steps["train"].key(&BTreeMap::new()).unwrap();
+        for change in [
+            |program: &mut Program| program.run.push("-v".to_owned()),
+            |program: &mut Program| program.code = Digest::of(b"other"),
+            |program: &mut Program| program.environment = Digest::of(b"other"),
+            |program: &mut Program| program.profile = Profile::Native1,
+            |program: &mut Program| program.isolation = Isolation::None,
+            |program: &mut Program| program.threads = 2,
+            |program: &mut Program| program.variables = [("A".to_owned(), "1".to_owned())].into(),
+            |program: &mut Program| program.secrets = ["TOKEN".to_owned()].into(),
+            |program: &mut Program| program.network = true,
+            |program: &mut Program| {
+                program.outputs = [(name("model"), "m".parse().unwrap())].into();
+            },
+            |program: &mut Program| program.not_compared = [name("model")].into(),
+        ] {
+            let mut changed = program(&["python", "train.py"]);
+            change(&mut changed);
+            let changed = with_program(changed).unwrap();
+            assert_ne!(changed.id().unwrap(), recipe.id().unwrap());
+            assert_ne!(key(&changed), key(&recipe));
+        }
+    }
+
+    #[test]
+    fn a_program_that_does_not_fit_its_step_is_refused() {
+        assert!(with_program(program(&[])).is_err());
+        let mut other = program(&["x"]);
+        other.outputs.insert(name("more"), "more".parse().unwrap());
+        assert!(with_program(other).is_err());
+        let mut recipe = with_program(program(&["x"])).unwrap();
+        let step = recipe.steps.get_mut("train").unwrap();
+        step.operation = "split_random@1".parse().unwrap();
+        assert!(matches!(recipe.check(), Err(RecipeError::Program { .. })));
+        recipe.steps.get_mut("train").unwrap().program = None;
+        recipe.check().unwrap();
+        recipe.steps.get_mut("train").unwrap().operation = "program@1".parse().unwrap();
+        assert!(matches!(recipe.check(), Err(RecipeError::Program { .. })));
     }
 
     #[test]

@@ -192,6 +192,7 @@ impl<'a> Expander<'a> {
                 name: StepName::new(draft.spec.name).ok()?,
                 version: draft.spec.version,
             },
+            program: None,
             inputs: inputs
                 .map(|(input, from)| (input.clone(), from.value.clone()))
                 .collect(),
