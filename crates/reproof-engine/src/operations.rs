@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use reproof_catalog::StepOutput;
 use reproof_learn::{
-    BoostingParameters, EvaluateParameters, LinearParameters, LogisticParameters, Matrix, Metrics,
-    Model, Predictions, baseline,
+    BoostingParameters, EvaluateParameters, EvaluatePredictionsParameters, LinearParameters,
+    LogisticParameters, Matrix, Metrics, Model, Predictions, Target, baseline,
 };
 use reproof_record::{Artifact, ArtifactKind, RecipeStep, Seed, StepName, to_canonical};
 use reproof_store::{Batch, Store, StoredArtifact};
@@ -55,6 +55,7 @@ pub(crate) fn perform(job: &Job<'_>) -> Result<Outputs, OperationError> {
         ("train_linear_regression", 1) => job.train_linear_regression(),
         ("train_gradient_boosting", 1) => job.train_gradient_boosting(),
         ("evaluate", 1) => job.evaluate(),
+        ("evaluate_predictions", 1) => job.evaluate_predictions(),
         _ => Err(OperationError::Unknown(operation.to_string())),
     }?;
     let produced = outputs
@@ -192,6 +193,43 @@ impl Job<'_> {
         }
         let mut batch = self.store.batch();
         let document = put_document(&mut batch, ArtifactKind::Metrics, "metrics.json", &metrics)?;
+        let predictions = write_table(&mut batch, &predictions.to_table()?)?;
+        batch.commit()?;
+        Ok(BTreeMap::from([
+            (name("metrics")?, document),
+            (name("predictions")?, stored(predictions)),
+        ]))
+    }
+
+    /// Scores predictions that a program made.
+    fn evaluate_predictions(&self) -> Result<Outputs, OperationError> {
+        let parameters: EvaluatePredictionsParameters = self.parameters()?;
+        let table = self.table("table", None)?;
+        let known = if self.inputs.contains_key("training") {
+            "training"
+        } else {
+            "table"
+        };
+        let labels = self.column(known, &parameters.label.column)?;
+        let target = Target::resolve(parameters.task, &parameters.label, &labels)?;
+        let predictions = Predictions::from_table(&target, &self.table("predictions", None)?)?;
+        let seed = self.seed()?.0;
+        let measure = |predictions: &Predictions, wanted: &EvaluateParameters| {
+            reproof_learn::evaluate(&target, predictions, &table, wanted, seed, self.threads)
+        };
+        let wanted = parameters.evaluate();
+        let mut metrics = measure(&predictions, &wanted)?;
+        if parameters.baseline {
+            let known = baseline(&target, &labels, table.rows())?;
+            let overall = EvaluateParameters {
+                metrics: wanted.metrics,
+                ..EvaluateParameters::default()
+            };
+            metrics.baseline = Some(measure(&known, &overall)?.overall);
+        }
+        let mut batch = self.store.batch();
+        let document = put_document(&mut batch, ArtifactKind::Metrics, "metrics.json", &metrics)?;
+        // What was scored, without whatever else the program's table may hold.
         let predictions = write_table(&mut batch, &predictions.to_table()?)?;
         batch.commit()?;
         Ok(BTreeMap::from([

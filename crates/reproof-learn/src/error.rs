@@ -216,7 +216,7 @@ pub enum LearnError {
         limit: usize,
     },
     /// Predictions that are not those of the target.
-    #[error("the predictions are not the model's: {wanted} is wanted, found {found}")]
+    #[error("the predictions do not fit: {wanted} is wanted, found {found}")]
     OtherPredictions {
         /// What was found.
         found: String,

@@ -12,7 +12,7 @@ use crate::buckets::Buckets;
 use crate::confusion::Confusion;
 use crate::form::Form;
 use crate::interval::{Mean, wilson};
-use crate::label::numbers;
+use crate::label::{LabelParameters, numbers};
 use crate::metrics::{Estimate, Method, Metrics, Reason, SliceMetrics, Task};
 use crate::model::Target;
 use crate::predictions::{ClassProbabilities, Predictions};
@@ -33,6 +33,43 @@ pub struct EvaluateParameters {
     /// Whether rows are counted by class and predicted class.
     #[serde(default, skip_serializing_if = "is_false")]
     pub confusion_matrix: bool,
+}
+
+/// The parameters of `evaluate_predictions`, as the recipe holds them: those of `evaluate`, and what
+/// a model of ours would say of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluatePredictionsParameters {
+    /// What is predicted.
+    pub task: Task,
+    /// The label.
+    pub label: LabelParameters,
+    /// Whether what a prediction would score that knows only the training part's labels is said,
+    /// too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub baseline: bool,
+    /// The metrics.
+    pub metrics: Vec<String>,
+    /// The lists of columns to slice by.
+    pub slices: Vec<Vec<String>>,
+    /// The numeric columns that are sliced by buckets; others are by value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<String, Buckets>,
+    /// Whether rows are counted by class and predicted class.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub confusion_matrix: bool,
+}
+
+impl EvaluatePredictionsParameters {
+    /// What is to be computed.
+    pub fn evaluate(&self) -> EvaluateParameters {
+        EvaluateParameters {
+            metrics: self.metrics.clone(),
+            slices: self.slices.clone(),
+            buckets: self.buckets.clone(),
+            confusion_matrix: self.confusion_matrix,
+        }
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)]

@@ -33,7 +33,7 @@ mod slices;
 pub use buckets::Buckets;
 pub use compare::{Comparison, SliceComparison, compare};
 pub use error::LearnError;
-pub use evaluate::{EvaluateParameters, baseline, evaluate};
+pub use evaluate::{EvaluateParameters, EvaluatePredictionsParameters, baseline, evaluate};
 pub use gate::judge;
 pub use gbdt::{
     BoostedModel, BoostingParameters, ClassWeights, Importance, NamedWeights, Tree, TreeNode,

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use reproof_record::{MAX_SAFE_INTEGER, from_canonical, to_canonical};
-use reproof_table::Threads;
+use reproof_table::{ColumnData, Threads};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, from_value};
 
 use crate::gbdt::{self, BoostedModel};
-use crate::label::{BinaryLabel, ClassLabel, ClassValue};
+use crate::label::{BinaryLabel, ClassLabel, ClassValue, LabelParameters};
 use crate::logistic::sigmoid;
 use crate::metrics::Task;
 use crate::predictions::Predictions;
@@ -30,6 +30,27 @@ pub enum Target {
 }
 
 impl Target {
+    /// The target of a task: its classes are those of the labels of a training part.
+    ///
+    /// # Errors
+    /// If the labels are not of the task: missing, of another type, or of too few or too many
+    /// classes; or if it is not plain which of two classes is the positive one.
+    pub fn resolve(
+        task: Task,
+        label: &LabelParameters,
+        training: &ColumnData,
+    ) -> Result<Self, LearnError> {
+        Ok(match task {
+            Task::Regression => Self::Number {
+                column: label.column.clone(),
+            },
+            Task::BinaryClassification => Self::Binary(BinaryLabel::resolve(training, label)?),
+            Task::MulticlassClassification => {
+                Self::Classes(ClassLabel::resolve(&label.column, training)?)
+            }
+        })
+    }
+
     /// The label's column.
     pub fn column(&self) -> &str {
         match self {

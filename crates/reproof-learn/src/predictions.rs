@@ -1,6 +1,6 @@
 //! What a model predicts: numbers, probabilities of the positive class, or of every class.
 
-use reproof_record::{Column, LogicalType, Schema};
+use reproof_record::{Column, LogicalType, MAX_SAFE_INTEGER, Schema};
 use reproof_table::{ColumnData, Table};
 
 use crate::LearnError;
@@ -137,18 +137,13 @@ impl Predictions {
             })
     }
 
-    /// The predictions for a target from the table that [`Predictions::to_table`] gives.
+    /// The predictions for a target from a table like the one that [`Predictions::to_table`] gives.
+    /// It may have other columns, too, and integers where they are exact.
     ///
     /// # Errors
-    /// If the table has not the columns that predictions of the target have.
+    /// If the table has not the columns that predictions of the target have, or values are missing.
     pub fn from_table(target: &Target, table: &Table) -> Result<Self, LearnError> {
-        let column = |name: &str| match table.column(name) {
-            Some(ColumnData::Float(values)) => Ok(values.clone()),
-            _ => Err(LearnError::OtherPredictions {
-                found: "a table without it".to_owned(),
-                wanted: format!("a column '{name}' of type float"),
-            }),
-        };
+        let column = |name: &str| numbers_of(table, name);
         Ok(match target {
             Target::Number { .. } => Self::Values(column(PREDICTION)?),
             Target::Binary(_) => Self::Probabilities(column(PREDICTION)?),
@@ -188,6 +183,38 @@ impl Predictions {
             }
             _ => None,
         }
+    }
+}
+
+/// A column of predictions as doubles.
+fn numbers_of(table: &Table, name: &str) -> Result<Vec<f64>, LearnError> {
+    let refused = |found: String| LearnError::OtherPredictions {
+        found,
+        wanted: format!("a column '{name}' of numbers"),
+    };
+    let values: Vec<f64> = match table.column(name) {
+        Some(ColumnData::Float(values)) => values.clone(),
+        Some(ColumnData::Integer(values)) => {
+            let exact = |value: &Option<i64>| {
+                value.filter(|value| value.unsigned_abs() <= MAX_SAFE_INTEGER)
+            };
+            let numbers = values.iter().map(exact);
+            numbers
+                .map(|value| value.map_or(f64::NAN, |value| value as f64))
+                .collect()
+        }
+        Some(other) => {
+            return Err(refused(format!("one of type {}", other.logical_type())));
+        }
+        None => {
+            let names = table.schema().columns().iter();
+            let names: Vec<_> = names.map(|column| column.name.as_str()).take(20).collect();
+            return Err(refused(format!("the columns {}", names.join(", "))));
+        }
+    };
+    match values.iter().position(|value| value.is_nan()) {
+        Some(row) => Err(refused(format!("none in row {}", row + 1))),
+        None => Ok(values),
     }
 }
 

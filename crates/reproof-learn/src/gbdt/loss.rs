@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::BoostingParameters;
 use crate::LearnError;
-use crate::label::{BinaryLabel, ClassLabel, ClassValue, numbers};
+use crate::label::{ClassValue, numbers};
 use crate::logistic::sigmoid;
-use crate::metrics::Task;
 use crate::model::Target;
 
 /// The largest label of a regression: squares of larger ones leave the range of a double.
@@ -92,17 +91,7 @@ impl Loss {
         parameters: &BoostingParameters,
     ) -> Result<(Self, Truth), LearnError> {
         let given = &parameters.label;
-        let target = match parameters.task {
-            Task::Regression => Target::Number {
-                column: given.column.clone(),
-            },
-            Task::BinaryClassification => {
-                Target::Binary(BinaryLabel::resolve(label, given).map_err(several_classes)?)
-            }
-            Task::MulticlassClassification => {
-                Target::Classes(ClassLabel::resolve(&given.column, label)?)
-            }
-        };
+        let target = Target::resolve(parameters.task, given, label).map_err(several_classes)?;
         let truth = Truth::of(&target, label)?;
         let (weights, base) = match &truth {
             Truth::Numbers(numbers) => (Vec::new(), vec![mean(numbers, &given.column)?]),
