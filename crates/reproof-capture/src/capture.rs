@@ -41,7 +41,7 @@ pub struct Capture {
     /// not set: that is for whoever stores [`Capture::patch`].
     pub state: CodeState,
     /// The files: path, whether the owner may execute it, BLAKE3 of its bytes. A symbolic link
-    /// stands in it by its target, see [`link_digest`](crate::link_digest).
+    /// stands in it by its target, see [`link_digest`](reproof_record::link_digest).
     pub tree: Tree,
     /// The changes of tracked files against the commit, as a patch for `git apply` in the root of
     /// the repository. None if there are none. Untracked files are not in it.

@@ -6,12 +6,11 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use reproof_record::{Digest, RelativePath, TreeEntry};
+use reproof_record::{Digest, RelativePath, TreeEntry, link_digest, link_leaves};
 use reproof_store::fs::{Facts, FileKind, Io, IoError};
 
 use crate::cache::{CachedDigest, DigestCache};
 use crate::error::CaptureError;
-use crate::link::{leaves_project, link_digest};
 use crate::secrets::{secret_bytes, secret_name};
 
 /// Files of more bytes than this count by reference, not as code: 10 MB.
@@ -148,7 +147,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Option<Digest>, CaptureError> {
         let path = &*candidate.path;
         let target = self.io.read_link(full)?;
-        if let Some(reason) = leaves_project(path.matches('/').count(), &target) {
+        if let Some(reason) = link_leaves(path.matches('/').count(), &target) {
             self.leave_out(path, reason);
             return Ok(None);
         }

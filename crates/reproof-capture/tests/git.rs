@@ -5,8 +5,9 @@
 mod common;
 
 use common::{Sandbox, patch, paths};
-use reproof_capture::{CaptureError, link_digest, lock_committed};
+use reproof_capture::{CaptureError, lock_committed};
 use reproof_record::Digest;
+use reproof_record::link_digest;
 use reproof_store::fs::RealIo;
 
 fn lock_of(sandbox: &Sandbox) -> Option<bool> {

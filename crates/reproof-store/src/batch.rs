@@ -97,6 +97,11 @@ impl Batch {
         Ok(info)
     }
 
+    /// The store that it goes to.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Takes a blob of these bytes.
     pub fn put(&mut self, bytes: &[u8]) -> Result<BlobInfo, StoreError> {
         let mut writer = self.writer_of(Some(bytes.len() as u64))?;

@@ -149,6 +149,12 @@ pub trait Io: Send + Sync + Debug {
     fn read_link(&self, path: &Path) -> Result<PathBuf, IoError>;
     /// The absolute path without links.
     fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError>;
+    /// Makes a link.
+    fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError>;
+    /// Sets who may read, write and execute a file or folder: the nine lower bits of its mode.
+    fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError>;
+    /// Sets when the bytes of a file or the names in a folder last changed, in seconds since 1970.
+    fn set_modified(&self, path: &Path, seconds: u64) -> Result<(), IoError>;
 
     /// The bytes of a file of at most `limit` bytes.
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, IoError> {

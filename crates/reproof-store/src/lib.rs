@@ -11,6 +11,7 @@ mod batch;
 mod blob;
 mod error;
 mod fault;
+mod folder;
 pub mod fs;
 mod object;
 mod scratch;
@@ -25,6 +26,7 @@ pub use batch::Batch;
 pub use blob::{BlobInfo, BlobWriter};
 pub use error::{ErrorClass, StoreError};
 pub use fault::{Fault, FaultIo};
+pub use folder::{Layout, TakeError, Taken, remove_folder};
 pub use scratch::Scratch;
 
 use crate::fs::{Facts, FileKind, Io, create_dir_durable, write_atomic};
@@ -227,6 +229,13 @@ impl Store {
         Ok(Box::new(blob::VerifiedReader::open(
             first, second, *digest, &path,
         )?))
+    }
+
+    /// Why a blob's reader failed.
+    pub(crate) fn unread(&self, digest: &Digest, source: std::io::Error) -> StoreError {
+        StoreError::from_io(source).unwrap_or_else(|source| {
+            fs::IoError::new("read", &self.object_path(digest), source).into()
+        })
     }
 
     /// Hashes a blob. Gives its file's facts as they were before.

@@ -1,10 +1,11 @@
 //! The machine's file system: the one place that calls `std::fs`.
 #![allow(clippy::disallowed_methods)]
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::{DirEntry, Facts, FileKind, Io, IoError, ReadFile, RealIo, WriteFile};
 
@@ -149,5 +150,22 @@ impl Io for RealIo {
 
     fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError> {
         std::fs::canonicalize(path).map_err(|source| IoError::new("resolve", path, source))
+    }
+
+    fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError> {
+        std::os::unix::fs::symlink(target, path)
+            .map_err(|source| IoError::new("make the link", path, source))
+    }
+
+    fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
+        std::fs::set_permissions(path, Permissions::from_mode(mode))
+            .map_err(|source| IoError::new("set the mode of", path, source))
+    }
+
+    fn set_modified(&self, path: &Path, seconds: u64) -> Result<(), IoError> {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        File::open(path)
+            .and_then(|file| file.set_modified(time))
+            .map_err(|source| IoError::new("set the time of", path, source))
     }
 }
