@@ -5,6 +5,7 @@ use reproof_catalog::CatalogError;
 use reproof_config::Diagnostics;
 use reproof_learn::LearnError;
 use reproof_record::{CanonicalError, RecipeError};
+use reproof_sandbox::SandboxError;
 use reproof_store::StoreError;
 use reproof_store::fs::IoError;
 use reproof_table::{CsvProblem, TableError};
@@ -192,6 +193,22 @@ pub enum OperationError {
     /// Parameters or inputs that the operation does not understand.
     #[error("{0}")]
     Contract(String),
+    /// A program did not do what it should.
+    #[error("{message}")]
+    Failed {
+        /// What happened.
+        message: String,
+        /// The end of what it wrote to its standard output and error.
+        log: String,
+        /// What may help.
+        hint: Option<String>,
+    },
+    /// A program could not be isolated or started.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The file system.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// An operation, or a version of one, that this version of Reproof does not have.
     #[error("operation '{0}' is not part of this version of reproof")]
     Unknown(String),
@@ -204,13 +221,41 @@ pub enum OperationError {
 }
 
 impl OperationError {
+    /// A program did not do what it should.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            log: String::new(),
+            hint: None,
+        }
+    }
+
+    /// What may help.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Failed { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The end of what the program wrote.
+    pub fn log(&self) -> &str {
+        match self {
+            Self::Failed { log, .. } => log,
+            _ => "",
+        }
+    }
+
     /// The kind of trouble.
     pub fn class(&self) -> Class {
         match self {
             Self::Table(error) => table_class(error).unwrap_or(Class::Step),
             Self::Store(error) => store_class(error),
             Self::Catalog(error) => store_error_class(error.class()),
-            Self::Learn(_) | Self::Contract(_) => Class::Step,
+            Self::Learn(_) | Self::Contract(_) | Self::Failed { .. } => Class::Step,
+            Self::Sandbox(SandboxError::Program { .. }) => Class::Step,
+            Self::Sandbox(_) => Class::Environment,
+            Self::Io(_) => Class::Storage,
             Self::Unknown(_) => Class::Impossible,
             Self::Canonical(_) | Self::Panic(_) => Class::Bug,
         }

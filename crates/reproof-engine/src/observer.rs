@@ -54,6 +54,13 @@ pub enum Event<'a> {
         /// What it does.
         operation: &'a Operation,
     },
+    /// The program of a step wrote something to its standard output or error.
+    Output {
+        /// The step's name.
+        name: &'a StepName,
+        /// What it wrote, with secrets masked.
+        bytes: &'a [u8],
+    },
     /// A step has ended, or was not needed.
     StepFinished {
         /// Its name.

@@ -3,21 +3,30 @@
 //! A step that fails keeps those that need it from running, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
 use reproof_catalog::{StepOutput, StepResult};
+use reproof_capture::undeclared_paths;
+use reproof_config::Resources;
 use reproof_record::{
-    Artifact, Recipe, RecipeStep, Results, Source, StepExecution, StepKey, StepName, StepStatus,
+    Artifact, Digest, Program, Recipe, RecipeStep, Results, Source, StepExecution, StepKey,
+    StepName, StepStatus, Tree,
 };
+use reproof_store::Store;
 use reproof_table::Threads;
 
 use crate::observer::{Event, Observer};
 use crate::operations::{Job, perform};
+use crate::program::{self, ProgramJob, Told};
 use crate::services::TICK;
 use crate::{Cancel, EngineError, OperationError, Project, cache};
+
+/// How many lines of a log are shown when a program fails.
+const LAST_LINES: usize = 30;
 
 pub(crate) type Outputs = BTreeMap<StepName, StepOutput>;
 
@@ -27,6 +36,23 @@ pub(crate) struct Mode {
     pub use_cache: bool,
     /// How many threads an operation may use, and how many steps run at once.
     pub threads: Threads,
+    /// What programs get that no recipe holds.
+    pub programs: Arc<Programs>,
+}
+
+/// What programs get that no recipe holds.
+#[derive(Debug, Default)]
+pub(crate) struct Programs {
+    /// Where the closures of environments are laid out.
+    pub roots: BTreeMap<Digest, PathBuf>,
+    /// When programs are ended.
+    pub resources: BTreeMap<StepName, Resources>,
+    /// The values of secrets.
+    pub secrets: BTreeMap<String, String>,
+    /// The unpinned steps whose recorded results are used all the same.
+    pub cached: BTreeSet<StepName>,
+    /// All the code of the project, to name what a program missed.
+    pub captured: Tree,
 }
 
 /// What came of running a recipe.
@@ -62,12 +88,47 @@ impl Ran {
     }
 }
 
-/// The message of a step that has ended.
+/// What a step tells while it runs.
+enum Message {
+    /// It wrote something.
+    Wrote(StepName, Vec<u8>),
+    /// It has ended.
+    Done(Box<Done>),
+}
+
+/// A step that has ended.
 struct Done {
     name: StepName,
     key: StepKey,
     micros: u64,
     result: Result<Outputs, OperationError>,
+    /// What a program told beside its outputs.
+    told: Told,
+    /// The blob with its log.
+    log: Option<Digest>,
+}
+
+/// A step that has come to its end, in whatever way.
+struct End {
+    status: StepStatus,
+    key: Option<StepKey>,
+    micros: u64,
+    outputs: Option<Outputs>,
+    observations: BTreeMap<String, f64>,
+    log: Option<Digest>,
+}
+
+impl End {
+    fn without(status: StepStatus) -> Self {
+        Self {
+            status,
+            key: None,
+            micros: 0,
+            outputs: None,
+            observations: BTreeMap::new(),
+            log: None,
+        }
+    }
 }
 
 struct Scheduler<'a> {
@@ -78,7 +139,8 @@ struct Scheduler<'a> {
     waiting: BTreeSet<StepName>,
     running: BTreeSet<StepName>,
     ran: Ran,
-    sender: Sender<Done>,
+    sender: Sender<Message>,
+    cancel: &'a Cancel,
 }
 
 /// Runs every step of a recipe.
@@ -107,13 +169,15 @@ pub(crate) fn execute(
             interrupted: false,
         },
         sender,
+        cancel,
     };
-    scheduler.run(&receiver, cancel)?;
+    scheduler.run(&receiver)?;
     Ok(scheduler.ran)
 }
 
 impl Scheduler<'_> {
-    fn run(&mut self, receiver: &Receiver<Done>, cancel: &Cancel) -> Result<(), EngineError> {
+    fn run(&mut self, receiver: &Receiver<Message>) -> Result<(), EngineError> {
+        let cancel = self.cancel;
         loop {
             while !cancel.is_cancelled() && self.running.len() < self.mode.threads.get() {
                 let Some(name) = self.next_ready() else { break };
@@ -123,7 +187,11 @@ impl Scheduler<'_> {
                 break;
             }
             match receiver.recv_timeout(TICK) {
-                Ok(done) => self.end(done)?,
+                Ok(Message::Wrote(name, bytes)) => self.observer.event(&Event::Output {
+                    name: &name,
+                    bytes: &bytes,
+                }),
+                Ok(Message::Done(done)) => self.end(*done)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -136,7 +204,7 @@ impl Scheduler<'_> {
             .into_iter()
             .chain(std::mem::take(&mut self.running))
         {
-            self.finish(name, StepStatus::Skipped, None, 0, None);
+            self.finish(name, End::without(StepStatus::Skipped));
         }
         Ok(())
     }
@@ -161,17 +229,16 @@ impl Scheduler<'_> {
         let step = &self.recipe.steps[name];
         let inputs = self.inputs(step)?;
         let key = step.key(&inputs)?;
-        if self.mode.use_cache {
+        if self.mode.use_cache && self.may_be_cached(name, step) {
             let started = Instant::now();
             if let Some(outputs) = cache::lookup(self.project, name, &key, self.observer)? {
-                let micros = micros_since(started);
-                self.finish(
-                    name.clone(),
-                    StepStatus::Cached,
-                    Some(key),
-                    micros,
-                    Some(outputs),
-                );
+                let end = End {
+                    key: Some(key),
+                    micros: micros_since(started),
+                    outputs: Some(outputs),
+                    ..End::without(StepStatus::Cached)
+                };
+                self.finish(name.clone(), end);
                 return Ok(());
             }
         }
@@ -182,6 +249,13 @@ impl Scheduler<'_> {
         self.running.insert(name.clone());
         self.spawn(name.clone(), key, step.clone(), inputs);
         Ok(())
+    }
+
+    /// What depends on what no recipe can pin is made anew, unless the pipeline says otherwise.
+    fn may_be_cached(&self, name: &StepName, step: &RecipeStep) -> bool {
+        let program = step.program.as_ref();
+        program.is_none_or(|program| !program.is_unpinned())
+            || self.mode.programs.cached.contains(name)
     }
 
     fn inputs(&self, step: &RecipeStep) -> Result<BTreeMap<StepName, Artifact>, EngineError> {
@@ -217,17 +291,50 @@ impl Scheduler<'_> {
         let sender = self.sender.clone();
         let catalog = Arc::clone(&self.project.catalog);
         let clock = Arc::clone(&self.project.services.clock);
+        let programs = Arc::clone(&self.mode.programs);
+        let cancel = self.cancel.clone();
         std::thread::spawn(move || {
             let started = Instant::now();
-            let job = Job {
-                store: &store,
-                step: &step,
-                inputs: &inputs,
-                threads,
+            let work = || match &step.program {
+                None => {
+                    let job = Job {
+                        store: &store,
+                        step: &step,
+                        inputs: &inputs,
+                        threads,
+                    };
+                    (perform(&job), Told::default())
+                }
+                Some(program) => {
+                    let wrote = |bytes: &[u8]| {
+                        // As below.
+                        let _ = sender.send(Message::Wrote(name.clone(), bytes.to_vec()));
+                    };
+                    let program = ProgramStep {
+                        store: &store,
+                        name: &name,
+                        step: &step,
+                        program,
+                        inputs: &inputs,
+                        programs: &programs,
+                        cancel: &cancel,
+                    };
+                    program.run(&wrote)
+                }
             };
-            let mut result = catch_unwind(AssertUnwindSafe(|| perform(&job)))
-                .unwrap_or_else(|panic| Err(OperationError::Panic(panic_text(panic.as_ref()))));
+            let (mut result, told) =
+                catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+                    let text = panic_text(panic.as_ref());
+                    (Err(OperationError::Panic(text)), Told::default())
+                });
             let micros = micros_since(started);
+            let log = match store_log(&store, &told.log) {
+                Ok(log) => log,
+                Err(error) => {
+                    result = result.and(Err(error));
+                    None
+                }
+            };
             // Acknowledged only once it is durable: first the blobs, now the row that names them.
             if let Ok(outputs) = &result {
                 let recorded = catalog.add_step_result(&StepResult {
@@ -242,12 +349,14 @@ impl Scheduler<'_> {
                 }
             }
             // The receiver is gone only when the run was stopped.
-            let _ = sender.send(Done {
+            let _ = sender.send(Message::Done(Box::new(Done {
                 name,
                 key,
                 micros,
                 result,
-            });
+                told,
+                log,
+            })));
         });
     }
 
@@ -258,17 +367,31 @@ impl Scheduler<'_> {
             key,
             micros,
             result,
+            told,
+            log,
         } = done;
+        for note in &told.notes {
+            self.observer
+                .event(&Event::Note(&format!("step '{name}': {note}")));
+        }
+        let mut end = End {
+            key: Some(key),
+            micros,
+            observations: told.observations,
+            log,
+            ..End::without(StepStatus::Ran)
+        };
         match result {
             Ok(outputs) => {
                 self.warn_of_another_result(&name, &key)?;
-                self.finish(name, StepStatus::Ran, Some(key), micros, Some(outputs));
+                end.outputs = Some(outputs);
             }
             Err(error) => {
                 self.ran.failures.insert(name.clone(), error);
-                self.finish(name, StepStatus::Failed, Some(key), micros, None);
+                end.status = StepStatus::Failed;
             }
         }
+        self.finish(name, end);
         Ok(())
     }
 
@@ -283,23 +406,19 @@ impl Scheduler<'_> {
         Ok(())
     }
 
-    fn finish(
-        &mut self,
-        name: StepName,
-        status: StepStatus,
-        key: Option<StepKey>,
-        micros: u64,
-        outputs: Option<Outputs>,
-    ) {
+    fn finish(&mut self, name: StepName, end: End) {
+        let outputs = end.outputs;
         let artifacts = outputs.iter().flatten();
         let step = StepExecution {
-            status,
-            key,
-            micros,
+            status: end.status,
+            key: end.key,
+            micros: end.micros,
             outputs: artifacts
                 .map(|(name, output)| (name.clone(), output.artifact))
                 .collect(),
             error: self.ran.failures.get(&name).map(ToString::to_string),
+            observations: end.observations,
+            log: end.log,
         };
         self.observer.event(&Event::StepFinished {
             name: &name,
@@ -311,6 +430,85 @@ impl Scheduler<'_> {
             self.ran.outputs.insert(name, outputs);
         }
     }
+}
+
+/// One step that runs a program.
+struct ProgramStep<'a> {
+    store: &'a Store,
+    name: &'a StepName,
+    step: &'a RecipeStep,
+    program: &'a Program,
+    inputs: &'a BTreeMap<StepName, Artifact>,
+    programs: &'a Programs,
+    cancel: &'a Cancel,
+}
+
+impl ProgramStep<'_> {
+    fn run(&self, wrote: &(dyn Fn(&[u8]) + Sync)) -> (Result<Outputs, OperationError>, Told) {
+        let environment = &self.program.environment;
+        let Some(root) = self.programs.roots.get(environment) else {
+            let missing = format!("the environment {} is not laid out", environment.short());
+            return (Err(OperationError::Contract(missing)), Told::default());
+        };
+        let secrets = self.program.secrets.iter().filter_map(|name| {
+            let value = self.programs.secrets.get(name)?;
+            Some((name.clone(), value.clone()))
+        });
+        let resources = self.programs.resources.get(self.name).cloned();
+        let (result, told) = program::run(&ProgramJob {
+            store: self.store,
+            step: self.step,
+            inputs: self.inputs,
+            root,
+            resources: resources.unwrap_or_default(),
+            secrets: &secrets.collect(),
+            output: wrote,
+            cancel: self.cancel,
+        });
+        let explain = |error| self.explain(error, &told.log);
+        (result.map_err(explain), told)
+    }
+
+    /// Adds the end of the log to a failure, and which files of the project the program may have
+    /// missed.
+    fn explain(&self, error: OperationError, log: &[u8]) -> OperationError {
+        let OperationError::Failed { message, .. } = error else {
+            return error;
+        };
+        let text = String::from_utf8_lossy(log);
+        let closure = self.store.tree(&self.program.code);
+        let missed = closure.map_or(Vec::new(), |closure| {
+            undeclared_paths(&text, &self.programs.captured, &closure)
+        });
+        let hint = (!missed.is_empty()).then(|| {
+            let paths: Vec<_> = missed.iter().take(5).map(ToString::to_string).collect();
+            let paths = paths.join(", ");
+            format!("the step sees only its code closure: add 'code: [{paths}]' to it")
+        });
+        OperationError::Failed {
+            message,
+            log: last_lines(&text),
+            hint,
+        }
+    }
+}
+
+/// The end of a log, as much as helps.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let from = lines.len().saturating_sub(LAST_LINES);
+    lines[from..].join("\n")
+}
+
+/// Keeps what a program wrote to its standard output and error.
+fn store_log(store: &Store, log: &[u8]) -> Result<Option<Digest>, OperationError> {
+    if log.is_empty() {
+        return Ok(None);
+    }
+    let mut batch = store.batch();
+    let blob = batch.put(log)?;
+    batch.commit()?;
+    Ok(Some(blob.digest))
 }
 
 fn micros_since(started: Instant) -> u64 {

@@ -215,7 +215,7 @@ pub struct DataUse {
 }
 
 /// One step of an execution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepExecution {
     /// What became of it.
     pub status: StepStatus,
@@ -228,6 +228,12 @@ pub struct StepExecution {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What was observed and may differ without being wrong, such as `cpu_seconds`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub observations: BTreeMap<String, f64>,
+    /// The blob that holds what a program wrote to its standard output and error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Digest>,
 }
 
 /// What became of a gate.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
-use crate::{Digest, RelativePath, StepName};
+use crate::{ArtifactKind, Digest, RelativePath, StepName};
 
 /// What a program sees of the processor, the clock, the locale and randomness, whatever the machine:
 /// a name and a version, written `portable@1`. What each sets is in `docs/formats/program.md`.
@@ -143,6 +143,30 @@ impl Program {
     /// The operation's name that stands for a program in a recipe. Its version is that of the
     /// protocol between Reproof and the program.
     pub const OPERATION: &str = "program";
+
+    /// The output that every program has beside its own: the metrics that it reported.
+    pub const REPORTED: &str = "reported";
+
+    /// Whether the outputs of a step are those of its program.
+    pub(crate) fn check_outputs(
+        &self,
+        outputs: &BTreeMap<StepName, ArtifactKind>,
+    ) -> Result<(), &'static str> {
+        let declared = |name: &StepName| self.outputs.contains_key(name);
+        let reported = outputs.get(Self::REPORTED) == Some(&ArtifactKind::Metrics);
+        if self.outputs.contains_key(Self::REPORTED) {
+            Err("the output 'reported' is every program's own")
+        } else if !reported
+            || outputs.len() != self.outputs.len() + 1
+            || !self.outputs.keys().all(|name| outputs.contains_key(name))
+        {
+            Err("the program's outputs are not those of the step")
+        } else if !self.not_compared.iter().all(declared) {
+            Err("an output that is not compared is none of the step")
+        } else {
+            Ok(())
+        }
+    }
 
     /// Whether what it makes may depend on what no recipe can pin.
     pub fn is_unpinned(&self) -> bool {

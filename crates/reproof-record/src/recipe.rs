@@ -178,18 +178,8 @@ impl RecipeStep {
             None if is_program => Err("there is no program to run"),
             Some(_) if !is_program => Err("a built-in operation has no program"),
             Some(program) if program.run.is_empty() => Err("the program has no name"),
-            Some(program) if !program.outputs.keys().eq(self.outputs.keys()) => {
-                Err("the program's outputs are not those of the step")
-            }
-            Some(program)
-                if program
-                    .not_compared
-                    .iter()
-                    .any(|name| !self.outputs.contains_key(name)) =>
-            {
-                Err("an output that is not compared is none of the step")
-            }
-            _ => Ok(()),
+            Some(program) => program.check_outputs(&self.outputs),
+            None => Ok(()),
         }
     }
 
@@ -419,6 +409,9 @@ pub(crate) mod tests {
 
     fn with_program(program: Program) -> Result<Recipe, RecipeError> {
         let mut train = step(&[], &["model"]);
+        train
+            .outputs
+            .insert(name("reported"), ArtifactKind::Metrics);
         train.operation = "program@1".parse().unwrap();
         train.program = Some(program);
         Recipe::new(BTreeMap::new(), [(name("train"), train)].into())

@@ -27,7 +27,7 @@ pub use blob::{BlobInfo, BlobWriter};
 pub use error::{ErrorClass, StoreError};
 pub use fault::{Fault, FaultIo};
 pub use folder::{Layout, TakeError, Taken, remove_folder};
-pub use scratch::Scratch;
+pub use scratch::{Scratch, WorkFolder};
 
 use crate::fs::{Facts, FileKind, Io, create_dir_durable, write_atomic};
 
@@ -126,7 +126,7 @@ impl Store {
                 FileKind::File => {
                     let _ = self.io.remove_file(&path);
                 }
-                FileKind::Folder => scratch::remove(self.io.as_ref(), &path),
+                FileKind::Folder => remove_folder(self.io.as_ref(), &path),
                 _ => {}
             }
         }
@@ -138,6 +138,11 @@ impl Store {
         Scratch::new(&self.temp_dir().join(fs::unique()), &self.io)
     }
 
+    /// A folder for work in progress, gone when it is dropped.
+    pub fn work_folder(&self) -> Result<WorkFolder, StoreError> {
+        WorkFolder::new(self.temp_dir().join(fs::unique()), &self.io)
+    }
+
     /// Removes what this process has not committed, for one that is about to end in the middle of
     /// its work. What other threads still write is then lost, as it would be anyway.
     pub fn discard_own(&self) {
@@ -146,7 +151,7 @@ impl Store {
                 // What stays is garbage that a later opening of the store sweeps.
                 let path = self.temp_dir().join(entry.name);
                 if entry.kind == FileKind::Folder {
-                    scratch::remove(self.io.as_ref(), &path);
+                    remove_folder(self.io.as_ref(), &path);
                 } else {
                     let _ = self.io.remove_file(&path);
                 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::fs::{FileKind, Io};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, remove_folder};
 
 /// A store that is gone when it is dropped.
 #[derive(Debug)]
@@ -35,6 +35,42 @@ impl std::ops::Deref for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         remove(self.store.io().as_ref(), &self.folder);
+    }
+}
+
+/// A folder for work in progress, that is gone when it is dropped.
+#[derive(Debug)]
+pub struct WorkFolder {
+    io: Arc<dyn Io>,
+    path: PathBuf,
+}
+
+impl WorkFolder {
+    pub(crate) fn new(path: PathBuf, io: &Arc<dyn Io>) -> Result<Self, StoreError> {
+        io.create_dir_all(&path)?;
+        Ok(Self {
+            io: Arc::clone(io),
+            path,
+        })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Marks it as in use: what was not marked for a day is swept when a store is opened.
+    pub fn mark(&self) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.map_or(0, |elapsed| elapsed.as_secs());
+        // If this fails for a day, what then fails says so.
+        let _ = self.io.set_modified(&self.path, now);
+    }
+}
+
+impl Drop for WorkFolder {
+    fn drop(&mut self) {
+        remove_folder(self.io.as_ref(), &self.path);
     }
 }
 

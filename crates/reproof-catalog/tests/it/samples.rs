@@ -80,6 +80,8 @@ pub fn run(second: i64, record: Option<&RecordEntry>) -> Execution {
         micros: 1200,
         outputs: BTreeMap::from([(name("model"), table("model"))]),
         error: None,
+        observations: BTreeMap::from([("cpu_seconds".to_owned(), 1.25)]),
+        log: None,
     };
     let skipped = StepExecution {
         status: StepStatus::Skipped,
@@ -87,6 +89,8 @@ pub fn run(second: i64, record: Option<&RecordEntry>) -> Execution {
         micros: 0,
         outputs: BTreeMap::new(),
         error: None,
+        observations: BTreeMap::new(),
+        log: None,
     };
     let data = DataUse {
         source: "data/churn.csv".to_owned(),

@@ -1,0 +1,440 @@
+//! Steps that run a program of the user's: from a recipe's step and its inputs to stored outputs.
+//!
+//! A folder of its own holds what the program sees beside its environment: code, inputs and
+//! `step.json`, laid out from the store and verified, and empty folders for outputs and reports.
+//! Nothing of the project's working folder is in sight.
+
+mod outputs;
+mod profile;
+mod protocol;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use reproof_catalog::StepOutput;
+use reproof_config::Resources;
+use reproof_record::{Artifact, ArtifactKind, Isolation, Program, RecipeStep, StepName};
+use reproof_sandbox::{End, Finished, Limits, Mount, Sandbox, Stream};
+use reproof_store::fs::{Io, IoError};
+use reproof_store::{Layout, Store, WorkFolder};
+use reproof_table::{read_table, write_parquet};
+
+pub use protocol::{Reported, ReportedValue};
+
+use crate::{Cancel, OperationError};
+pub(crate) use profile::SOURCE_DATE_EPOCH;
+pub(crate) use protocol::{REPORTED, REPORTED_FILE};
+
+type Outputs = BTreeMap<StepName, StepOutput>;
+
+/// How often a work folder is marked as in use. What is not marked for a day is swept.
+const MARK: Duration = Duration::from_secs(600);
+/// The most bytes of a program's standard output and error that are kept: the first half and the
+/// last half of it.
+const MAX_LOG: usize = 16 << 20;
+/// The most bytes of a file of metrics or observations.
+const MAX_REPORT: u64 = 256 << 20;
+
+/// One program step with its inputs, about to be run.
+pub(crate) struct ProgramJob<'a> {
+    /// Where inputs, code and closures lie and outputs go.
+    pub store: &'a Store,
+    /// The step, which has a program.
+    pub step: &'a RecipeStep,
+    /// Its inputs by content.
+    pub inputs: &'a BTreeMap<StepName, Artifact>,
+    /// The folder with the closure of its environment.
+    pub root: &'a Path,
+    /// When it is ended.
+    pub resources: Resources,
+    /// The values of its secrets.
+    pub secrets: &'a BTreeMap<String, String>,
+    /// Told each piece of what it writes to its standard output and error, secrets masked.
+    pub output: &'a (dyn Fn(&[u8]) + Sync),
+    /// Asks it to stop.
+    pub cancel: &'a Cancel,
+}
+
+/// What came of running a program, beside its outputs.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// What it wrote to its standard output and error, in the order in which it came.
+    pub log: Vec<u8>,
+    /// What it and the machine observed: no results.
+    pub observations: BTreeMap<String, f64>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Runs a program and stores its outputs.
+pub(crate) fn run(job: &ProgramJob<'_>) -> (Result<Outputs, OperationError>, Told) {
+    let mut told = Told::default();
+    let outputs = job.run(&mut told);
+    (outputs, told)
+}
+
+impl ProgramJob<'_> {
+    fn run(&self, told: &mut Told) -> Result<Outputs, OperationError> {
+        let program = self.program()?;
+        let work = self.store.work_folder()?;
+        self.lay_out(program, work.path())?;
+        let finished = self.execute(program, &work, told)?;
+        observe(&finished, &mut told.observations);
+        self.read_observations(work.path(), told)?;
+        refuse_end(&finished, program)?;
+        self.collect(program, work.path(), told)
+    }
+
+    fn program(&self) -> Result<&Program, OperationError> {
+        let program = self.step.program.as_ref();
+        program.ok_or_else(|| OperationError::Contract("there is no program to run".to_owned()))
+    }
+
+    fn io(&self) -> &dyn Io {
+        self.store.io().as_ref()
+    }
+
+    /// Lays out what the program sees.
+    fn lay_out(&self, program: &Program, work: &Path) -> Result<(), OperationError> {
+        let layout = Layout {
+            modified: Some(SOURCE_DATE_EPOCH),
+            read_only: false,
+        };
+        let code = self.store.tree(&program.code)?;
+        self.store.lay_out(&code, &work.join("code"), layout)?;
+        let inputs = work.join("in");
+        self.make(&inputs)?;
+        for (name, artifact) in self.inputs {
+            let path = inputs.join(protocol::input_file(name, artifact.kind));
+            if artifact.kind == ArtifactKind::Table {
+                let table = read_table(self.store, &artifact.digest, None)?;
+                self.write(&path, |file| write_parquet(file, &table))?;
+                self.io().set_modified(&path, SOURCE_DATE_EPOCH)?;
+            } else {
+                let tree = self.store.tree(&artifact.digest)?;
+                self.store.lay_out(&tree, &path, layout)?;
+            }
+        }
+        self.io().set_modified(&inputs, SOURCE_DATE_EPOCH)?;
+        let step = protocol::step_file(self.step, self.inputs)?;
+        self.write(&work.join("step.json"), |file| {
+            let written = file.write_all(&step);
+            written.map_err(|error| reproof_table::TableError::WriteParquet(error.to_string()))
+        })?;
+        self.io()
+            .set_modified(&work.join("step.json"), SOURCE_DATE_EPOCH)?;
+        self.make(&work.join("report"))?;
+        for path in program.outputs.values() {
+            let path = work.join("out").join(path.as_str());
+            self.make(path.parent().unwrap_or(work))?;
+        }
+        self.make(&work.join("out"))
+    }
+
+    fn make(&self, folder: &Path) -> Result<(), OperationError> {
+        Ok(self.io().create_dir_all(folder)?)
+    }
+
+    fn write(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), reproof_table::TableError>,
+    ) -> Result<(), OperationError> {
+        let mut file = self.io().create_new(path)?;
+        let mut buffered = std::io::BufWriter::new(&mut file);
+        write(&mut buffered)?;
+        let flushed = buffered.flush();
+        Ok(flushed.map_err(|source| IoError::new("write", path, source))?)
+    }
+
+    /// Runs the program to its end.
+    fn execute(
+        &self,
+        program: &Program,
+        work: &WorkFolder,
+        told: &mut Told,
+    ) -> Result<Finished, OperationError> {
+        if program.isolation == Isolation::None {
+            return Err(OperationError::Contract(
+                "steps are not run without isolation by this version".to_owned(),
+            ));
+        }
+        let sandbox = self.sandbox(program, work.path());
+        let mut log = Log::new(self.secrets.values().cloned().collect());
+        let marked = Mutex::new(Instant::now());
+        let finished = reproof_sandbox::run(
+            &sandbox,
+            &mut |_: Stream, bytes: &[u8]| {
+                for piece in log.take(bytes) {
+                    (self.output)(&piece);
+                }
+            },
+            &|| {
+                mark(work, &marked);
+                self.cancel.is_cancelled()
+            },
+        );
+        for piece in log.end() {
+            (self.output)(&piece);
+        }
+        told.log = log.kept();
+        Ok(finished?)
+    }
+
+    fn sandbox(&self, program: &Program, work: &Path) -> Sandbox {
+        let mount = |from: PathBuf, to: &str, writable| Mount {
+            from,
+            to: to.to_owned(),
+            writable,
+        };
+        let mut variables = profile::variables(program.profile, program.threads);
+        variables.insert("REPROOF_STEP".to_owned(), protocol::STEP.to_owned());
+        variables.extend(program.variables.clone());
+        variables.extend(
+            self.secrets
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        Sandbox {
+            mounts: vec![
+                mount(self.root.to_owned(), "/", false),
+                mount(work.join("code"), protocol::CODE, false),
+                mount(work.join("in"), protocol::INPUTS, false),
+                mount(work.join("step.json"), protocol::STEP, false),
+                mount(work.join("out"), protocol::OUTPUTS, true),
+                mount(work.join("report"), protocol::REPORT, true),
+            ],
+            argv: program.run.clone(),
+            variables,
+            folder: protocol::CODE.to_owned(),
+            threads: program.threads,
+            network: program.network,
+            limits: Limits {
+                memory: self.resources.memory,
+                cpu_seconds: self.resources.cpu_seconds,
+                wall: self.resources.wall_seconds.map(Duration::from_secs),
+                processes: None,
+            },
+        }
+    }
+
+    fn read_report(&self, work: &Path, file: &str) -> Result<Vec<u8>, OperationError> {
+        match self.io().read(&work.join("report").join(file), MAX_REPORT) {
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                Err(OperationError::failed(format!(
+                    "{file} has more than {} MB",
+                    MAX_REPORT >> 20
+                )))
+            }
+            read => Ok(read?),
+        }
+    }
+
+    /// Observations are no results: what is wrong with them is a note.
+    fn read_observations(&self, work: &Path, told: &mut Told) -> Result<(), OperationError> {
+        let text = self.read_report(work, protocol::OBSERVATIONS)?;
+        match protocol::read_lines(protocol::OBSERVATIONS, &text, true) {
+            Err(wrong) => told.notes.push(wrong),
+            Ok(values) => {
+                let last = values.into_iter().filter_map(|observed| {
+                    let value = observed.value?.as_f64()?;
+                    Some((observed.name, value))
+                });
+                told.observations.extend(last);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Marks a work folder as in use, now and then.
+fn mark(work: &WorkFolder, marked: &Mutex<Instant>) {
+    let mut marked = marked
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if marked.elapsed() > MARK {
+        *marked = Instant::now();
+        work.mark();
+    }
+}
+
+fn observe(finished: &Finished, observations: &mut BTreeMap<String, f64>) {
+    let usage = &finished.usage;
+    let cpu = usage.user + usage.system;
+    observations.insert("cpu_seconds".to_owned(), cpu.as_secs_f64());
+    observations.insert(
+        "peak_memory_bytes".to_owned(),
+        usage.peak_memory as f64,
+    );
+}
+
+/// Refuses every end but that by itself with code 0.
+fn refuse_end(finished: &Finished, program: &Program) -> Result<(), OperationError> {
+    let name = &program.run[0];
+    let why = match finished.end {
+        End::Exited(0) => return Ok(()),
+        End::Exited(code) => format!("'{name}' ended with code {code}"),
+        End::Signalled(signal) => format!("'{name}' was ended by signal {signal}"),
+        End::Memory { limit, used } => format!(
+            "it was ended: it used {} MB of memory, and may use {} (resources.memory)",
+            used / 1_000_000,
+            limit / 1_000_000
+        ),
+        End::Cpu { limit } => format!(
+            "it was ended after {limit} s of CPU time (resources.cpu_seconds)"
+        ),
+        End::Wall { limit } => format!(
+            "it was ended after {} s (resources.wall_seconds)",
+            limit.as_secs()
+        ),
+        End::Processes { limit } => format!("it was ended: it had more than {limit} processes"),
+        End::Cancelled => "interrupted".to_owned(),
+    };
+    Err(OperationError::failed(why))
+}
+
+/// What a program writes to its standard output and error: secrets are masked, and of very much the
+/// middle is left out.
+struct Log {
+    secrets: Vec<Vec<u8>>,
+    /// What came last and may be the beginning of a secret.
+    held: Vec<u8>,
+    first: Vec<u8>,
+    last: std::collections::VecDeque<u8>,
+    left_out: u64,
+}
+
+impl Log {
+    fn new(secrets: Vec<String>) -> Self {
+        let mut secrets: Vec<_> = secrets
+            .into_iter()
+            .filter(|secret| !secret.is_empty())
+            .map(String::into_bytes)
+            .collect();
+        // A secret that holds another one is masked first.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self {
+            secrets,
+            held: Vec::new(),
+            first: Vec::new(),
+            last: std::collections::VecDeque::new(),
+            left_out: 0,
+        }
+    }
+
+    /// Takes what was written, and gives what can be shown now.
+    fn take(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.held.extend_from_slice(bytes);
+        let longest = self.secrets.iter().map(Vec::len).max().unwrap_or(1);
+        // A secret may be cut where this piece ends: so much of its end waits for the next.
+        let masked = mask(&self.held, &self.secrets);
+        let ready = masked.len().saturating_sub(longest - 1);
+        self.held = masked[ready..].to_vec();
+        self.keep(&masked[..ready])
+    }
+
+    fn end(&mut self) -> Option<Vec<u8>> {
+        let rest = std::mem::take(&mut self.held);
+        let rest = mask(&rest, &self.secrets);
+        self.keep(&rest)
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if bytes.is_empty() {
+            return None;
+        }
+        let room = (MAX_LOG / 2).saturating_sub(self.first.len()).min(bytes.len());
+        self.first.extend_from_slice(&bytes[..room]);
+        self.last.extend(&bytes[room..]);
+        let over = self.last.len().saturating_sub(MAX_LOG / 2);
+        self.last.drain(..over);
+        self.left_out += over as u64;
+        Some(bytes.to_vec())
+    }
+
+    /// All that is kept.
+    fn kept(&mut self) -> Vec<u8> {
+        let mut all = std::mem::take(&mut self.first);
+        if self.left_out > 0 {
+            all.extend(format!("\n[{} bytes left out]\n", self.left_out).into_bytes());
+        }
+        all.extend(std::mem::take(&mut self.last));
+        all
+    }
+}
+
+/// The bytes with every secret in them replaced.
+fn mask(bytes: &[u8], secrets: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, after)) = rest.split_first() {
+        match secrets.iter().find(|secret| rest.starts_with(secret)) {
+            Some(secret) => {
+                out.extend_from_slice(b"***");
+                rest = &rest[secret.len()..];
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+/// Whether any of the secrets is in these bytes.
+pub(super) fn holds_secret(bytes: &[u8], secrets: &BTreeMap<String, String>) -> Option<String> {
+    let found = secrets.iter().find(|(_, value)| {
+        value.len() >= 4 && memchr::memmem::find(bytes, value.as_bytes()).is_some()
+    });
+    found.map(|(name, _)| name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(secrets: &[&str], pieces: &[&str]) -> (String, String) {
+        let mut log = Log::new(secrets.iter().map(|&secret| secret.to_owned()).collect());
+        let mut shown = Vec::new();
+        for piece in pieces {
+            shown.extend(log.take(piece.as_bytes()).unwrap_or_default());
+        }
+        shown.extend(log.end().unwrap_or_default());
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(shown), text(log.kept()))
+    }
+
+    #[test]
+    fn secrets_are_masked_wherever_the_pieces_are_cut() {
+        for pieces in [
+            vec!["a s3cret b"],
+            vec!["a s3", "cret b"],
+            vec!["a ", "s", "3", "c", "r", "e", "t", " b"],
+        ] {
+            let (shown, kept) = shown(&["s3cret", "cret", ""], &pieces);
+            assert_eq!(shown, "a *** b", "{pieces:?}");
+            assert_eq!(kept, shown);
+        }
+        assert_eq!(shown(&[], &["a", "b"]).0, "ab");
+        assert_eq!(shown(&["s3cret"], &["s3cre"]).0, "s3cre");
+    }
+
+    #[test]
+    fn of_a_very_long_log_the_middle_is_left_out() {
+        let mut log = Log::new(Vec::new());
+        let piece = vec![b'x'; MAX_LOG / 2];
+        for _ in 0..3 {
+            log.take(&piece);
+        }
+        log.take(b"the end");
+        let kept = String::from_utf8(log.kept()).unwrap();
+        assert!(kept.ends_with("the end"));
+        assert!(kept.contains("bytes left out]"));
+        assert!(kept.len() < MAX_LOG + 100);
+    }
+}
