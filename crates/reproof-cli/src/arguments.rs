@@ -49,6 +49,8 @@ pub enum Command {
     Log(commands::log::Arguments),
     /// Show a record, recipe, data version or execution.
     Show(commands::show::Arguments),
+    /// Lay out the code of a record again, whatever git has become since.
+    Checkout(commands::checkout::Arguments),
     /// Show what differs between records, then their metrics on the same rows.
     Compare(commands::compare::Arguments),
     /// Predict the rows of a file with the model of a record.

@@ -4,6 +4,7 @@
 //! [`Services`], what happens goes to an [`Observer`].
 
 mod cache;
+mod code;
 mod compare;
 mod data;
 mod digests;
@@ -18,6 +19,7 @@ mod plan;
 mod predict;
 mod prepare;
 mod process;
+mod program;
 mod project;
 mod report;
 mod run;
@@ -26,6 +28,7 @@ mod services;
 mod verify;
 mod versions;
 
+pub use code::{CheckedOut, checkout};
 pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
 };
@@ -37,6 +40,7 @@ pub use plan::{Plan, PlannedStep, plan};
 pub use predict::{PredictOptions, Predicted, predict};
 pub use prepare::{Prepared, Request};
 pub use process::HostRunner;
+pub use program::{Reported, ReportedValue};
 pub use project::{
     LOCK_FILE, PROJECT_FILE, Project, SCHEMA_FILE, STATE_FOLDER, exists, read_text, write_schema,
 };

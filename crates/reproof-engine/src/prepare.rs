@@ -41,8 +41,8 @@ pub struct Prepared {
     pub code: Capture,
     /// The data that was read.
     pub data: BTreeMap<StepName, DataUse>,
-    /// The digest of the lock file as it is now; none if there is none.
-    pub lock: Option<Digest>,
+    /// The lock file as it is now; none if there is none.
+    pub lock: Option<String>,
 }
 
 /// Reads a pipeline file and makes it ready to run.
@@ -82,7 +82,7 @@ pub fn prepare(
         .into_iter()
         .map(|(name, pinned)| (name, pinned.used))
         .collect();
-    let lock = lock_digest(project)?;
+    let lock = lock_text(project)?;
     Ok(Prepared {
         pipeline,
         graph,
@@ -103,12 +103,12 @@ pub(crate) fn read_lock(project: &Project) -> Result<Lock, EngineError> {
     }
 }
 
-fn lock_digest(project: &Project) -> Result<Option<Digest>, EngineError> {
+fn lock_text(project: &Project) -> Result<Option<String>, EngineError> {
     let path = project.root.join(LOCK_FILE);
     if !exists(project.io(), &path)? {
         return Ok(None);
     }
-    Ok(Some(Digest::of(read_text(project.io(), &path)?.as_bytes())))
+    read_text(project.io(), &path).map(Some)
 }
 
 fn update_lock(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reproof_catalog::RecordEntry;
 use reproof_learn::judge;
 use reproof_record::{
-    CodeState, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome, GateVerdict,
+    CodeState, Digest, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome, GateVerdict,
     Record, StepName, StepStatus, Timestamp,
 };
 use reproof_table::Threads;
@@ -155,7 +155,7 @@ fn describe(
         pipeline_file: Some(options.request.pipeline_file.clone()),
         recipe: Some(prepared.recipe.id()?),
         code: prepared.code.state.clone(),
-        lock: prepared.lock,
+        lock: prepared.lock.as_ref().map(|lock| Digest::of(lock.as_bytes())),
         overrides,
         final_look: options.request.final_look,
         data: prepared.data.clone(),
@@ -232,6 +232,9 @@ fn store(
             results,
             created,
         });
+    }
+    if let Some(lock) = &prepared.lock {
+        batch.put(lock.as_bytes())?;
     }
     if let Some(patch) = &prepared.code.patch {
         execution.code.patch = Some(batch.put(patch)?.digest);

@@ -1,5 +1,6 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
+pub mod checkout;
 pub mod compare;
 pub mod completions;
 pub mod data;
@@ -30,6 +31,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Run(arguments) => run::execute(arguments, global, printer),
         Command::Log(arguments) => log::execute(arguments, global, printer),
         Command::Show(arguments) => show::execute(arguments, global, printer),
+        Command::Checkout(arguments) => checkout::execute(arguments, global, printer),
         Command::Compare(arguments) => compare::execute(arguments, global, printer),
         Command::Predict(arguments) => predict::execute(arguments, global, printer),
         Command::Data(arguments) => data::execute(arguments, global, printer),
