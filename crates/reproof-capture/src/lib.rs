@@ -11,6 +11,7 @@
 
 mod cache;
 mod capture;
+pub mod closure;
 mod error;
 mod git;
 mod ignore;
