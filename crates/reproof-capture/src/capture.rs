@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use reproof_record::{CodeState, Tree};
+use reproof_record::{CodeState, RelativePath, Tree};
 use reproof_store::fs::{Facts, FileKind, Io};
 
 use crate::cache::DigestCache;
@@ -43,6 +43,8 @@ pub struct Capture {
     /// The files: path, whether the owner may execute it, BLAKE3 of its bytes. A symbolic link
     /// stands in it by its target, see [`link_digest`](reproof_record::link_digest).
     pub tree: Tree,
+    /// The links in the tree, and where they point.
+    pub links: BTreeMap<RelativePath, String>,
     /// The changes of tracked files against the commit, as a patch for `git apply` in the root of
     /// the repository. None if there are none. Untracked files are not in it.
     pub patch: Option<Vec<u8>>,
@@ -192,6 +194,7 @@ impl Job<'_> {
         let captured = Capture {
             state,
             tree,
+            links: reader.links,
             patch: None,
             lock_committed: None,
         };
@@ -237,6 +240,7 @@ impl Job<'_> {
             Capture {
                 state,
                 tree,
+                links: reader.links,
                 patch,
                 lock_committed,
             },

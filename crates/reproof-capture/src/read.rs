@@ -43,6 +43,8 @@ pub(crate) struct Reader<'a> {
     fresh: Vec<(String, CachedDigest)>,
     /// What became the tree.
     pub entries: Vec<TreeEntry>,
+    /// The links in it, and where they point.
+    pub links: BTreeMap<RelativePath, String>,
     /// What did not, and why.
     pub left_out: BTreeMap<String, String>,
     /// Files that changed since the capture began, or a moment before it.
@@ -63,6 +65,7 @@ impl<'a> Reader<'a> {
             known: BTreeMap::new(),
             fresh: Vec::new(),
             entries: Vec::new(),
+            links: BTreeMap::new(),
             left_out: BTreeMap::new(),
             recent: BTreeMap::new(),
             unpatched: BTreeMap::new(),
@@ -119,7 +122,7 @@ impl<'a> Reader<'a> {
         }
         let digest = match facts.kind {
             FileKind::File => self.file(candidate, &full, facts)?,
-            FileKind::Link => self.link(candidate, &full)?,
+            FileKind::Link => self.link(candidate, &full, &relative)?,
             FileKind::Folder => {
                 self.leave_out(path, "a folder stands where a file is expected");
                 None
@@ -144,6 +147,7 @@ impl<'a> Reader<'a> {
         &mut self,
         candidate: &Candidate<'_>,
         full: &Path,
+        relative: &RelativePath,
     ) -> Result<Option<Digest>, CaptureError> {
         let path = &*candidate.path;
         let target = self.io.read_link(full)?;
@@ -151,6 +155,11 @@ impl<'a> Reader<'a> {
             self.leave_out(path, reason);
             return Ok(None);
         }
+        let Some(text) = target.to_str() else {
+            self.leave_out(path, "a link whose target is not UTF-8");
+            return Ok(None);
+        };
+        self.links.insert(relative.clone(), text.to_owned());
         Ok(Some(link_digest(&target)))
     }
 

@@ -1,0 +1,240 @@
+//! The code closure of each step that runs a program, remembered by what it follows from.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use reproof_capture::closure::{
+    Closure, ClosureOptions, CodeReader, Entry, FileImports, ImportCache, Site, closure,
+};
+use reproof_capture::{Capture, CaptureError};
+use reproof_config::ProgramSpec;
+use reproof_record::{Digest, RelativePath, Tree, TreeEntry, to_canonical};
+use reproof_store::fs::{Io, IoError, write_atomic};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::project::STATE_FOLDER;
+use crate::{EngineError, Project};
+
+/// Raised whenever closures may come out differently.
+const VERSION: u32 = 1;
+/// The largest file of what is remembered.
+const MAX_REMEMBERED: u64 = 256 << 20;
+/// The largest file of code.
+const MAX_CODE: u64 = 64 << 20;
+
+/// What of a project's code one step needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StepCode {
+    /// The digest of the tree of its files.
+    pub tree: Digest,
+    /// What `PYTHONPATH` must name: folders of the code; the empty text is its root.
+    pub roots: Vec<String>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Finds the code closures of steps, and keeps their trees in the store.
+pub(crate) struct Closures<'a> {
+    project: &'a Project,
+    code: &'a Capture,
+    /// What is known of imports; read when it is needed first.
+    imports: Imports<'a>,
+}
+
+impl<'a> Closures<'a> {
+    pub fn new(project: &'a Project, code: &'a Capture) -> Self {
+        Self {
+            project,
+            code,
+            imports: Imports {
+                project,
+                known: RefCell::new(None),
+            },
+        }
+    }
+
+    /// The code closure of a step. Says whether it was found anew.
+    pub fn find(&self, program: &ProgramSpec) -> Result<(StepCode, bool), EngineError> {
+        let key = self.key(program)?;
+        let path = remembered(self.project).join(format!("{key}.json"));
+        if let Some(known) = read_remembered::<StepCode>(self.project.io(), &path)
+            && self.project.store.contains(&known.tree)?
+        {
+            return Ok((known, false));
+        }
+        let found = self.follow(program)?;
+        let found = self.keep(found)?;
+        write_remembered(self.project.io(), &path, &found);
+        Ok((found, true))
+    }
+
+    /// What a closure follows from.
+    fn key(&self, program: &ProgramSpec) -> Result<String, EngineError> {
+        let tree = self.code.state.tree;
+        let document = (VERSION, tree, &program.run, &program.code);
+        let bytes = to_canonical(&document)?;
+        Ok(Digest::of(&bytes).to_hex().to_string())
+    }
+
+    fn follow(&self, program: &ProgramSpec) -> Result<Closure, EngineError> {
+        let reader = Files {
+            project: self.project,
+            links: &self.code.links,
+        };
+        let options = ClosureOptions {
+            globs: program.code.clone(),
+            roots: Vec::new(),
+        };
+        let entry = Entry::of_command(&program.run, &self.code.tree, &self.code.links);
+        let found = entry.and_then(|entry| {
+            closure(&self.code.tree, &reader, &self.imports, &entry, &options)
+        });
+        found.map_err(|error| match error {
+            reproof_capture::closure::ClosureError::Read(error) => error.into(),
+            other => EngineError::usage(other.to_string()),
+        })
+    }
+
+    fn keep(&self, found: Closure) -> Result<StepCode, EngineError> {
+        let mut batch = self.project.store.batch();
+        let tree = batch.put(&found.tree.to_bytes()?)?.digest;
+        batch.commit()?;
+        let note = |note: &reproof_capture::closure::Note| {
+            let suggestion = note.suggestion.as_ref();
+            let suggestion = suggestion.map(|add| format!(" (add 'code: [{add}]' if it needs it)"));
+            format!(
+                "{}{}{}",
+                place(&note.site),
+                note.text,
+                suggestion.unwrap_or_default()
+            )
+        };
+        Ok(StepCode {
+            tree,
+            roots: found.roots,
+            notes: found.notes.iter().map(note).collect(),
+        })
+    }
+}
+
+fn place(site: &Site) -> String {
+    match &site.path {
+        Some(path) => format!("{path}:{}: ", site.line),
+        None => String::new(),
+    }
+}
+
+/// The captured files as they lie in the project. A file that is not what was captured any more is
+/// an error.
+struct Files<'a> {
+    project: &'a Project,
+    links: &'a BTreeMap<RelativePath, String>,
+}
+
+impl CodeReader for Files<'_> {
+    fn links(&self) -> &BTreeMap<RelativePath, String> {
+        self.links
+    }
+
+    fn read(&self, entry: &TreeEntry) -> Result<Vec<u8>, CaptureError> {
+        let path = self.project.root.join(entry.path.as_str());
+        let bytes = self.project.io().read(&path, MAX_CODE)?;
+        if Digest::of(&bytes) == entry.digest {
+            return Ok(bytes);
+        }
+        Err(CaptureError::Changing {
+            path: entry.path.to_string(),
+        })
+    }
+}
+
+/// What files import, by digest, in one file of the project's own folder.
+struct Imports<'a> {
+    project: &'a Project,
+    known: RefCell<Option<BTreeMap<Digest, FileImports>>>,
+}
+
+impl Imports<'_> {
+    fn path(&self) -> PathBuf {
+        remembered(self.project).join("imports.json")
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<Digest, FileImports>) -> T) -> T {
+        let mut known = self.known.borrow_mut();
+        let known = known.get_or_insert_with(|| {
+            read_remembered(self.project.io(), &self.path()).unwrap_or_default()
+        });
+        work(known)
+    }
+}
+
+impl ImportCache for Imports<'_> {
+    fn get(&self, files: &[Digest]) -> BTreeMap<Digest, FileImports> {
+        self.with(|known| {
+            let found = files.iter().filter_map(|file| {
+                let imports = known.get(file)?;
+                Some((*file, imports.clone()))
+            });
+            found.collect()
+        })
+    }
+
+    fn put(&self, imports: &[(Digest, FileImports)]) {
+        self.with(|known| {
+            known.extend(imports.iter().cloned());
+            write_remembered(self.project.io(), &self.path(), known);
+        });
+    }
+}
+
+/// The folder of what can be found out again.
+fn remembered(project: &Project) -> PathBuf {
+    project.root.join(STATE_FOLDER).join("remembered")
+}
+
+/// Reads what was remembered; nothing where it is not there or not as it was written.
+fn read_remembered<T: DeserializeOwned>(io: &dyn Io, path: &std::path::Path) -> Option<T> {
+    let bytes = io.read(path, MAX_REMEMBERED).ok()?;
+    let text = bytes.get(65..)?;
+    let digest = Digest::of(text).to_hex();
+    (bytes[..64] == *digest.as_bytes() && bytes[64] == b'\n').then_some(())?;
+    serde_json::from_slice(text).ok()
+}
+
+/// Remembers something: its digest, a line feed, and the document. Failing to costs time and
+/// nothing else.
+fn write_remembered(io: &dyn Io, path: &std::path::Path, value: &impl Serialize) {
+    let write = || -> Result<(), IoError> {
+        let Ok(text) = serde_json::to_vec(value) else {
+            return Ok(());
+        };
+        let mut bytes = Digest::of(&text).to_hex().as_bytes().to_vec();
+        bytes.push(b'\n');
+        bytes.extend(text);
+        if let Some(folder) = path.parent() {
+            io.create_dir_all(folder)?;
+        }
+        write_atomic(io, path, &bytes)
+    };
+    let _ = write();
+}
+
+/// What `PYTHONPATH` is for these roots of the code.
+pub(crate) fn python_path(roots: &[String]) -> Option<String> {
+    let paths: Vec<_> = roots
+        .iter()
+        .map(|root| match root.as_str() {
+            "" => "/reproof/code".to_owned(),
+            root => format!("/reproof/code/{root}"),
+        })
+        .collect();
+    (!paths.is_empty()).then(|| paths.join(":"))
+}
+
+/// A tree that is in the store.
+pub(crate) fn stored_tree(project: &Project, digest: &Digest) -> Result<Tree, EngineError> {
+    Ok(project.store.tree(digest)?)
+}
