@@ -8,10 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use reproof_record::{Digest, RelativePath, TreeEntry};
 use reproof_store::fs::{Facts, FileKind, Io, IoError};
+use reproof_store::{leaves_tree, link_digest, link_target};
 
 use crate::cache::{CachedDigest, DigestCache};
 use crate::error::CaptureError;
-use crate::link::{leaves_project, link_digest};
 use crate::secrets::{secret_bytes, secret_name};
 
 /// Files of more bytes than this count by reference, not as code: 10 MB.
@@ -44,6 +44,8 @@ pub(crate) struct Reader<'a> {
     fresh: Vec<(String, CachedDigest)>,
     /// What became the tree.
     pub entries: Vec<TreeEntry>,
+    /// The links in it, and where they point.
+    pub links: BTreeMap<String, String>,
     /// What did not, and why.
     pub left_out: BTreeMap<String, String>,
     /// Files that changed since the capture began, or a moment before it.
@@ -64,6 +66,7 @@ impl<'a> Reader<'a> {
             known: BTreeMap::new(),
             fresh: Vec::new(),
             entries: Vec::new(),
+            links: BTreeMap::new(),
             left_out: BTreeMap::new(),
             recent: BTreeMap::new(),
             unpatched: BTreeMap::new(),
@@ -148,10 +151,15 @@ impl<'a> Reader<'a> {
     ) -> Result<Option<Digest>, CaptureError> {
         let path = &*candidate.path;
         let target = self.io.read_link(full)?;
-        if let Some(reason) = leaves_project(path.matches('/').count(), &target) {
+        if let Some(reason) = leaves_tree(path.matches('/').count(), &target) {
             self.leave_out(path, reason);
             return Ok(None);
         }
+        let Some(text) = target.to_str() else {
+            self.leave_out(path, "a link to a name that is not valid UTF-8");
+            return Ok(None);
+        };
+        self.links.insert(path.to_owned(), text.to_owned());
         Ok(Some(link_digest(&target)))
     }
 
@@ -202,6 +210,10 @@ impl<'a> Reader<'a> {
             }
             Err(error) => return Err(error),
         };
+        if link_target(&bytes).is_some() {
+            self.leave_out(path, "its bytes begin as those that stand for a link");
+            return Ok(None);
+        }
         let digest = Digest::of(&bytes);
         match secret_bytes(&bytes) {
             Some(reason) if !candidate.committed => {
@@ -267,7 +279,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether nothing is there: the path, or a folder above it, was removed or replaced.
-fn gone(error: &IoError) -> bool {
+pub(crate) fn gone(error: &IoError) -> bool {
     matches!(
         error.kind(),
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory

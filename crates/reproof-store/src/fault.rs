@@ -189,4 +189,19 @@ impl Io for FaultIo {
         self.at(false, "resolve", path)?;
         self.inner.canonicalize(path)
     }
+
+    fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError> {
+        self.at(true, "make the link", path)?;
+        self.inner.symlink(target, path)
+    }
+
+    fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
+        self.at(true, "set the mode of", path)?;
+        self.inner.set_mode(path, mode)
+    }
+
+    fn set_mtime(&self, path: &Path, seconds: i64) -> Result<(), IoError> {
+        self.at(true, "set the time of", path)?;
+        self.inner.set_mtime(path, seconds)
+    }
 }

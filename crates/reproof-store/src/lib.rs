@@ -12,6 +12,8 @@ mod blob;
 mod error;
 mod fault;
 pub mod fs;
+mod layout;
+mod link;
 mod object;
 mod scratch;
 
@@ -25,6 +27,8 @@ pub use batch::Batch;
 pub use blob::{BlobInfo, BlobWriter};
 pub use error::{ErrorClass, StoreError};
 pub use fault::{Fault, FaultIo};
+pub use layout::{BlobSource, LayOut, SOURCE_DATE_EPOCH, lay_out, remove_laid_out};
+pub use link::{leaves_tree, link_blob, link_digest, link_target};
 pub use scratch::Scratch;
 
 use crate::fs::{Facts, FileKind, Io, create_dir_durable, write_atomic};
@@ -235,6 +239,20 @@ impl Store {
         let facts = file.facts()?;
         blob::verify(file, *digest, &self.object_path(digest))?;
         Ok(facts)
+    }
+
+    /// Gives the bytes of a blob, piece by piece, and then verifies them: see [`BlobSource::copy`].
+    pub(crate) fn copy_blob(
+        &self,
+        digest: &Digest,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        blob::copy(
+            self.open_blob(digest)?,
+            *digest,
+            &self.object_path(digest),
+            take,
+        )
     }
 
     /// The manifest of this digest.

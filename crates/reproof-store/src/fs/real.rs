@@ -1,10 +1,12 @@
 //! The machine's file system: the one place that calls `std::fs`.
 #![allow(clippy::disallowed_methods)]
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use super::{DirEntry, Facts, FileKind, Io, IoError, ReadFile, RealIo, WriteFile};
 
@@ -149,5 +151,28 @@ impl Io for RealIo {
 
     fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError> {
         std::fs::canonicalize(path).map_err(|source| IoError::new("resolve", path, source))
+    }
+
+    fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError> {
+        let made = std::os::unix::fs::symlink(target, path);
+        made.map_err(|source| IoError::new("make the link", path, source))
+    }
+
+    fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
+        let set = std::fs::set_permissions(path, Permissions::from_mode(mode));
+        set.map_err(|source| IoError::new("set the mode of", path, source))
+    }
+
+    fn set_mtime(&self, path: &Path, seconds: i64) -> Result<(), IoError> {
+        let time = Timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        let set = utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW);
+        set.map_err(|source| IoError::new("set the time of", path, source.into()))
     }
 }

@@ -452,6 +452,15 @@ mod changing {
         fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError> {
             self.inner.canonicalize(path)
         }
+        fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError> {
+            self.inner.symlink(target, path)
+        }
+        fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
+            self.inner.set_mode(path, mode)
+        }
+        fn set_mtime(&self, path: &Path, seconds: i64) -> Result<(), IoError> {
+            self.inner.set_mtime(path, seconds)
+        }
     }
 
     /// The file as the header, the survey and the encoding see it.
