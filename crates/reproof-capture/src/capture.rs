@@ -41,7 +41,7 @@ pub struct Capture {
     /// not set: that is for whoever stores [`Capture::patch`].
     pub state: CodeState,
     /// The files: path, whether the owner may execute it, BLAKE3 of its bytes. A symbolic link
-    /// stands in it by its target, see [`link_digest`](reproof_record::link_digest).
+    /// stands in it by its target, see [`link_digest`](crate::link_digest).
     pub tree: Tree,
     /// The links in the tree, and where they point.
     pub links: BTreeMap<RelativePath, String>,
@@ -184,6 +184,7 @@ impl Job<'_> {
         let mut reader = Reader::new(self.project, self.io, self.started_ns);
         reader.left_out = walked.left_out;
         reader.read_all(&candidates, self.cache, &BTreeSet::new())?;
+        let links = links(reader.links);
         let tree = Tree::new(reader.entries);
         let state = CodeState {
             tree: Some(tree.digest()?),
@@ -194,7 +195,7 @@ impl Job<'_> {
         let captured = Capture {
             state,
             tree,
-            links: reader.links,
+            links,
             patch: None,
             lock_committed: None,
         };
@@ -224,6 +225,7 @@ impl Job<'_> {
         reader.read_all(&files.candidates, self.cache, &files.changed_tracked)?;
         let patch = self.patch(&status, &index, &files, &mut reader, &mut notes)?;
         let lock_committed = self.lock_in(&status, &index, &overlooked)?;
+        let links = links(reader.links);
         let tree = Tree::new(reader.entries);
         let state = CodeState {
             tree: Some(tree.digest()?),
@@ -240,7 +242,7 @@ impl Job<'_> {
             Capture {
                 state,
                 tree,
-                links: reader.links,
+                links,
                 patch,
                 lock_committed,
             },
@@ -360,6 +362,12 @@ impl Job<'_> {
         let changed = status.changes.iter().any(|change| change.path == lock);
         Ok(Some(tracked && !changed && !overlooked.contains(LOCK_FILE)))
     }
+}
+
+/// The links of a tree: every path in it is a valid one.
+fn links(links: BTreeMap<String, String>) -> BTreeMap<RelativePath, String> {
+    let valid = |(path, target)| Some((RelativePath::new(path).ok()?, target));
+    links.into_iter().filter_map(valid).collect()
 }
 
 /// The tree that holds nothing, which every repository knows, in its own hash.

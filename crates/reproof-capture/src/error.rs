@@ -47,6 +47,12 @@ pub enum CaptureError {
         /// The file, inside the project.
         path: String,
     },
+    /// A file is no longer what was captured.
+    #[error("'{path}' has changed since the code was captured: start again")]
+    Changed {
+        /// The file, inside the project.
+        path: String,
+    },
     /// The tree cannot be written down.
     #[error(transparent)]
     Canonical(#[from] CanonicalError),

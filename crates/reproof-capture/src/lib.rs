@@ -5,6 +5,9 @@
 //! walked instead (see [`capture`]). Whatever is left out that a person might miss is named with
 //! the reason in [`CodeState::left_out`](reproof_record::CodeState::left_out).
 //!
+//! From a captured tree follow the [`closure`] of a step, which is all of the code that the step
+//! sees, and the bytes of its files ([`ProjectFiles`]).
+//!
 //! This crate starts no process (it asks a [`Runner`]), keeps nothing between calls (it asks a
 //! [`DigestCache`]), writes nothing, and executes nothing of the project: no hook, no diff driver,
 //! no file-system monitor.
@@ -12,6 +15,7 @@
 mod cache;
 mod capture;
 pub mod closure;
+mod contents;
 mod error;
 mod git;
 mod ignore;
@@ -24,7 +28,9 @@ mod walk;
 
 pub use cache::{CachedDigest, DigestCache, NoCache};
 pub use capture::{Capture, CaptureOptions, LOCK_FILE, OWN_FOLDER, capture, lock_committed};
+pub use contents::ProjectFiles;
 pub use error::CaptureError;
 pub use ignore::IgnoreRules;
 pub use read::LARGE;
+pub use reproof_store::link_digest;
 pub use runner::{Output, Runner};

@@ -6,8 +6,9 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use reproof_record::{Digest, RelativePath, TreeEntry, link_digest, link_leaves};
+use reproof_record::{Digest, RelativePath, TreeEntry};
 use reproof_store::fs::{Facts, FileKind, Io, IoError};
+use reproof_store::{leaves_tree, link_digest, link_target};
 
 use crate::cache::{CachedDigest, DigestCache};
 use crate::error::CaptureError;
@@ -44,7 +45,7 @@ pub(crate) struct Reader<'a> {
     /// What became the tree.
     pub entries: Vec<TreeEntry>,
     /// The links in it, and where they point.
-    pub links: BTreeMap<RelativePath, String>,
+    pub links: BTreeMap<String, String>,
     /// What did not, and why.
     pub left_out: BTreeMap<String, String>,
     /// Files that changed since the capture began, or a moment before it.
@@ -122,7 +123,7 @@ impl<'a> Reader<'a> {
         }
         let digest = match facts.kind {
             FileKind::File => self.file(candidate, &full, facts)?,
-            FileKind::Link => self.link(candidate, &full, &relative)?,
+            FileKind::Link => self.link(candidate, &full)?,
             FileKind::Folder => {
                 self.leave_out(path, "a folder stands where a file is expected");
                 None
@@ -147,19 +148,18 @@ impl<'a> Reader<'a> {
         &mut self,
         candidate: &Candidate<'_>,
         full: &Path,
-        relative: &RelativePath,
     ) -> Result<Option<Digest>, CaptureError> {
         let path = &*candidate.path;
         let target = self.io.read_link(full)?;
-        if let Some(reason) = link_leaves(path.matches('/').count(), &target) {
+        if let Some(reason) = leaves_tree(path.matches('/').count(), &target) {
             self.leave_out(path, reason);
             return Ok(None);
         }
         let Some(text) = target.to_str() else {
-            self.leave_out(path, "a link whose target is not UTF-8");
+            self.leave_out(path, "a link to a name that is not valid UTF-8");
             return Ok(None);
         };
-        self.links.insert(relative.clone(), text.to_owned());
+        self.links.insert(path.to_owned(), text.to_owned());
         Ok(Some(link_digest(&target)))
     }
 
@@ -210,6 +210,10 @@ impl<'a> Reader<'a> {
             }
             Err(error) => return Err(error),
         };
+        if link_target(&bytes).is_some() {
+            self.leave_out(path, "its bytes begin as those that stand for a link");
+            return Ok(None);
+        }
         let digest = Digest::of(&bytes);
         match secret_bytes(&bytes) {
             Some(reason) if !candidate.committed => {
@@ -275,7 +279,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether nothing is there: the path, or a folder above it, was removed or replaced.
-fn gone(error: &IoError) -> bool {
+pub(crate) fn gone(error: &IoError) -> bool {
     matches!(
         error.kind(),
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory

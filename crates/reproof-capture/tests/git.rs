@@ -7,8 +7,8 @@ mod common;
 use common::{Sandbox, patch, paths};
 use reproof_capture::{CaptureError, lock_committed};
 use reproof_record::Digest;
-use reproof_record::link_digest;
 use reproof_store::fs::RealIo;
+use reproof_store::link_digest;
 
 fn lock_of(sandbox: &Sandbox) -> Option<bool> {
     let alone = lock_committed(&sandbox.project, &RealIo, &sandbox.runner).unwrap();

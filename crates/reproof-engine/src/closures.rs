@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reproof_capture::closure::{
-    Closure, ClosureOptions, CodeReader, Entry, FileImports, ImportCache, Site, closure,
+    Closure, ClosureError, ClosureOptions, Entry, FileImports, ImportCache, Note, Site, closure,
 };
-use reproof_capture::{Capture, CaptureError};
+use reproof_capture::{Capture, ProjectFiles};
 use reproof_config::ProgramSpec;
-use reproof_record::{Digest, RelativePath, Tree, TreeEntry, to_canonical};
+use reproof_record::{Digest, to_canonical};
 use reproof_store::fs::{Io, IoError, write_atomic};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,6 @@ use crate::{EngineError, Project};
 const VERSION: u32 = 1;
 /// The largest file of what is remembered.
 const MAX_REMEMBERED: u64 = 256 << 20;
-/// The largest file of code.
-const MAX_CODE: u64 = 64 << 20;
 
 /// What of a project's code one step needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,10 +78,8 @@ impl<'a> Closures<'a> {
     }
 
     fn follow(&self, program: &ProgramSpec) -> Result<Closure, EngineError> {
-        let reader = Files {
-            project: self.project,
-            links: &self.code.links,
-        };
+        let reader =
+            ProjectFiles::new(&self.project.root, self.project.io(), &self.code.links);
         let options = ClosureOptions {
             globs: program.code.clone(),
             roots: Vec::new(),
@@ -93,7 +89,7 @@ impl<'a> Closures<'a> {
             closure(&self.code.tree, &reader, &self.imports, &entry, &options)
         });
         found.map_err(|error| match error {
-            reproof_capture::closure::ClosureError::Read(error) => error.into(),
+            ClosureError::Read(error) => error.into(),
             other => EngineError::usage(other.to_string()),
         })
     }
@@ -102,7 +98,7 @@ impl<'a> Closures<'a> {
         let mut batch = self.project.store.batch();
         let tree = batch.put(&found.tree.to_bytes()?)?.digest;
         batch.commit()?;
-        let note = |note: &reproof_capture::closure::Note| {
+        let note = |note: &Note| {
             let suggestion = note.suggestion.as_ref();
             let suggestion = suggestion.map(|add| format!(" (add 'code: [{add}]' if it needs it)"));
             format!(
@@ -124,30 +120,6 @@ fn place(site: &Site) -> String {
     match &site.path {
         Some(path) => format!("{path}:{}: ", site.line),
         None => String::new(),
-    }
-}
-
-/// The captured files as they lie in the project. A file that is not what was captured any more is
-/// an error.
-struct Files<'a> {
-    project: &'a Project,
-    links: &'a BTreeMap<RelativePath, String>,
-}
-
-impl CodeReader for Files<'_> {
-    fn links(&self) -> &BTreeMap<RelativePath, String> {
-        self.links
-    }
-
-    fn read(&self, entry: &TreeEntry) -> Result<Vec<u8>, CaptureError> {
-        let path = self.project.root.join(entry.path.as_str());
-        let bytes = self.project.io().read(&path, MAX_CODE)?;
-        if Digest::of(&bytes) == entry.digest {
-            return Ok(bytes);
-        }
-        Err(CaptureError::Changing {
-            path: entry.path.to_string(),
-        })
     }
 }
 
@@ -232,9 +204,4 @@ pub(crate) fn python_path(roots: &[String]) -> Option<String> {
         })
         .collect();
     (!paths.is_empty()).then(|| paths.join(":"))
-}
-
-/// A tree that is in the store.
-pub(crate) fn stored_tree(project: &Project, digest: &Digest) -> Result<Tree, EngineError> {
-    Ok(project.store.tree(digest)?)
 }

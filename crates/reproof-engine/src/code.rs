@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
+use reproof_capture::{Capture, ProjectFiles};
 use reproof_catalog::ExecutionFilter;
-use reproof_record::{
-    Digest, Execution, ExecutionKind, RecordId, Timestamp, Tree, TreeEntry, link_bytes,
-};
-use reproof_store::fs::{FileKind, write_atomic};
-use reproof_store::{Layout, StoreError};
+use reproof_record::{Digest, Execution, ExecutionKind, RecordId, Timestamp};
+use reproof_store::fs::write_atomic;
+use reproof_store::{LayOut, StoreError, lay_out};
 
 use crate::project::LOCK_FILE;
 use crate::{EngineError, Project};
@@ -20,27 +19,16 @@ const MAX_LOCK: u64 = 64 << 20;
 ///
 /// # Errors
 /// If a file is not what was captured any more.
-pub(crate) fn keep(project: &Project, tree: &Tree) -> Result<(), EngineError> {
-    let bytes = tree.to_bytes()?;
+pub(crate) fn keep(project: &Project, code: &Capture) -> Result<(), EngineError> {
+    let bytes = code.tree.to_bytes()?;
     if project.store.contains(&Digest::of(&bytes))? {
         return Ok(());
     }
+    let files = ProjectFiles::new(&project.root, project.io(), &code.links);
     let mut batch = project.store.batch();
-    for entry in &tree.files {
-        if project.store.contains(&entry.digest)? {
-            continue;
-        }
-        let path = project.root.join(entry.path.as_str());
-        let kept = match project.io().metadata(&path) {
-            Ok(facts) if facts.kind == FileKind::Link => {
-                batch.put(&link_bytes(&project.io().read_link(&path)?))?
-            }
-            Ok(_) => batch.take_file(&path)?,
-            Err(error) if error.is_not_found() => return Err(changed(entry)),
-            Err(error) => return Err(error.into()),
-        };
-        if kept.digest != entry.digest {
-            return Err(changed(entry));
+    for entry in &code.tree.files {
+        if !project.store.contains(&entry.digest)? {
+            batch.put(&files.blob(entry)?)?;
         }
     }
     // The tree comes last: where it is, its files are.
@@ -48,13 +36,6 @@ pub(crate) fn keep(project: &Project, tree: &Tree) -> Result<(), EngineError> {
     let mut batch = project.store.batch();
     batch.put(&bytes)?;
     Ok(batch.commit()?)
-}
-
-fn changed(entry: &TreeEntry) -> EngineError {
-    EngineError::Usage {
-        message: format!("'{}' changed while the code was captured", entry.path),
-        hint: Some("run again once it is at rest".to_owned()),
-    }
 }
 
 /// What was laid out.
@@ -85,22 +66,12 @@ pub fn checkout(
         tree => tree?,
     };
     let io = project.io();
-    match io.read_dir(folder) {
-        Ok(entries) if entries.is_empty() => io.remove_dir(folder)?,
-        Ok(_) => {
-            return Err(EngineError::Usage {
-                message: format!("{} is there already, and not empty", folder.display()),
-                hint: Some("name a new folder".to_owned()),
-            });
+    match lay_out(&tree, &project.store, io, folder, LayOut::default()) {
+        Err(error @ StoreError::Occupied { .. }) => {
+            return Err(EngineError::usage(error.to_string()));
         }
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error.into()),
+        laid => laid?,
     }
-    let layout = Layout {
-        modified: None,
-        read_only: false,
-    };
-    project.store.lay_out(&tree, folder, layout)?;
     let lock = match &execution.lock {
         Some(lock) if project.store.contains(lock)? => {
             let text = project.store.read(lock, MAX_LOCK)?;

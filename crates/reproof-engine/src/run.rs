@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use reproof_catalog::RecordEntry;
 use reproof_learn::judge;
 use reproof_record::{
-    CodeState, Digest, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome, GateVerdict,
-    Record, StepName, StepStatus, Timestamp,
+    CodeState, Digest, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
+    GateVerdict, Record, StepName, StepStatus, Timestamp,
 };
 use reproof_table::Threads;
 
@@ -155,7 +155,10 @@ fn describe(
         pipeline_file: Some(options.request.pipeline_file.clone()),
         recipe: Some(prepared.recipe.id()?),
         code: prepared.code.state.clone(),
-        lock: prepared.lock.as_ref().map(|lock| Digest::of(lock.as_bytes())),
+        lock: prepared
+            .lock
+            .as_ref()
+            .map(|lock| Digest::of(lock.as_bytes())),
         overrides,
         final_look: options.request.final_look,
         data: prepared.data.clone(),

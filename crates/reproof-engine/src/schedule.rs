@@ -3,14 +3,14 @@
 //! A step that fails keeps those that need it from running, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
-use reproof_catalog::{StepOutput, StepResult};
 use reproof_capture::undeclared_paths;
+use reproof_catalog::{StepOutput, StepResult};
 use reproof_config::Resources;
 use reproof_record::{
     Artifact, Digest, Program, Recipe, RecipeStep, Results, Source, StepExecution, StepKey,
@@ -322,11 +322,10 @@ impl Scheduler<'_> {
                     program.run(&wrote)
                 }
             };
-            let (mut result, told) =
-                catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-                    let text = panic_text(panic.as_ref());
-                    (Err(OperationError::Panic(text)), Told::default())
-                });
+            let (mut result, told) = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+                let text = panic_text(panic.as_ref());
+                (Err(OperationError::Panic(text)), Told::default())
+            });
             let micros = micros_since(started);
             let log = match store_log(&store, &told.log) {
                 Ok(log) => log,

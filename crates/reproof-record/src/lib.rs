@@ -12,7 +12,6 @@ mod canonical;
 mod digest;
 mod execution;
 mod gate;
-mod link;
 mod names;
 mod operation;
 mod program;
@@ -31,7 +30,6 @@ pub use execution::{
     GateVerdict, Host, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict, Verification,
 };
 pub use gate::{Bound, Gate};
-pub use link::{MAX_LINK, link_bytes, link_digest, link_leaves, link_target};
 pub use names::{NameError, PathComponent, RelativePath, StepName};
 pub use operation::Operation;
 pub use program::{Isolation, Profile, Program, UnknownName};

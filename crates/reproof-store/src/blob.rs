@@ -319,8 +319,18 @@ pub(crate) fn verify(
     digest: Digest,
     path: &Path,
 ) -> Result<(), StoreError> {
+    copy(file, digest, path, &mut |_| Ok(()))
+}
+
+/// Gives the blocks of a whole blob, and verifies it at the end.
+pub(crate) fn copy(
+    file: Box<dyn ReadFile>,
+    digest: Digest,
+    path: &Path,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     // Most blobs are small, and a smaller buffer is sooner there.
-    verify_blocks(file, digest, path, BUFFER, |_| {})
+    verify_blocks(file, digest, path, BUFFER, take)
 }
 
 /// Hashes a whole blob, and shows each block of this size and the rest.
@@ -329,7 +339,7 @@ fn verify_blocks(
     digest: Digest,
     path: &Path,
     size: usize,
-    mut each: impl FnMut(&[u8]),
+    mut each: impl FnMut(&[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut stored = Stored::open(file, digest, path)?;
     let mut hasher = blake3::Hasher::new();
@@ -337,7 +347,7 @@ fn verify_blocks(
     loop {
         let count = stored.fill(&mut block)?;
         hasher.update(&block[..count]);
-        each(&block[..count]);
+        each(&block[..count])?;
         if count < block.len() {
             break;
         }
@@ -371,6 +381,7 @@ impl VerifiedReader {
         let mut blocks = Vec::new();
         verify_blocks(first, digest, path, BLOCK, |block| {
             blocks.push(blake3::hash(block));
+            Ok(())
         })?;
         let stored = Stored::open(second, digest, path)?;
         Ok(Self {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use reproof_record::{CanonicalError, Digest};
+use reproof_record::{CanonicalError, Digest, RelativePath};
 use thiserror::Error;
 
 use crate::fs::IoError;
@@ -94,6 +94,20 @@ pub enum StoreError {
         /// What does not fit.
         what: String,
     },
+    /// A tree that no folder can be, or that would reach out of it.
+    #[error("'{path}' cannot be laid out: {what}")]
+    Unlayable {
+        /// The file or link, inside the tree.
+        path: RelativePath,
+        /// Why.
+        what: &'static str,
+    },
+    /// A tree was to be laid out where something is.
+    #[error("{} is there and not an empty folder: name a new or empty one", path.display())]
+    Occupied {
+        /// Where.
+        path: PathBuf,
+    },
     /// A document that cannot be written.
     #[error(transparent)]
     Canonical(#[from] CanonicalError),
@@ -109,9 +123,10 @@ impl StoreError {
             Self::Missing { .. }
             | Self::Damaged { .. }
             | Self::DamagedFormat { .. }
+            | Self::Unlayable { .. }
             | Self::TooLarge { .. } => ErrorClass::Integrity,
             Self::Format { .. } | Self::Object { .. } => ErrorClass::Version,
-            Self::NoStore { .. } | Self::Io(_) => ErrorClass::Storage,
+            Self::NoStore { .. } | Self::Occupied { .. } | Self::Io(_) => ErrorClass::Storage,
             Self::Inconsistent { .. } | Self::Canonical(_) => ErrorClass::Bug,
         }
     }

@@ -200,8 +200,8 @@ impl Io for FaultIo {
         self.inner.set_mode(path, mode)
     }
 
-    fn set_modified(&self, path: &Path, seconds: u64) -> Result<(), IoError> {
+    fn set_mtime(&self, path: &Path, seconds: i64) -> Result<(), IoError> {
         self.at(true, "set the time of", path)?;
-        self.inner.set_modified(path, seconds)
+        self.inner.set_mtime(path, seconds)
     }
 }

@@ -1,29 +1,17 @@
-//! Trees of files between the store and folders: laid out to be used, and taken in.
+//! Folders of files taken into the store.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use reproof_record::{RelativePath, Tree, TreeEntry, link_bytes, link_leaves, link_target};
+use reproof_record::RelativePath;
 
 use crate::blob::BlobInfo;
-use crate::fs::{FileKind, Io, IoError};
-use crate::{Batch, Store, StoreError, scratch};
+use crate::fs::{FileKind, IoError};
+use crate::link::{leaves_tree, link_blob};
+use crate::{Batch, StoreError};
 
-/// The largest blob that may stand for a link: its prefix, and the longest target.
-const LINK_LIMIT: u64 = 64 + reproof_record::MAX_LINK as u64;
 /// How much is copied at a time.
 const BUFFER: usize = 256 << 10;
-
-/// How a tree is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// When every file and folder is said to have changed last, in seconds since 1970; now, where
-    /// there is none.
-    pub modified: Option<u64>,
-    /// Whether files and folders cannot be written to.
-    pub read_only: bool,
-}
 
 /// Why files of a folder cannot be an artifact.
 #[derive(Debug, thiserror::Error)]
@@ -50,103 +38,6 @@ impl From<IoError> for TakeError {
 
 /// The files that were taken in.
 pub type Taken = Vec<(RelativePath, bool, BlobInfo)>;
-
-impl Store {
-    /// Writes the files of a tree into a new folder, in sorted order, each verified. Links are made
-    /// as the tree has them; one that leaves the folder is refused. What is written is not durable:
-    /// it can be made again.
-    ///
-    /// # Errors
-    /// If a blob is missing or damaged, or the folder is there already; nothing is left then.
-    pub fn lay_out(&self, tree: &Tree, folder: &Path, layout: Layout) -> Result<(), StoreError> {
-        let io = self.io().as_ref();
-        if io.metadata(folder).is_ok() {
-            let there = io::Error::from(io::ErrorKind::AlreadyExists);
-            return Err(IoError::new("make the folder", folder, there).into());
-        }
-        self.fill(tree, folder, layout)
-            .inspect_err(|_| remove_folder(io, folder))
-    }
-
-    fn fill(&self, tree: &Tree, folder: &Path, layout: Layout) -> Result<(), StoreError> {
-        let io = self.io().as_ref();
-        io.create_dir_all(folder)?;
-        let mut folders = BTreeSet::new();
-        for entry in &tree.files {
-            let path = folder.join(entry.path.as_str());
-            let above = path.ancestors().skip(1);
-            let new: Vec<PathBuf> = above
-                .take_while(|above| above.starts_with(folder) && !folders.contains(*above))
-                .map(Path::to_owned)
-                .collect();
-            if let Some(deepest) = new.first() {
-                io.create_dir_all(deepest)?;
-            }
-            folders.extend(new);
-            self.lay_out_file(entry, &path, layout)?;
-        }
-        folders.insert(folder.to_owned());
-        // The deepest first: a folder that cannot be written to takes no more names.
-        for folder in folders.iter().rev() {
-            if layout.read_only {
-                io.set_mode(folder, 0o555)?;
-            }
-            if let Some(seconds) = layout.modified {
-                io.set_modified(folder, seconds)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn lay_out_file(
-        &self,
-        entry: &TreeEntry,
-        path: &Path,
-        layout: Layout,
-    ) -> Result<(), StoreError> {
-        let io = self.io().as_ref();
-        let mut reader = self.reader(&entry.digest)?;
-        let mut first = Vec::new();
-        (&mut reader)
-            .take(LINK_LIMIT)
-            .read_to_end(&mut first)
-            .map_err(|source| self.unread(&entry.digest, source))?;
-        if let Some(target) = link_target(&first) {
-            let depth = entry.path.as_str().matches('/').count();
-            return match link_leaves(depth, target) {
-                None => Ok(io.symlink(target, path)?),
-                Some(what) => Err(StoreError::Inconsistent {
-                    what: format!("'{}' is {what}", entry.path),
-                }),
-            };
-        }
-        let mut file = io.create_new(path)?;
-        let failed = |source| IoError::new("write", path, source);
-        file.write_all(&first).map_err(failed)?;
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let count = reader
-                .read(&mut buffer)
-                .map_err(|source| self.unread(&entry.digest, source))?;
-            if count == 0 {
-                break;
-            }
-            file.write_all(&buffer[..count]).map_err(failed)?;
-        }
-        drop(file);
-        let mode = match (entry.executable, layout.read_only) {
-            (true, true) => 0o555,
-            (true, false) => 0o755,
-            (false, true) => 0o444,
-            (false, false) => 0o644,
-        };
-        io.set_mode(path, mode)?;
-        if let Some(seconds) = layout.modified {
-            io.set_modified(path, seconds)?;
-        }
-        Ok(())
-    }
-}
 
 impl Batch {
     /// Takes all files of a folder: by path, whether the owner may execute each, and bytes. Links
@@ -187,13 +78,10 @@ impl Batch {
                 FileKind::Link => {
                     let target = io.read_link(&path)?;
                     let depth = relative.as_str().matches('/').count();
-                    if link_leaves(depth, &target).is_some() {
+                    if leaves_tree(depth, &target).is_some() {
                         return Err(refused("is a link that leaves the output"));
                     }
-                    let bytes = link_bytes(&target);
-                    if link_target(&bytes).is_none() {
-                        return Err(refused("is a link whose target is not UTF-8"));
-                    }
+                    let bytes = link_blob(&target);
                     let blob = self.put(&bytes)?;
                     taken.push((relative, false, blob));
                 }
@@ -224,31 +112,21 @@ impl Batch {
     }
 }
 
-/// Removes a folder and what is in it, also where its folders cannot be written to. What cannot be
-/// removed is left.
-pub fn remove_folder(io: &dyn Io, folder: &Path) {
-    let _ = io.set_mode(folder, 0o755);
-    for entry in io.read_dir(folder).unwrap_or_default() {
-        if entry.kind == FileKind::Folder {
-            remove_folder(io, &folder.join(entry.name));
-        }
-    }
-    scratch::remove(io, folder);
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use reproof_record::ArtifactKind;
+    use reproof_record::{ArtifactKind, Tree};
     use serde_json::Map;
 
     use super::*;
-    use crate::fs::RealIo;
+    use crate::fs::{Io, RealIo};
+    use crate::{LayOut, SOURCE_DATE_EPOCH, Store, lay_out};
 
-    const LAYOUT: Layout = Layout {
-        modified: Some(315_532_800),
+    const LAYOUT: LayOut = LayOut {
+        mtime: Some(SOURCE_DATE_EPOCH),
         read_only: true,
+        durable: false,
     };
 
     fn write(path: &Path, text: &str) {
@@ -285,15 +163,8 @@ mod tests {
         let paths: Vec<_> = tree.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["a/b/c.txt", "a/z", "big", "run.sh"]);
         let to = folder.path().join("to");
-        store.lay_out(&tree, &to, LAYOUT).unwrap();
+        lay_out(&tree, &store, &RealIo, &to, LAYOUT).unwrap();
         assert_eq!(take(&store, &to).unwrap(), tree);
-        let facts = RealIo.metadata(&to.join("a/b/c.txt")).unwrap();
-        assert_eq!(facts.mtime_ns, 315_532_800_000_000_000);
-        let facts = RealIo.metadata(&to.join("a")).unwrap();
-        assert_eq!(facts.mtime_ns, 315_532_800_000_000_000);
-        assert!(store.lay_out(&tree, &to, LAYOUT).is_err());
-        remove_folder(&RealIo, &to);
-        assert!(RealIo.metadata(&to).unwrap_err().is_not_found());
     }
 
     #[test]
@@ -318,23 +189,5 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(from.join("s")).unwrap();
         let refused = take(&store, &from).unwrap_err().to_string();
         assert_eq!(refused, "'s' is neither a file nor a folder nor a link");
-    }
-
-    #[test]
-    fn nothing_is_left_of_a_tree_that_cannot_be_laid_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path());
-        let from = folder.path().join("from");
-        write(&from.join("a/one"), "1");
-        write(&from.join("b/two"), "2");
-        let tree = take(&store, &from).unwrap();
-        let second = &tree.files[1].digest;
-        RealIo.remove_file(&store.object_path(second)).unwrap();
-        let to = folder.path().join("to");
-        assert!(matches!(
-            store.lay_out(&tree, &to, LAYOUT),
-            Err(StoreError::Missing { .. })
-        ));
-        assert!(RealIo.metadata(&to).unwrap_err().is_not_found());
     }
 }

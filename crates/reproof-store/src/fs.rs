@@ -149,12 +149,14 @@ pub trait Io: Send + Sync + Debug {
     fn read_link(&self, path: &Path) -> Result<PathBuf, IoError>;
     /// The absolute path without links.
     fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError>;
-    /// Makes a link.
+
+    /// Makes a symbolic link to this target, which need not be there.
     fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError>;
-    /// Sets who may read, write and execute a file or folder: the nine lower bits of its mode.
+    /// Sets who may read, write and execute a file or folder.
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError>;
-    /// Sets when the bytes of a file or the names in a folder last changed, in seconds since 1970.
-    fn set_modified(&self, path: &Path, seconds: u64) -> Result<(), IoError>;
+    /// Sets when something was last changed and read, in seconds since 1970; a link is not
+    /// followed.
+    fn set_mtime(&self, path: &Path, seconds: i64) -> Result<(), IoError>;
 
     /// The bytes of a file of at most `limit` bytes.
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, IoError> {
@@ -194,7 +196,7 @@ pub fn create_dir_durable(io: &dyn Io, path: &Path) -> Result<(), IoError> {
 }
 
 /// The folder that a path lies in.
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());

@@ -13,6 +13,8 @@ mod error;
 mod fault;
 mod folder;
 pub mod fs;
+mod layout;
+mod link;
 mod object;
 mod scratch;
 
@@ -26,7 +28,9 @@ pub use batch::Batch;
 pub use blob::{BlobInfo, BlobWriter};
 pub use error::{ErrorClass, StoreError};
 pub use fault::{Fault, FaultIo};
-pub use folder::{Layout, TakeError, Taken, remove_folder};
+pub use folder::{TakeError, Taken};
+pub use layout::{BlobSource, LayOut, SOURCE_DATE_EPOCH, lay_out, remove_laid_out};
+pub use link::{leaves_tree, link_blob, link_digest, link_target};
 pub use scratch::{Scratch, WorkFolder};
 
 use crate::fs::{Facts, FileKind, Io, create_dir_durable, write_atomic};
@@ -126,7 +130,7 @@ impl Store {
                 FileKind::File => {
                     let _ = self.io.remove_file(&path);
                 }
-                FileKind::Folder => remove_folder(self.io.as_ref(), &path),
+                FileKind::Folder => scratch::remove(self.io.as_ref(), &path),
                 _ => {}
             }
         }
@@ -151,7 +155,7 @@ impl Store {
                 // What stays is garbage that a later opening of the store sweeps.
                 let path = self.temp_dir().join(entry.name);
                 if entry.kind == FileKind::Folder {
-                    remove_folder(self.io.as_ref(), &path);
+                    scratch::remove(self.io.as_ref(), &path);
                 } else {
                     let _ = self.io.remove_file(&path);
                 }
@@ -236,19 +240,26 @@ impl Store {
         )?))
     }
 
-    /// Why a blob's reader failed.
-    pub(crate) fn unread(&self, digest: &Digest, source: std::io::Error) -> StoreError {
-        StoreError::from_io(source).unwrap_or_else(|source| {
-            fs::IoError::new("read", &self.object_path(digest), source).into()
-        })
-    }
-
     /// Hashes a blob. Gives its file's facts as they were before.
     pub fn verify_blob(&self, digest: &Digest) -> Result<Facts, StoreError> {
         let file = self.open_blob(digest)?;
         let facts = file.facts()?;
         blob::verify(file, *digest, &self.object_path(digest))?;
         Ok(facts)
+    }
+
+    /// Gives the bytes of a blob, piece by piece, and then verifies them: see [`BlobSource::copy`].
+    pub(crate) fn copy_blob(
+        &self,
+        digest: &Digest,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        blob::copy(
+            self.open_blob(digest)?,
+            *digest,
+            &self.object_path(digest),
+            take,
+        )
     }
 
     /// The manifest of this digest.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::fs::{FileKind, Io};
-use crate::{Store, StoreError, remove_folder};
+use crate::{Store, StoreError};
 
 /// A store that is gone when it is dropped.
 #[derive(Debug)]
@@ -62,21 +62,23 @@ impl WorkFolder {
     /// Marks it as in use: what was not marked for a day is swept when a store is opened.
     pub fn mark(&self) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now = now.map_or(0, |elapsed| elapsed.as_secs());
+        let now = now.map_or(0, |elapsed| i64::try_from(elapsed.as_secs()).unwrap_or(0));
         // If this fails for a day, what then fails says so.
-        let _ = self.io.set_modified(&self.path, now);
+        let _ = self.io.set_mtime(&self.path, now);
     }
 }
 
 impl Drop for WorkFolder {
     fn drop(&mut self) {
-        remove_folder(self.io.as_ref(), &self.path);
+        remove(self.io.as_ref(), &self.path);
     }
 }
 
 /// Removes a folder and what is in it. What cannot be removed is garbage that a later opening of the
 /// store around it sweeps.
 pub(crate) fn remove(io: &dyn Io, folder: &Path) {
+    // A program may have made folders that cannot be written to.
+    let _ = io.set_mode(folder, 0o700);
     for entry in io.read_dir(folder).unwrap_or_default() {
         let path = folder.join(entry.name);
         if entry.kind == FileKind::Folder {

@@ -51,7 +51,11 @@ pub fn execute(
             record.short(),
             summary::code(&found.execution.code),
             folder.display(),
-            if found.lock { "" } else { ", without a lock file" },
+            if found.lock {
+                ""
+            } else {
+                ", without a lock file"
+            },
         ));
     }
     Ok(Exit::Done)

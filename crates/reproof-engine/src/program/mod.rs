@@ -19,13 +19,12 @@ use reproof_config::Resources;
 use reproof_record::{Artifact, ArtifactKind, Isolation, Program, RecipeStep, StepName};
 use reproof_sandbox::{End, Finished, Limits, Mount, Sandbox, Stream};
 use reproof_store::fs::{Io, IoError};
-use reproof_store::{Layout, Store, WorkFolder};
+use reproof_store::{LayOut, SOURCE_DATE_EPOCH, Store, WorkFolder, lay_out};
 use reproof_table::{read_table, write_parquet};
 
 pub use protocol::{Reported, ReportedValue};
 
 use crate::{Cancel, OperationError};
-pub(crate) use profile::SOURCE_DATE_EPOCH;
 pub(crate) use protocol::{REPORTED, REPORTED_FILE};
 
 type Outputs = BTreeMap<StepName, StepOutput>;
@@ -99,12 +98,12 @@ impl ProgramJob<'_> {
 
     /// Lays out what the program sees.
     fn lay_out(&self, program: &Program, work: &Path) -> Result<(), OperationError> {
-        let layout = Layout {
-            modified: Some(SOURCE_DATE_EPOCH),
-            read_only: false,
+        let options = LayOut {
+            mtime: Some(SOURCE_DATE_EPOCH),
+            ..LayOut::default()
         };
         let code = self.store.tree(&program.code)?;
-        self.store.lay_out(&code, &work.join("code"), layout)?;
+        lay_out(&code, self.store, self.io(), &work.join("code"), options)?;
         let inputs = work.join("in");
         self.make(&inputs)?;
         for (name, artifact) in self.inputs {
@@ -112,20 +111,20 @@ impl ProgramJob<'_> {
             if artifact.kind == ArtifactKind::Table {
                 let table = read_table(self.store, &artifact.digest, None)?;
                 self.write(&path, |file| write_parquet(file, &table))?;
-                self.io().set_modified(&path, SOURCE_DATE_EPOCH)?;
+                self.io().set_mtime(&path, SOURCE_DATE_EPOCH)?;
             } else {
                 let tree = self.store.tree(&artifact.digest)?;
-                self.store.lay_out(&tree, &path, layout)?;
+                lay_out(&tree, self.store, self.io(), &path, options)?;
             }
         }
-        self.io().set_modified(&inputs, SOURCE_DATE_EPOCH)?;
+        self.io().set_mtime(&inputs, SOURCE_DATE_EPOCH)?;
         let step = protocol::step_file(self.step, self.inputs)?;
         self.write(&work.join("step.json"), |file| {
             let written = file.write_all(&step);
             written.map_err(|error| reproof_table::TableError::WriteParquet(error.to_string()))
         })?;
         self.io()
-            .set_modified(&work.join("step.json"), SOURCE_DATE_EPOCH)?;
+            .set_mtime(&work.join("step.json"), SOURCE_DATE_EPOCH)?;
         self.make(&work.join("report"))?;
         for path in program.outputs.values() {
             let path = work.join("out").join(path.as_str());
@@ -224,12 +223,9 @@ impl ProgramJob<'_> {
     fn read_report(&self, work: &Path, file: &str) -> Result<Vec<u8>, OperationError> {
         match self.io().read(&work.join("report").join(file), MAX_REPORT) {
             Err(error) if error.is_not_found() => Ok(Vec::new()),
-            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
-                Err(OperationError::failed(format!(
-                    "{file} has more than {} MB",
-                    MAX_REPORT >> 20
-                )))
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(
+                OperationError::failed(format!("{file} has more than {} MB", MAX_REPORT >> 20)),
+            ),
             read => Ok(read?),
         }
     }
@@ -266,10 +262,7 @@ fn observe(finished: &Finished, observations: &mut BTreeMap<String, f64>) {
     let usage = &finished.usage;
     let cpu = usage.user + usage.system;
     observations.insert("cpu_seconds".to_owned(), cpu.as_secs_f64());
-    observations.insert(
-        "peak_memory_bytes".to_owned(),
-        usage.peak_memory as f64,
-    );
+    observations.insert("peak_memory_bytes".to_owned(), usage.peak_memory as f64);
 }
 
 /// Refuses every end but that by itself with code 0.
@@ -284,9 +277,9 @@ fn refuse_end(finished: &Finished, program: &Program) -> Result<(), OperationErr
             used / 1_000_000,
             limit / 1_000_000
         ),
-        End::Cpu { limit } => format!(
-            "it was ended after {limit} s of CPU time (resources.cpu_seconds)"
-        ),
+        End::Cpu { limit } => {
+            format!("it was ended after {limit} s of CPU time (resources.cpu_seconds)")
+        }
         End::Wall { limit } => format!(
             "it was ended after {} s (resources.wall_seconds)",
             limit.as_secs()
@@ -347,7 +340,9 @@ impl Log {
         if bytes.is_empty() {
             return None;
         }
-        let room = (MAX_LOG / 2).saturating_sub(self.first.len()).min(bytes.len());
+        let room = (MAX_LOG / 2)
+            .saturating_sub(self.first.len())
+            .min(bytes.len());
         self.first.extend_from_slice(&bytes[..room]);
         self.last.extend(&bytes[room..]);
         let over = self.last.len().saturating_sub(MAX_LOG / 2);

@@ -7,9 +7,7 @@ use reproof_catalog::StepOutput;
 use reproof_record::{ArtifactKind, Program, StepName, to_canonical};
 use reproof_store::fs::FileKind;
 use reproof_store::{Batch, StoredArtifact, TakeError};
-use reproof_table::{
-    CsvOptions, FileFormat, SnapshotOptions, StatisticsLevel, snapshot_file,
-};
+use reproof_table::{CsvOptions, FileFormat, SnapshotOptions, StatisticsLevel, snapshot_file};
 use serde_json::Map;
 
 use super::protocol::{self, METRICS, REPORTED, REPORTED_FILE, Reported};
@@ -182,7 +180,9 @@ impl ProgramJob<'_> {
         };
         let read = snapshot_file(self.store, batch, path, &format, &options);
         let read = read.map_err(|error| {
-            OperationError::failed(format!("the output '{name}' cannot be read as a table: {error}"))
+            OperationError::failed(format!(
+                "the output '{name}' cannot be read as a table: {error}"
+            ))
         })?;
         Ok(read.stored)
     }
@@ -247,6 +247,3 @@ fn output(stored: StoredArtifact) -> StepOutput {
         manifest: stored.manifest,
     }
 }
-
-/// The metrics that the steps of a record reported, by step.
-pub(crate) type ReportedBySteps = BTreeMap<StepName, Reported>;

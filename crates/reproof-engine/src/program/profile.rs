@@ -7,9 +7,6 @@ use std::collections::BTreeMap;
 
 use reproof_record::Profile;
 
-/// 1980-01-01: the earliest time that zip archives can hold. Inputs and code carry it, too.
-pub(crate) const SOURCE_DATE_EPOCH: u64 = 315_532_800;
-
 /// Variables that every profile sets, whatever the processor.
 const COMMON: &[(&str, &str)] = &[
     ("HOME", "/tmp/home"),
@@ -102,7 +99,9 @@ mod tests {
     fn profiles_keep_their_values() {
         let digest = |profile| {
             let text = serde_json::to_string(&variables(profile, 3)).unwrap();
-            reproof_record::Digest::of(text.as_bytes()).short().to_string()
+            reproof_record::Digest::of(text.as_bytes())
+                .short()
+                .to_string()
         };
         let found = Profile::ALL.map(digest);
         assert_eq!(found, ["", "", ""]);

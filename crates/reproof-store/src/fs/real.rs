@@ -5,7 +5,8 @@ use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use super::{DirEntry, Facts, FileKind, Io, IoError, ReadFile, RealIo, WriteFile};
 
@@ -153,19 +154,25 @@ impl Io for RealIo {
     }
 
     fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError> {
-        std::os::unix::fs::symlink(target, path)
-            .map_err(|source| IoError::new("make the link", path, source))
+        let made = std::os::unix::fs::symlink(target, path);
+        made.map_err(|source| IoError::new("make the link", path, source))
     }
 
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
-        std::fs::set_permissions(path, Permissions::from_mode(mode))
-            .map_err(|source| IoError::new("set the mode of", path, source))
+        let set = std::fs::set_permissions(path, Permissions::from_mode(mode));
+        set.map_err(|source| IoError::new("set the mode of", path, source))
     }
 
-    fn set_modified(&self, path: &Path, seconds: u64) -> Result<(), IoError> {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        File::open(path)
-            .and_then(|file| file.set_modified(time))
-            .map_err(|source| IoError::new("set the time of", path, source))
+    fn set_mtime(&self, path: &Path, seconds: i64) -> Result<(), IoError> {
+        let time = Timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        let set = utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW);
+        set.map_err(|source| IoError::new("set the time of", path, source.into()))
     }
 }

@@ -8,6 +8,7 @@
 mod damage;
 mod faults;
 mod format;
+mod layout;
 mod model;
 mod processes;
 mod roundtrip;

@@ -458,8 +458,8 @@ mod changing {
         fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
             self.inner.set_mode(path, mode)
         }
-        fn set_modified(&self, path: &Path, seconds: u64) -> Result<(), IoError> {
-            self.inner.set_modified(path, seconds)
+        fn set_mtime(&self, path: &Path, seconds: i64) -> Result<(), IoError> {
+            self.inner.set_mtime(path, seconds)
         }
     }
 

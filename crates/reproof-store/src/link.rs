@@ -1,36 +1,36 @@
-//! Symbolic links in trees.
+//! Symbolic links as part of a tree.
+//!
+//! A link stands in a tree by a blob that holds `reproof.link/1`, a line feed and the target as
+//! the link holds it. A link thus counts by where it points and never by what is found there, and
+//! is not mistaken for a file that holds the same text. A regular file whose bytes begin so would
+//! be taken for a link, so none is taken into a tree. In a tree a link is never executable.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-use crate::Digest;
+use reproof_record::Digest;
 
-/// What a link's target is preceded by before it is hashed.
-const PREFIX: &[u8] = b"reproof.link/1\n";
+/// What stands before the target.
+pub(crate) const PREFIX: &[u8] = b"reproof.link/1\n";
 
-/// The longest target of a link, in bytes: that of Linux.
-pub const MAX_LINK: usize = 4096;
+/// The longest target, in bytes: that of the kernel.
+pub(crate) const MAX_TARGET: usize = 4096;
 
-/// The bytes that stand for a link in a tree and in the store: `reproof.link/1`, a line feed and
-/// the target as the link holds it.
-///
-/// A link thus counts by where it points and never by what is found there, and is not mistaken for
-/// a file that holds the same text. In a tree a link is never executable.
-pub fn link_bytes(target: &Path) -> Vec<u8> {
-    [PREFIX, target.as_os_str().as_encoded_bytes()].concat()
+/// The blob that stands for a link of this target.
+pub fn link_blob(target: &Path) -> Vec<u8> {
+    [PREFIX, target.as_os_str().as_bytes()].concat()
 }
 
-/// The digest that stands for a link in a tree: that of its [`link_bytes`].
+/// The digest that stands for a link of this target: BLAKE3 of its blob.
 pub fn link_digest(target: &Path) -> Digest {
-    Digest::of(&link_bytes(target))
+    Digest::of(&link_blob(target))
 }
 
-/// The target of the link that these bytes stand for, if they stand for one. A target that is not
-/// UTF-8 stands for none.
-pub fn link_target(bytes: &[u8]) -> Option<&Path> {
-    let target = bytes.strip_prefix(PREFIX)?;
-    let target = std::str::from_utf8(target).ok()?;
-    (!target.is_empty() && target.len() <= MAX_LINK && !target.contains('\0'))
-        .then(|| Path::new(target))
+/// The target of the link that a blob stands for, if it stands for one.
+pub fn link_target(blob: &[u8]) -> Option<&Path> {
+    let target = blob.strip_prefix(PREFIX)?;
+    Some(Path::new(OsStr::from_bytes(target)))
 }
 
 /// Why a link of this target may not be part of a tree, if so. `depth` is the number of folders
@@ -38,7 +38,7 @@ pub fn link_target(bytes: &[u8]) -> Option<&Path> {
 ///
 /// Decided by the text alone. `..` counts only in front: after a name, which may be a link itself,
 /// nobody can tell from the text where it leads.
-pub fn link_leaves(depth: usize, target: &Path) -> Option<&'static str> {
+pub fn leaves_tree(depth: usize, target: &Path) -> Option<&'static str> {
     let mut up = 0;
     let mut named = false;
     for component in target.components() {
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn links_inside_and_outside() {
-        let stays = |depth, target: &str| link_leaves(depth, Path::new(target)).is_none();
+        let stays = |depth, target: &str| leaves_tree(depth, Path::new(target)).is_none();
         assert!(stays(0, "a.py"));
         assert!(stays(0, "./a/b.py"));
         assert!(stays(1, "../a.py"));
@@ -81,9 +81,10 @@ mod tests {
             link_digest(Path::new("a.py")),
             Digest::of(b"reproof.link/1\na.py")
         );
-        let bytes = link_bytes(Path::new("../a.py"));
-        assert_eq!(link_target(&bytes), Some(Path::new("../a.py")));
-        assert_eq!(link_target(b"../a.py"), None);
-        assert_eq!(link_target(b"reproof.link/1\n"), None);
+        assert_eq!(
+            link_target(&link_blob(Path::new("../a"))),
+            Some(Path::new("../a"))
+        );
+        assert_eq!(link_target(b"a.py"), None);
     }
 }
