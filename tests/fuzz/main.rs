@@ -191,7 +191,7 @@ fn pipeline_files() {
                 .keys()
                 .map(|name| (name.clone(), schema.clone()))
                 .collect();
-            let _ = pipeline.expand(&schemas, &ExpandOptions::default());
+            let _ = pipeline.expand(&schemas, &BTreeMap::new(), &ExpandOptions::default());
         }
     });
 }

@@ -1,12 +1,16 @@
 //! Validates a tree against a [`Shape`]: goes through all of it and reports every error.
 
+mod programs;
+
+pub(crate) use programs::runs_program;
+
 use reproof_record::{Operation, RelativePath, StepName};
 
 use crate::diagnostic::{Report, Span};
 use crate::names::{nearest, shown};
 use crate::registry::{OPERATIONS, OperationSpec, operation};
 use crate::shape::{KeyShape, Object, Shape, wanted_tag};
-use crate::tables::{REQUIRE_FIELD, STEP};
+use crate::tables::{PROGRAM_STEP, REQUIRE_FIELD, STEP};
 use crate::tree::{Node, Value};
 
 /// Reports everything in which the node is not of the shape. `at` is the place to blame for what
@@ -14,7 +18,7 @@ use crate::tree::{Node, Value};
 pub(crate) fn check(shape: &Shape, node: &Node, at: Span, report: &mut Report<'_>) {
     match (shape, &node.value) {
         (_, Value::Invalid) | (Shape::Any, _) => {}
-        (Shape::Either(shapes), _) => match shapes.iter().find(|shape| fits(shape, node)) {
+        (Shape::Either(shapes), _) => match shapes.iter().find(|shape| is_meant(shape, node)) {
             Some(shape) => check(shape, node, at, report),
             None => mismatch(shape, node, at, report),
         },
@@ -40,6 +44,7 @@ pub(crate) fn check(shape: &Shape, node: &Node, at: Span, report: &mut Report<'_
                 check_object(object, node, at, report);
             }
         }
+        (Shape::Program(object), _) => programs::check(object, node, at, report),
         (Shape::Step, _) => check_step(node, at, report),
         _ => check_scalar(shape, node, report),
     }
@@ -57,6 +62,14 @@ pub(crate) fn is_named(object: &Object, node: &Node) -> bool {
             .all(|entry| matches!(entry.value.value, Value::Map(_)) && !known(&entry.key.value))
 }
 
+/// Whether this one of several shapes is meant.
+fn is_meant(shape: &Shape, node: &Node) -> bool {
+    match shape {
+        Shape::Program(object) => programs::is_meant(object, node),
+        shape => fits(shape, node),
+    }
+}
+
 /// Whether the node is of the right kind; what is in it is not looked at.
 fn fits(shape: &Shape, node: &Node) -> bool {
     match (shape, &node.value) {
@@ -71,6 +84,7 @@ fn fits(shape: &Shape, node: &Node) -> bool {
             | Shape::Name
             | Shape::Column
             | Shape::Path
+            | Shape::Variable
             | Shape::Delimiter
             | Shape::Choice { .. }
             | Shape::Tagged(_),
@@ -86,6 +100,7 @@ fn fits(shape: &Shape, node: &Node) -> bool {
             | Shape::Object(_)
             | Shape::Tagged(_)
             | Shape::OneOrNamed(_)
+            | Shape::Program(_)
             | Shape::Step,
             Value::Map(_),
         ) => true,
@@ -109,7 +124,12 @@ fn mismatch_hint(shape: &Shape, node: &Node) -> Option<String> {
     let textual = of(|shape| {
         matches!(
             shape,
-            Shape::Text | Shape::Name | Shape::Column | Shape::Path | Shape::Delimiter
+            Shape::Text
+                | Shape::Name
+                | Shape::Column
+                | Shape::Path
+                | Shape::Variable
+                | Shape::Delimiter
         )
     });
     match &node.value {
@@ -150,6 +170,7 @@ fn check_scalar(shape: &Shape, node: &Node, report: &mut Report<'_>) {
         (Shape::Name, Value::Text(text)) => check_name(text, node.span, report),
         (Shape::Column, Value::Text(text)) => check_column(text, node.span, report),
         (Shape::Path, Value::Text(text)) => check_path(text, node.span, report),
+        (Shape::Variable, Value::Text(text)) => programs::check_variable(text, node.span, report),
         (Shape::Delimiter, Value::Text(text)) if delimiter(text).is_none() => {
             report.hinted(
                 node.span,
@@ -226,6 +247,10 @@ fn check_map(key: KeyShape, of: &Shape, node: &Node, report: &mut Report<'_>) {
         match key {
             KeyShape::Name => check_name(&entry.key.value, entry.key.span, report),
             KeyShape::Column => check_column(&entry.key.value, entry.key.span, report),
+            KeyShape::Variable => {
+                programs::check_variable(&entry.key.value, entry.key.span, report);
+            }
+            KeyShape::Any => {}
         }
         check(of, &entry.value, entry.key.span, report);
     }
@@ -311,6 +336,15 @@ pub(crate) fn step_operation(node: &Node) -> Option<&'static OperationSpec> {
 }
 
 fn check_step(node: &Node, at: Span, report: &mut Report<'_>) {
+    if programs::is_step(node) {
+        programs::check(&PROGRAM_STEP, node, at, report);
+        return;
+    }
+    if let (Some(_), Some(run)) = (node.get("operation"), programs::command(node)) {
+        let message = format!("a step has either 'operation' or '{}'", run.key.value);
+        report.error(run.key.span, message);
+        return;
+    }
     check_object(&STEP, node, at, report);
     let Some(spec) = step_operation(node) else {
         if let Some(named) = node.get("operation") {

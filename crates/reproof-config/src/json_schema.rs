@@ -4,10 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::registry::{Action, OPERATIONS, OperationSpec};
 use crate::shape::{Field, KeyShape, Object, Shape};
-use crate::tables::{BLOCKS, PIPELINE, PROJECT, REQUIRE_FIELD, STEP};
+use crate::tables::{BLOCKS, PIPELINE, PROGRAM_STEP, PROJECT, REQUIRE_FIELD, STEP};
 
 /// A pattern of step names; what `reproof_record::StepName` takes.
 const NAME: &str = "^[a-z][a-z0-9_-]{0,62}$";
+
+/// A pattern of the names of environment variables.
+const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
 /// The JSON Schema of pipeline files.
 pub fn pipeline_json_schema() -> Value {
@@ -69,6 +72,7 @@ fn shape(of: &Shape) -> Value {
         Shape::Name => json!({"type": "string", "pattern": NAME}),
         Shape::Column => json!({"type": "string", "minLength": 1}),
         Shape::Path => json!({"type": "string", "pattern": "^[^/\\\\]"}),
+        Shape::Variable => json!({"type": "string", "pattern": VARIABLE}),
         Shape::Delimiter => json!({"type": "string", "minLength": 1, "maxLength": 1}),
         Shape::Scalar => json!({"type": ["boolean", "number", "string"]}),
         Shape::Choice { of, .. } => json!({"enum": of}),
@@ -83,11 +87,14 @@ fn shape(of: &Shape) -> Value {
             let key = match key {
                 KeyShape::Name => json!({"pattern": NAME}),
                 KeyShape::Column => json!({"minLength": 1}),
+                KeyShape::Variable => json!({"pattern": VARIABLE}),
+                KeyShape::Any => json!({}),
             };
             json!({"type": "object", "propertyNames": key, "additionalProperties": shape(of)})
         }
         Shape::Object(of) => object(of),
         Shape::Tagged(of) => tagged(of),
+        Shape::Program(of) => program(of),
         Shape::Either(shapes) => {
             json!({"anyOf": shapes.iter().map(shape).collect::<Vec<_>>()})
         }
@@ -97,7 +104,9 @@ fn shape(of: &Shape) -> Value {
             "additionalProperties": object(of),
         }]}),
         Shape::Step => {
-            json!({"anyOf": OPERATIONS.iter().map(step).collect::<Vec<_>>()})
+            let operations = OPERATIONS.iter().map(step);
+            let shapes = operations.chain(std::iter::once(program(&PROGRAM_STEP)));
+            json!({"anyOf": shapes.collect::<Vec<_>>()})
         }
     }
 }
@@ -154,6 +163,13 @@ fn tagged(of: &Object) -> Value {
     json!({"anyOf": [{"enum": bare}, mapping]})
 }
 
+/// A mapping with `run` or with `shell`.
+fn program(of: &Object) -> Value {
+    let mut schema = object(of);
+    schema["oneOf"] = json!([{"required": ["run"]}, {"required": ["shell"]}]);
+    schema
+}
+
 fn step(spec: &OperationSpec) -> Value {
     let mut schema = object(&STEP);
     let versioned = format!("{}@{}", spec.name, spec.version);
@@ -193,6 +209,7 @@ fn step(spec: &OperationSpec) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::{PREDICT_PROGRAM, TRAIN_PROGRAM};
 
     #[test]
     fn the_schemas_describe_what_is_read() {
@@ -203,7 +220,7 @@ mod tests {
         }
         assert_eq!(schema["required"], json!(["pipeline", "data"]));
         let steps = &properties["steps"]["additionalProperties"]["anyOf"];
-        assert_eq!(steps.as_array().unwrap().len(), OPERATIONS.len());
+        assert_eq!(steps.as_array().unwrap().len(), OPERATIONS.len() + 1);
         let policy = &project_json_schema()["properties"]["policy"];
         assert_eq!(policy["properties"]["locked"]["default"], json!(false));
     }
@@ -223,6 +240,9 @@ mod tests {
         walk(&PIPELINE);
         walk(&PROJECT);
         walk(&STEP);
+        for of in [&PROGRAM_STEP, &TRAIN_PROGRAM, &PREDICT_PROGRAM] {
+            walk(of);
+        }
         for spec in OPERATIONS {
             walk(spec.parameters);
         }

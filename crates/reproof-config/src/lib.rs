@@ -17,6 +17,7 @@ mod json_schema;
 mod lock;
 mod names;
 mod pipeline;
+mod program;
 mod project;
 mod reference;
 mod registry;
@@ -32,7 +33,10 @@ pub use pipeline::{
     CsvOptions, DataFormat, DataSource, ExpandOptions, Graph, Note, Pipeline, StatisticsOption,
     parse_bound, parse_pipeline,
 };
-pub use project::{Policy, Project, StoreLocation, parse_project};
+pub use program::{OutputSpec, ProgramSpec, Resources, is_reserved_variable};
+pub use project::{
+    EnvironmentSource, Policy, Project, PythonOptions, StoreLocation, parse_project,
+};
 pub use reference::reference_markdown;
 pub use registry::Task;
 pub use starter::starter_pipeline_for;

@@ -1,10 +1,12 @@
-//! `reproof.lock`: which version each data source is pinned to.
+//! `reproof.lock`: which version each data source is pinned to, and which closures an environment
+//! is known to have.
 //!
-//! One entry a line, sorted by source, so that git merges it; a line is one JSON object.
+//! One entry a line, the sources first, sorted, so that git merges it; a line is one JSON object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{Artifact, Digest, MAX_SAFE_INTEGER, Schema};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{Diagnostics, Report, Sources, Span};
@@ -35,36 +37,66 @@ pub struct LockEntry {
     pub schema: Schema,
 }
 
+/// A closure that was made by the specification of an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClosureEntry {
+    /// The digest of the specification.
+    environment: Digest,
+    /// The digest of the closure's tree.
+    closure: Digest,
+}
+
 /// What `reproof.lock` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lock(BTreeMap<String, LockEntry>);
+pub struct Lock {
+    entries: BTreeMap<String, LockEntry>,
+    closures: BTreeSet<ClosureEntry>,
+}
 
 impl Lock {
     /// The entry of a source.
     pub fn get(&self, source: &DataSource) -> Option<&LockEntry> {
-        self.0.get(&source.key())
+        self.entries.get(&source.key())
     }
 
     /// Pins a source, in place of what it was pinned to before.
     pub fn set(&mut self, entry: LockEntry) {
-        self.0.insert(entry.source.clone(), entry);
+        self.entries.insert(entry.source.clone(), entry);
     }
 
     /// All entries, sorted by source.
     pub fn entries(&self) -> impl Iterator<Item = &LockEntry> {
-        self.0.values()
+        self.entries.values()
+    }
+
+    /// The closures that the environment of this specification is known to have, sorted.
+    pub fn closures(&self, specification: &Digest) -> Vec<Digest> {
+        let closures = self.closures.iter();
+        closures
+            .filter(|entry| entry.environment == *specification)
+            .map(|entry| entry.closure)
+            .collect()
+    }
+
+    /// Adds a closure to those that the environment of this specification is known to have.
+    pub fn add_closure(&mut self, specification: Digest, closure: Digest) {
+        self.closures.insert(ClosureEntry {
+            environment: specification,
+            closure,
+        });
     }
 
     /// The text of the file.
     pub fn to_text(&self) -> String {
         let mut text = String::from(HEADER);
         text.push('\n');
-        for entry in self.0.values() {
-            // An entry is texts, digests and an integer: it always has a JSON form.
-            if let Ok(line) = serde_json::to_string(entry) {
-                text.push_str(&line);
-                text.push('\n');
-            }
+        let entries = self.entries.values().map(serde_json::to_string);
+        let closures = self.closures.iter().map(serde_json::to_string);
+        // An entry is texts, digests and an integer: it always has a JSON form.
+        for line in entries.chain(closures).flatten() {
+            text.push_str(&line);
+            text.push('\n');
         }
         text
     }
@@ -81,6 +113,7 @@ pub fn parse_lock(file: &str, text: &str) -> Result<Lock, Diagnostics> {
     let mut reader = Reader {
         source,
         entries: BTreeMap::new(),
+        closures: BTreeSet::new(),
     };
     if text.len() > MAX_LOCK {
         let message = format!("the lock file is larger than {MAX_LOCK} bytes");
@@ -104,11 +137,12 @@ pub fn parse_lock(file: &str, text: &str) -> Result<Lock, Diagnostics> {
     }
     report.finish()?;
     let entries = reader.entries.into_iter();
-    Ok(Lock(
-        entries
+    Ok(Lock {
+        entries: entries
             .map(|(source, (_, entry))| (source, entry))
             .collect(),
-    ))
+        closures: reader.closures,
+    })
 }
 
 fn check_header(line: &str, span: Span, report: &mut Report<'_>) {
@@ -145,7 +179,8 @@ fn report_conflict(span: Span, report: &mut Report<'_>) {
     report.hinted(
         span,
         "a merge conflict that is not resolved",
-        "keep one line for each source and delete git's marks; 'reproof run' pins what is there",
+        "keep one line for each source and every line of an environment, and delete git's marks; \
+         'reproof run' pins what is there",
     );
 }
 
@@ -153,6 +188,41 @@ struct Reader {
     source: usize,
     /// The entries, each with the line it stands in.
     entries: BTreeMap<String, (usize, LockEntry)>,
+    closures: BTreeSet<ClosureEntry>,
+}
+
+/// What tells a line of an environment from one of a source.
+#[derive(Deserialize)]
+struct Probe {
+    environment: Option<IgnoredAny>,
+}
+
+/// A line as an entry.
+fn read_line<'a, T: Deserialize<'a>>(
+    line: &'a str,
+    span: Span,
+    report: &mut Report<'_>,
+) -> Option<T> {
+    let error = match serde_json::from_str(line) {
+        Ok(entry) => return Some(entry),
+        Err(error) => error,
+    };
+    // serde_json counts bytes of the line, from 1.
+    let mut at = error.column().saturating_sub(1).min(line.len());
+    while !line.is_char_boundary(at) {
+        at -= 1;
+    }
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    let span = Span {
+        start: span.start + at,
+        ..span
+    };
+    report.error(
+        span,
+        format!("not an entry of a lock file: {}", shown(reason)),
+    );
+    None
 }
 
 impl Reader {
@@ -172,26 +242,15 @@ impl Reader {
             report_conflict(span, report);
             return;
         }
-        let entry: LockEntry = match serde_json::from_str(line) {
-            Ok(entry) => entry,
-            Err(error) => {
-                // serde_json counts bytes of the line, from 1.
-                let mut at = error.column().saturating_sub(1).min(line.len());
-                while !line.is_char_boundary(at) {
-                    at -= 1;
-                }
-                let text = error.to_string();
-                let reason = text.split(" at line ").next().unwrap_or(&text);
-                let span = Span {
-                    start: span.start + at,
-                    ..span
-                };
-                report.error(
-                    span,
-                    format!("not an entry of a lock file: {}", shown(reason)),
-                );
-                return;
-            }
+        let of_environment =
+            serde_json::from_str::<Probe>(line).is_ok_and(|probe| probe.environment.is_some());
+        if of_environment {
+            self.closures
+                .extend(read_line::<ClosureEntry>(line, span, report));
+            return;
+        }
+        let Some(entry) = read_line::<LockEntry>(line, span, report) else {
+            return;
         };
         if entry.rows > MAX_SAFE_INTEGER {
             report.error(span, "not an entry of a lock file: too many rows");
@@ -263,6 +322,38 @@ mod tests {
             .map(|index| text.lines().nth(*index).unwrap())
             .collect();
         assert_eq!(parse_lock("f", &swapped.join("\n")).unwrap(), lock);
+    }
+
+    #[test]
+    fn closures_of_environments_are_lines_of_their_own() {
+        let [first, second] = [b"1", b"2"].map(|bytes| Digest::of(bytes));
+        let mut lock = Lock::default();
+        lock.set(entry("csv:b.csv", 1));
+        let without = lock.to_text();
+        assert_eq!(lock.closures(&first), []);
+        for closure in [b"x", b"y", b"x"] {
+            lock.add_closure(first, Digest::of(closure));
+        }
+        lock.add_closure(second, Digest::of(b"x"));
+        let text = lock.to_text();
+        // The lines of data stand as before, and those of closures after them.
+        let lines = text.strip_prefix(&without).unwrap();
+        assert_eq!(lines.lines().count(), 3);
+        assert!(lines.lines().is_sorted());
+        let line = format!(
+            r#"{{"environment":"{second}","closure":"{}"}}"#,
+            Digest::of(b"x")
+        );
+        assert!(lines.lines().any(|other| other == line), "{lines}");
+        assert_eq!(lock.closures(&second), [Digest::of(b"x")]);
+        assert_eq!(lock.closures(&first).len(), 2);
+        // However git merged the lines of two, it is their union.
+        let mut other = lock.clone();
+        other.add_closure(second, Digest::of(b"z"));
+        let both = format!("{text}{}", &other.to_text()[HEADER.len()..]);
+        assert_eq!(parse_lock("f", &both).unwrap(), other);
+        let bad = line.replace("closure", "closer");
+        assert!(errors(&format!("{HEADER}\n{bad}\n"))[0].contains("unknown field `closer`"));
     }
 
     #[test]

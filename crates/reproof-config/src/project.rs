@@ -1,5 +1,11 @@
 //! `reproof.toml`.
 
+mod environments;
+
+use std::collections::BTreeMap;
+
+use reproof_record::{Isolation, RelativePath, StepName};
+
 use crate::check::check_object;
 use crate::diagnostic::{Diagnostics, Report, Sources};
 use crate::tables::PROJECT;
@@ -12,6 +18,8 @@ pub struct Project {
     pub store: StoreLocation,
     /// What a run insists on.
     pub policy: Policy,
+    /// What programs run in, by name.
+    pub environments: BTreeMap<StepName, EnvironmentSource>,
 }
 
 /// Where blobs are kept.
@@ -31,6 +39,44 @@ pub struct Policy {
     pub require_clean: bool,
     /// Whether data that differs from the lock file is refused.
     pub locked: bool,
+    /// How far programs must be kept from what they were not given; none if the command line may
+    /// choose.
+    pub isolation: Option<Isolation>,
+}
+
+/// What an environment is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvironmentSource {
+    /// Python packages that a requirements file names, with hashes.
+    Requirements {
+        /// The file.
+        file: RelativePath,
+        /// What is common to environments of Python.
+        python: PythonOptions,
+    },
+    /// Python packages of a project's `pyproject.toml`, with `uv.lock` beside it.
+    Pyproject {
+        /// The file `pyproject.toml`.
+        file: RelativePath,
+        /// What is common to environments of Python.
+        python: PythonOptions,
+    },
+    /// Programs of the machine.
+    System {
+        /// Their names, or absolute paths.
+        programs: Vec<String>,
+        /// Further absolute paths that belong to it.
+        paths: Vec<String>,
+    },
+}
+
+/// How an environment of Python is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PythonOptions {
+    /// The version, such as `3.11` or `3.11.7`; none for whatever is there.
+    pub version: Option<String>,
+    /// Whether packages without a wheel are built.
+    pub allow_builds: bool,
 }
 
 /// Parses `reproof.toml`. `file` is its name for messages.
@@ -45,6 +91,8 @@ pub fn parse_project(file: &str, text: &str) -> Result<Project, Diagnostics> {
     if let Some(root) = &root {
         check_object(&PROJECT, root, root.span, &mut report);
     }
+    let environments = root.as_ref().and_then(|root| root.get("environments"));
+    let environments = environments::read(environments, &mut report);
     report.finish()?;
     let get = |section: &str, key: &str| {
         let section = root.as_ref().and_then(|root| root.get(section));
@@ -60,7 +108,9 @@ pub fn parse_project(file: &str, text: &str) -> Result<Project, Diagnostics> {
         policy: Policy {
             require_clean: flag("require_clean"),
             locked: flag("locked"),
+            isolation: get("policy", "isolation").and_then(|node| node.text()?.parse().ok()),
         },
+        environments,
     })
 }
 
@@ -106,8 +156,7 @@ mod tests {
         );
         refused(
             "[environments.default]\nrequirements = \"r.txt\"\n[remotes.origin]\nurl = \"s3://x\"\n",
-            "1:2: 'environments': environments are not supported by this version\n\
-             3:2: 'remotes': remotes are not supported by this version",
+            "3:2: 'remotes': remotes are not supported by this version",
         );
         refused(
             "[store]\nlocation = \"usr\"\n[policy]\nbranches = [\"main\"]\n",

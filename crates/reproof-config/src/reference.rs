@@ -7,7 +7,7 @@ use reproof_record::LogicalType;
 
 use crate::registry::{Needs, OPERATIONS, OperationSpec, Outputs, default_chain};
 use crate::shape::{Field, Object, Shape};
-use crate::tables::{PIPELINE, PROJECT, STEP};
+use crate::tables::{PIPELINE, PROGRAM_STEP, PROJECT, STEP};
 
 /// The reference of pipeline files, operations and `reproof.toml`, in Markdown.
 pub fn reference_markdown() -> String {
@@ -20,6 +20,14 @@ pub fn reference_markdown() -> String {
     defaults(&mut out);
     out.push_str("\n### A step under `steps`\n\n");
     fields(&mut out, &STEP, "", 0);
+    out.push_str(
+        "\n### A program\n\nA step under `steps` that runs a program of yours, and the blocks \
+         `train` and `predict` where they do. A block has no `inputs`: they follow from the other \
+         blocks; `outputs` may be left out in it: they are then `{model: model/}` in `train`, \
+         `{predictions: predictions.parquet}` in `predict`. Its derived seed is always part of \
+         the recipe.\n\n",
+    );
+    fields(&mut out, &PROGRAM_STEP, "", 0);
     out.push_str(
         "\n## Operations\n\nA change that alters what an operation produces raises its version. \
          A recipe holds every parameter, so a changed default never changes what an old recipe \
@@ -95,6 +103,7 @@ fn inner(shape: &Shape) -> Option<&'static Object> {
     match shape {
         Shape::Object(object) | Shape::Tagged(object) | Shape::OneOrNamed(object) => Some(object),
         Shape::Either(shapes) => shapes.iter().find_map(inner),
+        // A program's keys have a section of their own.
         Shape::List { of, .. } | Shape::Map { of, .. } => inner(of),
         _ => None,
     }
@@ -105,8 +114,14 @@ fn kind(shape: &Shape) -> String {
     match shape {
         Shape::Object(_) | Shape::Step => "mapping".to_owned(),
         Shape::Tagged(_) => "one of these".to_owned(),
+        Shape::Program(_) => "program".to_owned(),
+        Shape::Null => "`null`".to_owned(),
+        Shape::Variable => "variable".to_owned(),
         Shape::OneOrNamed(_) => "mapping, or several by name".to_owned(),
-        Shape::Map { of, .. } => format!("names to {}", kind(of)),
+        Shape::Map { of, .. } => match kind(of) {
+            of if of.contains(" or ") => format!("names to ({of})"),
+            of => format!("names to {of}"),
+        },
         Shape::List { of, .. } => format!("list of {}", kind(of)),
         Shape::Either(shapes) => {
             let kinds: Vec<_> = shapes.iter().map(kind).collect();

@@ -4,7 +4,7 @@
 //! changes what an expansion writes, never what an old recipe means, because a recipe holds every
 //! parameter.
 
-use reproof_record::ArtifactKind;
+use reproof_record::{ArtifactKind, Program};
 
 use crate::shape::Object;
 
@@ -14,10 +14,12 @@ mod parameters;
 mod splits;
 
 use boosting::BOOSTING_PARAMETERS;
-pub(crate) use boosting::BOOSTING_SETTINGS;
+pub(crate) use boosting::{BOOSTING_SETTINGS, TASK};
 use chains::PREPROCESS_PARAMETERS;
 pub(crate) use chains::{CHAIN, Needs, default_chain};
-use parameters::{EVALUATE_PARAMETERS, LINEAR_PARAMETERS, LOGISTIC_PARAMETERS};
+use parameters::{
+    EVALUATE_PARAMETERS, EVALUATE_PREDICTIONS_PARAMETERS, LINEAR_PARAMETERS, LOGISTIC_PARAMETERS,
+};
 pub(crate) use parameters::{
     LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS_FIELD, SLICE, SLICES_FIELD,
 };
@@ -149,6 +151,8 @@ pub(crate) enum Role {
     State,
     Metrics,
     Predictions,
+    /// Something of this kind that a program of the user's made.
+    Made(ArtifactKind),
 }
 
 impl Role {
@@ -157,6 +161,7 @@ impl Role {
             Self::Table | Self::Features | Self::Predictions => ArtifactKind::Table,
             Self::Model | Self::State => ArtifactKind::Model,
             Self::Metrics => ArtifactKind::Metrics,
+            Self::Made(kind) => kind,
         }
     }
 
@@ -168,7 +173,17 @@ impl Role {
             Self::State => "the state of a preprocessing",
             Self::Metrics => "metrics",
             Self::Predictions => "predictions",
+            Self::Made(ArtifactKind::Table) => "a table that a program makes",
+            Self::Made(ArtifactKind::Model) => "a model that a program makes",
+            Self::Made(ArtifactKind::Metrics) => "metrics that a program makes",
+            Self::Made(ArtifactKind::Report) => "a report that a program makes",
+            Self::Made(_) => "files that a program makes",
         }
+    }
+
+    /// Whether an input of this role takes what is of the other.
+    pub fn takes(self, other: Self) -> bool {
+        self == other || (self, other) == (Self::Predictions, Self::Made(ArtifactKind::Table))
     }
 }
 
@@ -205,6 +220,8 @@ pub(crate) enum Action {
     /// Trains for this task; none if its parameter `task` says which.
     Train(Option<Task>),
     Evaluate,
+    /// Runs a program of the user's.
+    Program,
 }
 
 /// A built-in operation.
@@ -225,6 +242,25 @@ impl OperationSpec {
         self.inputs.iter().find(|input| input.name == name)
     }
 }
+
+static NO_PARAMETERS: Object = Object {
+    noun: "parameter",
+    fields: &[],
+    later: &[],
+};
+
+/// What stands for every program of the user's. It is no operation that a person names; inputs,
+/// parameters and outputs are the program's own.
+pub(crate) static PROGRAM: OperationSpec = OperationSpec {
+    name: Program::OPERATION,
+    version: 1,
+    doc: "Runs a program.",
+    action: Action::Program,
+    inputs: &[],
+    parameters: &NO_PARAMETERS,
+    outputs: Outputs::Fixed(&[]),
+    seeded: true,
+};
 
 /// The operation of this name.
 pub(crate) fn operation(name: &str) -> Option<&'static OperationSpec> {
@@ -283,6 +319,19 @@ const TRAIN_OUTPUTS: Outputs = Outputs::Fixed(&[Output {
     role: Role::Model,
     doc: "The model, as JSON.",
 }]);
+
+const EVALUATE_OUTPUTS: Outputs = Outputs::Fixed(&[
+    Output {
+        name: "metrics",
+        role: Role::Metrics,
+        doc: "The metrics, as JSON.",
+    },
+    Output {
+        name: "predictions",
+        role: Role::Predictions,
+        doc: "The prediction for each row.",
+    },
+]);
 
 /// Every built-in operation.
 pub(crate) static OPERATIONS: &[OperationSpec] = &[
@@ -401,18 +450,34 @@ pub(crate) static OPERATIONS: &[OperationSpec] = &[
             ),
         ],
         parameters: &EVALUATE_PARAMETERS,
-        outputs: Outputs::Fixed(&[
-            Output {
-                name: "metrics",
-                role: Role::Metrics,
-                doc: "The metrics, as JSON.",
-            },
-            Output {
-                name: "predictions",
-                role: Role::Predictions,
-                doc: "The prediction for each row.",
-            },
-        ]),
+        outputs: EVALUATE_OUTPUTS,
+        seeded: true,
+    },
+    OperationSpec {
+        name: "evaluate_predictions",
+        version: 1,
+        doc: "Computes the metrics of `evaluate` of predictions that a program made.",
+        action: Action::Evaluate,
+        inputs: &[
+            input(
+                "predictions",
+                Role::Predictions,
+                "The predictions, a row for each row of the part in its order.",
+            ),
+            input(
+                "table",
+                Role::Table,
+                "The part that was predicted, which holds the label and the columns of slices.",
+            ),
+            optional(
+                "training",
+                Role::Table,
+                "The training part, whose labels say which classes there are. Left out, those of \
+                 the part do.",
+            ),
+        ],
+        parameters: &EVALUATE_PREDICTIONS_PARAMETERS,
+        outputs: EVALUATE_OUTPUTS,
         seeded: true,
     },
 ];

@@ -21,6 +21,8 @@ pub(crate) enum Shape {
     Column,
     /// A file inside the project.
     Path,
+    /// The name of an environment variable that Reproof does not set itself.
+    Variable,
     /// One ASCII character between the fields of a row.
     Delimiter,
     /// A value of a column: a boolean, a number or text.
@@ -44,12 +46,15 @@ pub(crate) enum Shape {
     /// A mapping with exactly one of the known keys. If what is inside may be left out, the key
     /// alone may stand as a text.
     Tagged(&'static Object),
+    /// A program of the user's: an object with exactly one of the keys `run` and `shell`.
+    Program(&'static Object),
     /// One of several shapes; which one is seen from whether a scalar, a list or a mapping stands
-    /// there, so no two of them may be of one kind.
+    /// there, so no two of them may be of one kind. A program may stand first, before another
+    /// mapping: it is one if there is a key of it.
     Either(&'static [Shape]),
     /// One such object, or a mapping of names to such objects.
     OneOrNamed(&'static Object),
-    /// A step of a free graph: an operation of the registry.
+    /// A step of a free graph: an operation of the registry, or a program.
     Step,
 }
 
@@ -58,6 +63,9 @@ pub(crate) enum Shape {
 pub(crate) enum KeyShape {
     Name,
     Column,
+    Variable,
+    /// Any text.
+    Any,
 }
 
 /// The bounds of a number.
@@ -152,6 +160,7 @@ impl Shape {
             Self::Name => "a name".to_owned(),
             Self::Column => "a column's name".to_owned(),
             Self::Path => "the path of a file".to_owned(),
+            Self::Variable => "the name of an environment variable".to_owned(),
             Self::Delimiter => "one character".to_owned(),
             Self::Scalar => "a boolean, a number or text".to_owned(),
             Self::Choice { of, .. } => match of {
@@ -163,6 +172,7 @@ impl Shape {
             Self::Map { .. } => "a mapping".to_owned(),
             Self::Object(object) => format!("a mapping with {}", keys(object)),
             Self::Tagged(object) => wanted_tag(object),
+            Self::Program(_) => "a program: a mapping with 'run' or 'shell'".to_owned(),
             Self::Either(shapes) => {
                 let shapes: Vec<_> = shapes.iter().map(Self::wanted).collect();
                 shapes.join(", or ")
@@ -170,7 +180,9 @@ impl Shape {
             Self::OneOrNamed(object) => {
                 format!("a mapping with {}, or names of such", keys(object))
             }
-            Self::Step => "a step: a mapping with operation, inputs, parameters".to_owned(),
+            Self::Step => {
+                "a step: a mapping with operation, or with run, and inputs, parameters".to_owned()
+            }
         }
     }
 }

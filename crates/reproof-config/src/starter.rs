@@ -129,7 +129,7 @@ mod tests {
             let text = starter_pipeline_for(task, "first", "data/a b.csv", &schema, &label);
             let pipeline = parse_pipeline("f", &text, &[]).unwrap();
             let schemas = BTreeMap::from([("data".parse().unwrap(), schema)]);
-            pipeline.expand(&schemas, &ExpandOptions::default()).unwrap();
+            pipeline.expand(&schemas, &BTreeMap::new(), &ExpandOptions::default()).unwrap();
         }
     }
 }

@@ -1,20 +1,24 @@
 //! What may stand in a pipeline file and in `reproof.toml`.
 
+mod programs;
+mod project;
+
+pub(crate) use programs::{PREDICT_PROGRAM, PROGRAM_STEP, TRAIN_PROGRAM};
+pub(crate) use project::{ENVIRONMENT, PROJECT};
+
 use crate::registry::{
     BOOSTING_SETTINGS, CHAIN, LABEL, LINEAR_SETTINGS, LOGISTIC_SETTINGS, METRICS, METRICS_FIELD,
     SLICE, SLICES_FIELD, SPLIT,
 };
 use crate::shape::{Field, KeyShape, Later, Object, Range, Shape};
 
-use crate::registry::{BUCKETS_FIELD, CONFUSION_MATRIX_FIELD};
+use crate::registry::{BUCKETS_FIELD, CONFUSION_MATRIX_FIELD, TASK};
 
 /// The largest seed: integers beyond are not exact in JSON.
 pub(crate) const MAX_SEED: i64 = (1 << 53) - 1;
 
-const PROGRAM: Later = Later {
-    key: "run",
-    message: "steps that run a program are not supported by this version",
-};
+/// The least memory, in bytes, that a program may be limited to: less is a forgotten unit.
+pub(crate) const LEAST_MEMORY: i64 = 1_000_000;
 
 const fn optional(name: &'static str, doc: &'static str, shape: Shape) -> Field {
     Field {
@@ -114,7 +118,10 @@ pub(crate) static DATA_SOURCE: Object = Object {
         },
     ],
     later: &[
-        PROGRAM,
+        Later {
+            key: "run",
+            message: "data that a program makes is not supported by this version",
+        },
         later_source("jsonl"),
         later_source("arrow"),
         later_source("numpy"),
@@ -145,8 +152,11 @@ static TRAINERS: Object = Object {
             Shape::Object(&BOOSTING_SETTINGS),
         ),
     ],
-    later: &[PROGRAM, later_trainer("neural_network")],
+    later: &[later_trainer("neural_network")],
 };
+
+/// A built-in trainer, or a program.
+const TRAIN: Shape = Shape::Either(&[Shape::Program(&TRAIN_PROGRAM), Shape::Tagged(&TRAINERS)]);
 
 /// The operation that a trainer of the short form stands for.
 pub(crate) fn trainer_operation(trainer: &str) -> String {
@@ -245,9 +255,18 @@ static EVALUATE: Object = Object {
                 Shape::Boolean,
             )
         },
+        Field {
+            doc: "What is predicted, where a program predicts it: one of two classes, one of several, \
+                  or a number. Left out, the label tells it, as it tells gradient boosting.",
+            ..TASK
+        },
         REQUIRE_FIELD,
     ],
-    later: &[PROGRAM],
+    later: &[Later {
+        key: "run",
+        message: "Reproof computes the metrics; a program may make the predictions, in the block \
+                  'predict'",
+    }],
 };
 
 /// A pipeline file.
@@ -305,14 +324,37 @@ pub(crate) static PIPELINE: Object = Object {
                 "preprocess",
                 "How columns become features, by a chain for each: `cast`, then `fill` and `clip`, then \
                  `bucketize` or `ordinal`, then `scale` or `one_hot`. A feature that is not named \
-                 gets a default by its type and the trainer.",
-                Shape::Map {
-                    key: KeyShape::Column,
-                    of: &CHAIN,
-                },
+                 gets a default by its type and the trainer. `none`, for a program: there is no \
+                 preprocessing, and it gets the table as it is.",
+                Shape::Either(&[
+                    Shape::Choice {
+                        noun: "preprocessing",
+                        of: &["none"],
+                    },
+                    Shape::Map {
+                        key: KeyShape::Column,
+                        of: &CHAIN,
+                    },
+                    Shape::Null,
+                ]),
             )
         },
-        optional("train", "What is trained.", Shape::Tagged(&TRAINERS)),
+        optional(
+            "train",
+            "What is trained: a built-in trainer, or a program of yours (`run`). A program gets the \
+             inputs `features` and `table` of the training part and, where there is a part `eval`, \
+             `eval_features` and `eval_table`; numbers are scaled for it unless `preprocess` says \
+             otherwise.",
+            TRAIN,
+        ),
+        optional(
+            "predict",
+            "A program that predicts the part that is scored. It gets the inputs `model` and \
+             `features` and makes the output `predictions`. With `preprocess: none` it gets `table`, \
+             the part as it is, its label included. Left out, a program in `train` itself makes the \
+             output `predictions`, of the part `eval`.",
+            Shape::Program(&PREDICT_PROGRAM),
+        ),
         optional(
             "evaluate",
             "How the model is scored. Left out, it is not.",
@@ -330,9 +372,12 @@ pub(crate) static PIPELINE: Object = Object {
     later: &[
         Later {
             key: "environment",
-            message: "environments are not supported by this version",
+            message: "a program names its environment: write it beside 'run'",
         },
-        PROGRAM,
+        Later {
+            key: "run",
+            message: "a program stands in 'train', in 'predict' or in a step under 'steps'",
+        },
     ],
 };
 
@@ -343,10 +388,11 @@ pub(crate) const BLOCKS: &[&str] = &[
     "split",
     "preprocess",
     "train",
+    "predict",
     "evaluate",
 ];
 
-/// A step of a free graph, but for what its operation says.
+/// A step of a free graph that is built in, but for what its operation says.
 pub(crate) static STEP: Object = Object {
     noun: "key",
     fields: &[
@@ -383,79 +429,5 @@ pub(crate) static STEP: Object = Object {
             Shape::Any,
         ),
     ],
-    later: &[PROGRAM],
-};
-
-/// `reproof.toml`.
-pub(crate) static PROJECT: Object = Object {
-    noun: "section",
-    fields: &[
-        optional("store", "Where blobs are kept.", Shape::Object(&STORE)),
-        optional(
-            "policy",
-            "What a run insists on. The command line may be stricter, never laxer.",
-            Shape::Object(&POLICY),
-        ),
-    ],
-    later: &[
-        Later {
-            key: "environments",
-            message: "environments are not supported by this version",
-        },
-        Later {
-            key: "remotes",
-            message: "remotes are not supported by this version",
-        },
-    ],
-};
-
-static STORE: Object = Object {
-    noun: "key",
-    fields: &[Field {
-        default: Some("\"project\""),
-        ..optional(
-            "location",
-            "`project`: in the project's folder `.reproof`. `user`: shared by the user's projects, \
-             under `$XDG_DATA_HOME`.",
-            Shape::Choice {
-                noun: "location",
-                of: &["project", "user"],
-            },
-        )
-    }],
     later: &[],
-};
-
-const fn later_policy(key: &'static str) -> Later {
-    Later {
-        key,
-        message: "this policy is not supported by this version",
-    }
-}
-
-static POLICY: Object = Object {
-    noun: "key",
-    fields: &[
-        Field {
-            default: Some("false"),
-            ..optional(
-                "require_clean",
-                "Whether a run refuses files that differ from the commit.",
-                Shape::Boolean,
-            )
-        },
-        Field {
-            default: Some("false"),
-            ..optional(
-                "locked",
-                "Whether a run refuses data that differs from the lock file.",
-                Shape::Boolean,
-            )
-        },
-    ],
-    later: &[
-        later_policy("branches"),
-        later_policy("isolation"),
-        later_policy("max_unpinned"),
-    ],
 };

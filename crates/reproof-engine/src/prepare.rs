@@ -72,7 +72,7 @@ pub fn prepare(
     let options = ExpandOptions {
         final_look: request.final_look,
     };
-    let graph = pipeline.expand(&schemas, &options)?;
+    let graph = pipeline.expand(&schemas, &BTreeMap::new(), &options)?;
     let versions: BTreeMap<StepName, DataInput> = pinned
         .iter()
         .map(|(name, pinned)| (name.clone(), pinned.used.version))

@@ -1,5 +1,8 @@
-//! The short form: the blocks `label`, `features`, `split`, `preprocess`, `train` and `evaluate`
-//! stand for the steps `split`, `preprocess`, `train` and `evaluate` on the data named `data`.
+//! The short form: the blocks `label`, `features`, `split`, `preprocess`, `train`, `predict` and
+//! `evaluate` stand for the steps `split`, `preprocess`, `train`, `predict` and `evaluate` on the
+//! data named `data`.
+
+mod programs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +13,7 @@ use super::{chains, parameters, splits};
 use crate::check::is_named;
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
-use crate::registry::{Action, Needs, SPLIT, operation};
+use crate::registry::{Action, Needs, OperationSpec, SPLIT, operation};
 use crate::tables::{DATA_SOURCE, trainer_operation};
 use crate::tree::{Entry, Node};
 
@@ -23,7 +26,7 @@ pub(super) fn data_name() -> Option<StepName> {
 pub(super) fn read(root: &Node, at: Span, report: &mut Report<'_>) -> Drafts {
     let mut drafts = Drafts {
         steps: BTreeMap::new(),
-        declared: ["split", "preprocess", "train", "evaluate"]
+        declared: ["split", "preprocess", "train", "predict", "evaluate"]
             .into_iter()
             .filter_map(|name| StepName::new(name).ok())
             .collect::<BTreeSet<_>>(),
@@ -44,9 +47,14 @@ pub(super) fn read(root: &Node, at: Span, report: &mut Report<'_>) -> Drafts {
     };
     let parts = reader.split(report);
     let label = root.get("label").and_then(parameters::label);
-    reader.preprocess(parts.as_ref(), label.as_ref(), report);
-    reader.train(parts.as_ref(), label, report);
-    reader.evaluate(parts.as_ref(), report);
+    if reader.takes_tables() {
+        reader.check_no_preprocessing(report);
+    } else {
+        reader.preprocess(parts.as_ref(), label.as_ref(), report);
+    }
+    reader.train(parts.as_ref(), label.clone(), report);
+    reader.predict(parts.as_ref(), report);
+    reader.evaluate(parts.as_ref(), label.as_ref(), report);
     drafts
 }
 
@@ -55,6 +63,18 @@ struct Parts {
     /// What makes them, for a message.
     made_by: &'static str,
     from: BTreeMap<String, String>,
+}
+
+impl Parts {
+    /// Says that there is no such part.
+    fn report_missing(&self, part: &str, purpose: &str, span: Span, report: &mut Report<'_>) {
+        let made: Vec<_> = self.from.keys().map(String::as_str).collect();
+        report.hinted(
+            span,
+            format!("{} makes no part '{part}' {purpose}", self.made_by),
+            format!("it makes {}; add '{part}' to it", made.join(", ")),
+        );
+    }
 }
 
 /// Sources that are the parts themselves: `data: {train: {csv: ...}, test: {csv: ...}}`.
@@ -113,10 +133,23 @@ impl Blocks<'_> {
             .map_or(self.at, |entry| entry.key.span)
     }
 
-    fn add(
+    fn add_named(
         &mut self,
         step: &str,
         operation_name: &str,
+        inputs: &[(&str, &str)],
+        span: Span,
+        parameters: Parameters,
+    ) {
+        if let Some(spec) = operation(operation_name) {
+            self.add(step, spec, inputs, span, parameters);
+        }
+    }
+
+    fn add(
+        &mut self,
+        step: &str,
+        spec: &'static OperationSpec,
         inputs: &[(&str, &str)],
         span: Span,
         parameters: Parameters,
@@ -133,7 +166,7 @@ impl Blocks<'_> {
             };
             Some((StepName::new(*input).ok()?, Spanned::new(source, span)))
         });
-        if let (Ok(name), Some(spec)) = (StepName::new(step), operation(operation_name)) {
+        if let Ok(name) = StepName::new(step) {
             let draft = Draft {
                 span,
                 spec,
@@ -168,7 +201,7 @@ impl Blocks<'_> {
         let from = from.collect();
         let span = self.span("split");
         let parameters = Parameters::Split(split);
-        self.add("split", spec.name, &[("table", "data")], span, parameters);
+        self.add("split", spec, &[("table", "data")], span, parameters);
         Some(Parts {
             made_by: "the split",
             from,
@@ -232,11 +265,11 @@ impl Blocks<'_> {
         let parameters = Parameters::Preprocess(Preprocess {
             features,
             chains,
-            label: column.map(str::to_owned),
+            label: label.map(|label| label.column.clone()),
             needs: self.needs(),
         });
         let span = self.span("preprocess");
-        self.add("preprocess", "preprocess", &inputs, span, parameters);
+        self.add_named("preprocess", "preprocess", &inputs, span, parameters);
     }
 
     fn train(
@@ -246,6 +279,9 @@ impl Blocks<'_> {
         report: &mut Report<'_>,
     ) -> Option<()> {
         let entry = self.root.entry("train")?;
+        if self.program_trains() {
+            return self.train_program(entry, parts, report);
+        }
         let (trainer, settings) = match entry.value.text() {
             Some(trainer) => (trainer, None),
             None => match entry.value.entries() {
@@ -274,30 +310,40 @@ impl Blocks<'_> {
             inputs.push(("eval_features", "preprocess.eval"));
             inputs.push(("eval_table", eval));
         }
-        self.add("train", spec.name, &inputs, span, Parameters::Train(train));
+        self.add("train", spec, &inputs, span, Parameters::Train(train));
         Some(())
     }
 
-    fn evaluate(&mut self, parts: Option<&Parts>, report: &mut Report<'_>) -> Option<()> {
+    fn evaluate(
+        &mut self,
+        parts: Option<&Parts>,
+        label: Option<&Label>,
+        report: &mut Report<'_>,
+    ) -> Option<()> {
         let entry = self.root.entry("evaluate")?;
         let node = &entry.value;
-        let evaluate = parameters::evaluate(Some(node), node.get("require"), report);
-        let parts = parts?;
-        let on = node.get("on");
-        let part = match on {
-            None => "eval",
-            Some(on) => on.text().filter(|part| ["eval", "test"].contains(part))?,
-        };
-        let span = on.map_or(entry.key.span, |on| on.span);
-        let Some(table) = parts.from.get(part) else {
-            let made: Vec<_> = parts.from.keys().map(String::as_str).collect();
-            report.hinted(
-                span,
-                format!("{} makes no part '{part}' to score", parts.made_by),
-                format!("it makes {}; add '{part}' to it", made.join(", ")),
-            );
+        let (Some(parts), Some(part)) = (parts, self.scored_part()) else {
+            // What is wrong with it is reported all the same.
+            parameters::evaluate(Some(node), node.get("require"), report);
             return None;
         };
+        let span = node.get("on").map_or(entry.key.span, |on| on.span);
+        let Some(table) = parts.from.get(part) else {
+            parameters::evaluate(Some(node), node.get("require"), report);
+            parts.report_missing(part, "to score", span, report);
+            return None;
+        };
+        if self.evaluate_program(entry, label, (parts, part), span, report) {
+            return None;
+        }
+        let evaluate = parameters::evaluate(Some(node), node.get("require"), report);
+        if let Some(task) = node.entry("task") {
+            report.hinted(
+                task.key.span,
+                "'task' is for predictions that a program makes: a trainer knows its own",
+                "write it under the trainer, if it trains for several tasks",
+            );
+        }
         let features = format!("preprocess.{part}");
         let inputs = [
             ("model", "train.model"),
@@ -311,7 +357,7 @@ impl Blocks<'_> {
         {
             inputs.push(("training", train.as_str()));
         }
-        self.add("evaluate", "evaluate", &inputs, span, parameters);
+        self.add_named("evaluate", "evaluate", &inputs, span, parameters);
         Some(())
     }
 }

@@ -43,6 +43,11 @@ pub(super) fn features(
     report: &mut Report<'_>,
 ) -> (Map<String, Value>, Vec<Column>) {
     let index = index(schema);
+    let label = preprocess.label.as_ref().map(|label| &label.value);
+    // A misspelt label would be a feature; a program that trains does not look for it.
+    if let Some(label) = &preprocess.label {
+        find(&index, &label.value, label.span, report);
+    }
     let columns: Vec<&Column> = if let Some(features) = &preprocess.features {
         features
             .iter()
@@ -55,7 +60,7 @@ pub(super) fn features(
         schema
             .columns()
             .iter()
-            .filter(|column| preprocess.label.as_ref() != Some(&column.name))
+            .filter(|column| label != Some(&column.name))
             .collect()
     };
     if columns.is_empty() && preprocess.features.is_none() {
@@ -93,10 +98,20 @@ pub(super) fn misfit(logical_type: LogicalType, value: &Value) -> Option<&'stati
     (!fits).then_some(wanted)
 }
 
+/// What predicts a label, for hints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Predictor {
+    /// A built-in trainer.
+    Trainer,
+    /// A program of the user's.
+    Program,
+}
+
 /// The label as the recipe holds it.
 pub(super) fn label(
     task: Task,
     label: &Label,
+    predictor: Predictor,
     schema: &Schema,
     report: &mut Report<'_>,
 ) -> Option<Value> {
@@ -116,7 +131,10 @@ pub(super) fn label(
                     "the label '{name}' is {}; a regression predicts a number",
                     column.logical_type
                 ),
-                "train logistic_regression for a label of two classes",
+                match predictor {
+                    Predictor::Trainer => "train logistic_regression for a label of two classes",
+                    Predictor::Program => "leave 'task' out, or write a classification",
+                },
             );
         }
         return Some(Value::Object(json));
@@ -125,7 +143,14 @@ pub(super) fn label(
         report.hinted(
             label.column.span,
             format!("the label '{name}' is float; a classification has two classes"),
-            "use a boolean, integer or string column, or train linear_regression",
+            match predictor {
+                Predictor::Trainer => {
+                    "use a boolean, integer or string column, or train linear_regression"
+                }
+                Predictor::Program => {
+                    "use a boolean, integer or string column, or write 'task: regression'"
+                }
+            },
         );
         return None;
     }

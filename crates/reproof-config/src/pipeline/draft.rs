@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::gates::WrittenGate;
 use crate::diagnostic::{Span, Spanned};
+use crate::program::ProgramSpec;
 use crate::registry::{Needs, OperationSpec, Outputs, Role, Task};
 
 /// The steps of a pipeline.
@@ -44,6 +45,16 @@ pub(crate) enum Parameters {
     Preprocess(Preprocess),
     Train(Train),
     Evaluate(Evaluate),
+    Program(ProgramDraft),
+}
+
+/// A program of the user's.
+#[derive(Clone, Debug)]
+pub(crate) struct ProgramDraft {
+    pub spec: ProgramSpec,
+    /// Where its environment is named.
+    pub environment: Span,
+    pub parameters: Map<String, Value>,
 }
 
 #[derive(Clone, Debug)]
@@ -79,7 +90,7 @@ pub(crate) struct Preprocess {
     /// What is written for columns; others get a default.
     pub chains: BTreeMap<String, Chain>,
     /// The label's column, which is no feature.
-    pub label: Option<String>,
+    pub label: Option<Spanned<String>>,
     /// What the trainer needs, for defaults.
     pub needs: Needs,
 }
@@ -142,8 +153,21 @@ pub(crate) struct Train {
     pub defaulted: Vec<&'static str>,
 }
 
+/// What is predicted, where no trainer of ours says it.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// None until the type of the label tells it.
+    pub task: Option<Task>,
+    pub label: Label,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Evaluate {
+    /// Of predictions that a program made.
+    pub target: Option<Target>,
+    /// Whether a prediction that knows only the labels is scored, too, and where that is said;
+    /// only beside a target.
+    pub baseline: Option<Span>,
     /// The metrics in the order of the file; none stands for all of the task.
     pub metrics: Option<Vec<Spanned<&'static str>>>,
     /// Lists of columns in the order of the file.
@@ -167,10 +191,24 @@ impl Evaluate {
 }
 
 impl Draft {
+    /// The program of the user's, if it is one.
+    pub fn program(&self) -> Option<&ProgramDraft> {
+        match &self.parameters {
+            Parameters::Program(program) => Some(program),
+            _ => None,
+        }
+    }
+
     /// What each of its outputs is.
     pub fn outputs(&self) -> BTreeMap<StepName, Role> {
         let named = |name: &str, role| Some((StepName::new(name).ok()?, role));
         match (&self.spec.outputs, &self.parameters) {
+            (_, Parameters::Program(program)) => {
+                let outputs = program.spec.outputs.iter();
+                outputs
+                    .map(|(name, output)| (name.clone(), Role::Made(output.kind)))
+                    .collect()
+            }
             (Outputs::Parts, Parameters::Split(split)) => split
                 .parts
                 .iter()

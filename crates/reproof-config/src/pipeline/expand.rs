@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use reproof_record::{Column, Operation, RecipeStep, Schema, Seed, Source, StepName};
+use reproof_record::{Column, Operation, Program, RecipeStep, Schema, Seed, Source, StepName};
 use serde_json::{Map, Value, json};
 
-use super::draft::{Draft, Drafts, Evaluate, Parameters};
+use super::columns::Predictor;
+use super::draft::{Draft, Drafts, Evaluate, Parameters, Target};
 use super::graph::{Graph, Note};
-use super::{DataSource, Pipeline, columns, links, splits, tasks};
-use crate::diagnostic::{Diagnostics, Report, Span};
+use super::{Pipeline, columns, final_look, links, splits, tasks};
+use crate::diagnostic::{Diagnostics, Report, Spanned};
+use crate::program::ProgramSpec;
+use crate::project::EnvironmentSource;
 use crate::registry::{Action, Needs, Task};
 
 /// How a pipeline is expanded.
@@ -19,25 +22,65 @@ pub struct ExpandOptions {
 }
 
 impl Pipeline {
-    /// Expands the pipeline to its graph. `schemas` holds the schema of every data source.
+    /// The programs that the pipeline runs, by their steps.
+    pub fn programs(&self) -> BTreeMap<StepName, &ProgramSpec> {
+        let drafts = self.drafts.steps.iter();
+        drafts
+            .filter_map(|(name, draft)| Some((name.clone(), &draft.program()?.spec)))
+            .collect()
+    }
+
+    /// Checks that every program's environment is among those of `reproof.toml`.
     ///
     /// # Errors
-    /// Columns that are not there or do not suit what is done with them.
+    /// Every program that names one which is not there.
+    pub fn check_environments(
+        &self,
+        environments: &BTreeMap<StepName, EnvironmentSource>,
+    ) -> Result<(), Diagnostics> {
+        let mut report = Report::new(&self.sources);
+        for program in self.drafts.steps.values().filter_map(Draft::program) {
+            let name = &program.spec.environment;
+            if environments.is_empty() {
+                report.hinted(
+                    program.environment,
+                    format!("there is no environment '{name}' to run the program in"),
+                    format!(
+                        "write one in reproof.toml: [environments.{name}] with requirements = \
+                         \"requirements.txt\""
+                    ),
+                );
+            } else if !environments.contains_key(name) {
+                let known = environments.keys().map(StepName::as_str);
+                report.unknown(program.environment, "environment", name.as_str(), known);
+            }
+        }
+        report.finish()
+    }
+
+    /// Expands the pipeline to its graph. `schemas` holds the schema of every data source,
+    /// `programs` what each of [`Pipeline::programs`] is in the recipe.
+    ///
+    /// # Errors
+    /// Columns that are not there or do not suit what is done with them; programs that are not
+    /// among `programs`.
     pub fn expand(
         &self,
         schemas: &BTreeMap<StepName, Schema>,
+        programs: &BTreeMap<StepName, Program>,
         options: &ExpandOptions,
     ) -> Result<Graph, Diagnostics> {
         let mut report = Report::new(&self.sources);
         let mut drafts = self.drafts.clone();
         if options.final_look {
-            score_test(&mut drafts, &self.data, &mut report);
+            final_look::score_test(&mut drafts, &self.data, &mut report);
         }
         tasks::decide(&mut drafts, schemas, &mut report);
         let mut expander = Expander {
             seed: Seed(self.seed),
             drafts: &drafts,
             schemas,
+            programs,
             notes: Vec::new(),
             features: BTreeMap::new(),
         };
@@ -57,65 +100,15 @@ impl Pipeline {
             gates = written.map(|written| written.gate.clone()).collect();
             metrics = computed(&drafts, draft, evaluate);
         }
+        let specs = self.programs().into_iter();
         Ok(Graph {
             steps,
+            programs: specs.map(|(name, spec)| (name, spec.clone())).collect(),
             gates,
             evaluate: evaluate.map(|(name, ..)| name.clone()),
             metrics,
             notes,
         })
-    }
-}
-
-/// Turns every scoring of the part `eval` to the part `test`.
-fn score_test(drafts: &mut Drafts, data: &BTreeMap<StepName, DataSource>, report: &mut Report<'_>) {
-    let outputs: BTreeMap<StepName, Vec<StepName>> = drafts
-        .steps
-        .iter()
-        .map(|(name, draft)| (name.clone(), draft.outputs().into_keys().collect()))
-        .collect();
-    let mut scored = false;
-    let mut missing: Option<(Span, String)> = None;
-    for draft in drafts.steps.values_mut() {
-        if draft.spec.action != Action::Evaluate {
-            continue;
-        }
-        for from in draft.inputs.values_mut() {
-            let (step, output) = match &mut from.value {
-                Source::Output { step, output } => (step, output),
-                // Data that comes in parts.
-                Source::Data { data: name } if name.as_str() == "eval" => {
-                    match data.keys().find(|name| name.as_str() == "test") {
-                        Some(test) => *name = test.clone(),
-                        None => missing = Some((from.span, "the data".to_owned())),
-                    }
-                    continue;
-                }
-                Source::Data { .. } => continue,
-            };
-            scored |= output.as_str() == "test";
-            if output.as_str() != "eval" {
-                continue;
-            }
-            let test = outputs
-                .get(step)
-                .and_then(|outputs| outputs.iter().find(|output| output.as_str() == "test"));
-            match test {
-                Some(test) => *output = test.clone(),
-                None => missing = Some((from.span, format!("'{step}'"))),
-            }
-            scored = true;
-        }
-    }
-    if let Some((span, step)) = missing {
-        let message = format!("a final look scores the part 'test', which {step} does not make");
-        report.hinted(span, message, "add 'test' to the split");
-    } else if !scored {
-        let at = drafts.steps.values().map(|draft| draft.span).min();
-        report.error(
-            at.unwrap_or_default(),
-            "a final look scores the part 'test', but no step scores a part",
-        );
     }
 }
 
@@ -148,10 +141,50 @@ fn computed(drafts: &Drafts, draft: &Draft, evaluate: &Evaluate) -> Vec<String> 
     names.into_iter().map(str::to_owned).collect()
 }
 
+/// What is computed, as the recipe holds it.
+fn evaluate_parameters(evaluate: &Evaluate, mut metrics: Vec<String>) -> Map<String, Value> {
+    metrics.sort_unstable();
+    let mut parameters = Map::from_iter([
+        ("metrics".to_owned(), Value::from(metrics)),
+        ("slices".to_owned(), json!(evaluate.sorted_slices())),
+    ]);
+    // Later than version 1, so written only where they are not the old behaviour.
+    if !evaluate.buckets.is_empty() {
+        let buckets = evaluate.buckets.iter();
+        let buckets = buckets.map(|(name, found)| (name.clone(), found.value.clone()));
+        parameters.insert("buckets".to_owned(), Value::Object(buckets.collect()));
+    }
+    for (key, set) in [
+        ("confusion_matrix", evaluate.confusion_matrix),
+        ("baseline", evaluate.baseline),
+    ] {
+        if set.is_some() {
+            parameters.insert(key.to_owned(), Value::Bool(true));
+        }
+    }
+    parameters
+}
+
+/// What the predictions of a program are of, as the recipe holds it.
+fn target_parameters(
+    target: &Target,
+    schema: &Schema,
+    parameters: &mut Map<String, Value>,
+    report: &mut Report<'_>,
+) -> Option<()> {
+    // Without a task, that was reported.
+    let task = target.task.unwrap_or(Task::Classification);
+    let label = columns::label(task, &target.label, Predictor::Program, schema, report)?;
+    parameters.insert("task".to_owned(), Value::from(task.parameter()));
+    parameters.insert("label".to_owned(), label);
+    Some(())
+}
+
 struct Expander<'a> {
     seed: Seed,
     drafts: &'a Drafts,
     schemas: &'a BTreeMap<StepName, Schema>,
+    programs: &'a BTreeMap<StepName, Program>,
     notes: Vec<Note>,
     /// The features of each preprocessing.
     features: BTreeMap<StepName, Map<String, Value>>,
@@ -187,12 +220,19 @@ impl<'a> Expander<'a> {
         report: &mut Report<'_>,
     ) -> Option<RecipeStep> {
         let inputs = draft.inputs.iter();
+        let program = self.programs.get(name);
+        if draft.spec.action == Action::Program && program.is_none() {
+            report.error(
+                draft.span,
+                format!("the code and the environment of the program '{name}' are not known"),
+            );
+        }
         Some(RecipeStep {
             operation: Operation {
                 name: StepName::new(draft.spec.name).ok()?,
                 version: draft.spec.version,
             },
-            program: None,
+            program: program.cloned(),
             inputs: inputs
                 .map(|(input, from)| (input.clone(), from.value.clone()))
                 .collect(),
@@ -240,7 +280,7 @@ impl<'a> Expander<'a> {
                     Action::Train(Some(task)) => task,
                     _ => train.task.unwrap_or(Task::Classification),
                 };
-                let label = columns::label(task, &train.label, schema, report)?;
+                let label = columns::label(task, &train.label, Predictor::Trainer, schema, report)?;
                 parameters.clone_from(&train.settings);
                 if draft.spec.parameters.field("task").is_some() {
                     parameters.insert("task".to_owned(), Value::from(task.parameter()));
@@ -253,24 +293,16 @@ impl<'a> Expander<'a> {
             Parameters::Evaluate(evaluate) => {
                 let schema = self.schema(draft, "table", report)?;
                 columns::slices(evaluate, schema, report);
-                let mut metrics = computed(self.drafts, draft, evaluate);
-                metrics.sort_unstable();
-                let metrics = Value::from(metrics);
+                let metrics = computed(self.drafts, draft, evaluate);
+                parameters = evaluate_parameters(evaluate, metrics);
                 if evaluate.metrics.is_none() {
-                    self.note(name, "metrics", &metrics, "all of the task");
+                    self.note(name, "metrics", &parameters["metrics"], "all of the task");
                 }
-                parameters.insert("metrics".to_owned(), metrics);
-                parameters.insert("slices".to_owned(), json!(evaluate.sorted_slices()));
-                // Later than version 1, so written only where they are not the old behaviour.
-                if !evaluate.buckets.is_empty() {
-                    let buckets = evaluate.buckets.iter();
-                    let buckets = buckets.map(|(name, found)| (name.clone(), found.value.clone()));
-                    parameters.insert("buckets".to_owned(), Value::Object(buckets.collect()));
-                }
-                if evaluate.confusion_matrix.is_some() {
-                    parameters.insert("confusion_matrix".to_owned(), Value::Bool(true));
+                if let Some(target) = &evaluate.target {
+                    target_parameters(target, schema, &mut parameters, report)?;
                 }
             }
+            Parameters::Program(program) => parameters.clone_from(&program.parameters),
         }
         Some(parameters)
     }
@@ -287,7 +319,7 @@ impl<'a> Expander<'a> {
                         .map(|(name, _)| name.as_str());
                     (draft.inputs.get("train"), names.collect())
                 }
-                Parameters::Evaluate(_) => match self.label_of(draft) {
+                Parameters::Evaluate(evaluate) => match self.label_of(draft, evaluate) {
                     Some((table, label)) => (Some(table), vec![label]),
                     None => continue,
                 },
@@ -296,7 +328,7 @@ impl<'a> Expander<'a> {
                     let label = train.label.column.value.as_str();
                     (draft.inputs.get("table"), vec![label])
                 }
-                Parameters::Split(_) => continue,
+                Parameters::Split(_) | Parameters::Program(_) => continue,
             };
             let Some(fitted) = fitted.and_then(|from| links::data_of(self.drafts, &from.value))
             else {
@@ -320,11 +352,15 @@ impl<'a> Expander<'a> {
         }
     }
 
-    /// The training table and the label of the model that a step scores.
+    /// The training table and the label of what a step scores.
     fn label_of(
         &self,
         draft: &'a Draft,
-    ) -> Option<(&'a crate::diagnostic::Spanned<Source>, &'a str)> {
+        evaluate: &'a Evaluate,
+    ) -> Option<(&'a Spanned<Source>, &'a str)> {
+        if let Some(target) = &evaluate.target {
+            return Some((draft.inputs.get("training")?, &target.label.column.value));
+        }
         let Source::Output { step, .. } = &draft.inputs.get("model")?.value else {
             return None;
         };

@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{DataInput, Gate, Recipe, RecipeError, RecipeStep, Source, StepName};
 
+use crate::program::ProgramSpec;
+
 /// A pipeline expanded with the schemas of its data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     /// The steps, as the recipe holds them.
     pub steps: BTreeMap<StepName, RecipeStep>,
+    /// The programs among them, as they were written: their limits are no part of the recipe.
+    pub programs: BTreeMap<StepName, ProgramSpec>,
     /// What the metrics of the step in `evaluate` must meet; no part of the recipe.
     pub gates: Vec<Gate>,
     /// The step whose metrics are shown and judged: the one with gates; else `evaluate`; else the

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::{Source, StepName};
+use reproof_record::{ArtifactKind, Source, StepName};
 
 use super::draft::{Draft, Drafts, Evaluate, Parameters, Train};
-use crate::diagnostic::{Report, Spanned};
+use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
-use crate::registry::{Role, Task};
+use crate::registry::{Action, Role, Task};
 
 /// Reports every link that cannot be.
 pub(super) fn check(drafts: &Drafts, data: &BTreeSet<StepName>, report: &mut Report<'_>) {
@@ -37,6 +37,7 @@ pub(super) fn check(drafts: &Drafts, data: &BTreeSet<StepName>, report: &mut Rep
             Parameters::Evaluate(evaluate) => {
                 check_rows(drafts, draft, ["features", "table"], report);
                 check_same_features(drafts, draft, report);
+                check_baseline(draft, evaluate, report);
                 check_evaluate(task(drafts, draft), evaluate, report);
                 if let Some(gate) = evaluate.gates.first()
                     && let Some(other) = gated.replace(name)
@@ -92,16 +93,45 @@ fn check_input(
             }
         },
     };
+    // A program takes anything.
     if let Some(wanted) = draft.spec.input(input.as_str())
-        && wanted.role != role
+        && !wanted.role.takes(role)
     {
-        let message = format!(
-            "the input '{input}' takes {}; '{}' is {}",
-            wanted.role.described(),
-            from.value,
-            role.described()
-        );
-        report.error(from.span, message);
+        refuse_role(input, wanted.role, &from.value, role, from.span, report);
+    }
+}
+
+fn refuse_role(
+    input: &StepName,
+    wanted: Role,
+    from: &Source,
+    role: Role,
+    span: Span,
+    report: &mut Report<'_>,
+) {
+    let message = format!(
+        "the input '{input}' takes {}; '{from}' is {}",
+        wanted.described(),
+        role.described()
+    );
+    match (wanted, role) {
+        (Role::Table | Role::Features, Role::Made(ArtifactKind::Table)) => report.hinted(
+            span,
+            format!("the columns of '{from}' are not known before the program ran"),
+            "a table that a program makes may go to another program, or as 'predictions' to \
+             evaluate_predictions",
+        ),
+        (Role::Model, Role::Made(_)) => report.hinted(
+            span,
+            message,
+            "let a program predict with it, and score the predictions with evaluate_predictions",
+        ),
+        (Role::Predictions, Role::Made(_)) => report.hinted(
+            span,
+            message,
+            "predictions are a table: a file that ends in .parquet or .csv",
+        ),
+        _ => report.error(span, message),
     }
 }
 
@@ -212,6 +242,9 @@ pub(super) fn data_of<'a>(drafts: &'a Drafts, source: &'a Source) -> Option<&'a 
             Source::Data { data } => return Some(data),
             Source::Output { step, .. } => {
                 let draft = drafts.steps.get(step)?;
+                if draft.spec.action != Action::Split {
+                    return None;
+                }
                 source = &draft.inputs.get("table")?.value;
             }
         }
@@ -309,8 +342,26 @@ fn check_same_features(drafts: &Drafts, draft: &Draft, report: &mut Report<'_>) 
     }
 }
 
-/// The task of the model that a step scores.
+/// A prediction that knows only the labels of the training part needs that part.
+fn check_baseline(draft: &Draft, evaluate: &Evaluate, report: &mut Report<'_>) {
+    if let Some(span) = evaluate.baseline
+        && !draft.inputs.contains_key("training")
+    {
+        report.hinted(
+            span,
+            "a baseline is learnt from the training part, which is no input",
+            "give the input 'training'",
+        );
+    }
+}
+
+/// The task of what a step scores.
 pub(super) fn task(drafts: &Drafts, draft: &Draft) -> Option<Task> {
+    if let Parameters::Evaluate(evaluate) = &draft.parameters
+        && let Some(target) = &evaluate.target
+    {
+        return target.task;
+    }
     match &origin(drafts, draft, "model")?.1.parameters {
         Parameters::Train(train) => train.task,
         _ => None,

@@ -7,9 +7,9 @@ use reproof_record::MAX_SAFE_INTEGER;
 use serde_json::{Map, Value, json};
 
 use super::chains;
-use super::draft::{Evaluate, Label, Preprocess, Train};
+use super::draft::{Evaluate, Label, Preprocess, Target, Train};
 use super::gates;
-use crate::diagnostic::{Report, Spanned};
+use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
 use crate::registry::{METRICS, Needs, Task};
 use crate::shape::{Field, Object, Shape};
@@ -59,22 +59,8 @@ pub(super) fn train(
     settings: Option<&Node>,
     report: &mut Report<'_>,
 ) -> Train {
-    let given = settings.and_then(|node| Task::of_parameter(node.get("task")?.text()?));
-    let by_label = label.positive.as_ref().map(|_| Task::Classification);
-    let task = task.or(given).or(by_label);
-    if task == Some(Task::Regression)
-        && let Some(positive) = &label.positive
-    {
-        report.error(
-            positive.span,
-            "a regression predicts a number: there is no positive class",
-        );
-    }
-    if task == Some(Task::Multiclass)
-        && let Some(positive) = &label.positive
-    {
-        report.error(positive.span, "there is no positive class among several");
-    }
+    let task = task.or_else(|| given_task(settings, &label));
+    check_positive(task, &label, report);
     let mut train = Train {
         task,
         label,
@@ -96,6 +82,37 @@ pub(super) fn train(
         train.settings.insert(field.name.to_owned(), value);
     }
     train
+}
+
+/// The task, as far as the parameter `task` or a positive class tells it.
+fn given_task(parameters: Option<&Node>, label: &Label) -> Option<Task> {
+    let given = parameters.and_then(|node| Task::of_parameter(node.get("task")?.text()?));
+    given.or_else(|| label.positive.as_ref().map(|_| Task::Classification))
+}
+
+/// Only a classification of two classes has a positive one.
+fn check_positive(task: Option<Task>, label: &Label, report: &mut Report<'_>) {
+    let message = match task {
+        Some(Task::Regression) => "a regression predicts a number: there is no positive class",
+        Some(Task::Multiclass) => "there is no positive class among several",
+        _ => return,
+    };
+    if let Some(positive) = &label.positive {
+        report.error(positive.span, message);
+    }
+}
+
+/// What is predicted, where no trainer of ours says it.
+pub(super) fn target(label: Label, node: Option<&Node>, report: &mut Report<'_>) -> Target {
+    let task = given_task(node, &label);
+    check_positive(task, &label, report);
+    Target { task, label }
+}
+
+/// Where a flag is set.
+pub(super) fn set_flag(node: Option<&Node>, key: &str) -> Option<Span> {
+    let entry = node.and_then(|node| node.entry(key))?;
+    (entry.value.boolean() == Some(true)).then_some(entry.key.span)
 }
 
 /// A setting of a trainer: a value, or a mapping of such.
@@ -148,13 +165,12 @@ pub(super) fn evaluate(
     let slices = node.and_then(|node| node.get("slices"));
     let require = require.map(Node::items).unwrap_or_default();
     Evaluate {
+        target: None,
+        baseline: None,
         metrics: metrics.map(|node| read_metrics(node, report)),
         slices: slices.map_or_else(Vec::new, |node| read_slices(node, report)),
         buckets: read_buckets(node.and_then(|node| node.get("buckets")), report),
-        confusion_matrix: node
-            .and_then(|node| node.entry("confusion_matrix"))
-            .filter(|entry| entry.value.boolean() == Some(true))
-            .map(|entry| entry.key.span),
+        confusion_matrix: set_flag(node, "confusion_matrix"),
         gates: require
             .iter()
             .filter_map(|gate| gates::read(gate, report))

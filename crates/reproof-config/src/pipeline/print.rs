@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use super::gates;
 use super::graph::Graph;
+use super::programs::{default_kind, profile_name};
+use crate::program::{OutputSpec, ProgramSpec};
+
 use super::{CsvOptions, DataFormat, DataSource, Pipeline, StatisticsOption, blocks, links};
 
 /// Keys of flow mappings longer than this are written with `? `: YAML ends the search for the `:`
@@ -30,7 +33,10 @@ impl Graph {
                 } else {
                     &[]
                 };
-                print_step(&mut out, name, step, gates);
+                match self.programs.get(name) {
+                    Some(program) => print_program(&mut out, name, step, program),
+                    None => print_step(&mut out, name, step, gates),
+                }
             }
         }
         out
@@ -97,14 +103,85 @@ fn print_source(source: &DataSource) -> String {
     text
 }
 
-fn print_step(out: &mut String, name: &StepName, step: &RecipeStep, gates: &[Gate]) {
+fn print_program(out: &mut String, name: &StepName, step: &RecipeStep, program: &ProgramSpec) {
     let _ = writeln!(out, "  {name}:");
-    line(out, 2, "operation", &step.operation.to_string());
+    line(out, 2, "run", &flow(&Value::from(program.run.clone())));
+    line(out, 2, "environment", &quoted(program.environment.as_str()));
+    line(out, 2, "inputs", &print_inputs(step));
+    print_mapping(out, 2, "parameters", &step.parameters);
+    out.push_str("    outputs:\n");
+    for (name, output) in &program.outputs {
+        line(out, 3, name.as_str(), &print_output(name, output));
+    }
+    if !program.code.is_empty() {
+        line(out, 2, "code", &flow(&Value::from(program.code.clone())));
+    }
+    line(out, 2, "threads", &program.threads.to_string());
+    line(out, 2, "profile", profile_name(program.profile));
+    if !program.variables.is_empty() {
+        let variables = program.variables.iter();
+        let variables = variables.map(|(name, value)| (name.clone(), Value::from(value.clone())));
+        line(
+            out,
+            2,
+            "variables",
+            &flow(&Value::Object(variables.collect())),
+        );
+    }
+    if !program.secrets.is_empty() {
+        let secrets: Vec<_> = program.secrets.iter().cloned().collect();
+        line(out, 2, "secrets", &flow(&Value::from(secrets)));
+    }
+    for (key, set) in [("network", program.network), ("cache", program.cache)] {
+        if set {
+            line(out, 2, key, "true");
+        }
+    }
+    let resources = &program.resources;
+    let limits = [
+        ("memory", resources.memory),
+        ("cpu_seconds", resources.cpu_seconds),
+        ("wall_seconds", resources.wall_seconds),
+    ];
+    let limits = limits.into_iter();
+    let limits: Map<_, _> = limits
+        .filter_map(|(key, limit)| Some((key.to_owned(), Value::from(limit?))))
+        .collect();
+    if !limits.is_empty() {
+        line(out, 2, "resources", &flow(&Value::Object(limits)));
+    }
+}
+
+/// An output: its path, and what does not follow from that.
+fn print_output(name: &StepName, output: &OutputSpec) -> String {
+    let path = quoted(output.path.as_str());
+    let mut more = String::new();
+    // A text that is written to cannot fail.
+    if output.kind != default_kind(name.as_str(), output.path.as_str()) {
+        let _ = write!(more, ", kind: {}", output.kind);
+    }
+    if !output.compared {
+        more.push_str(", compare: ignore");
+    }
+    if more.is_empty() {
+        path
+    } else {
+        format!("{{path: {path}{more}}}")
+    }
+}
+
+fn print_inputs(step: &RecipeStep) -> String {
     let inputs = step.inputs.iter();
     let inputs: Vec<_> = inputs
         .map(|(input, from)| format!("{input}: {from}"))
         .collect();
-    line(out, 2, "inputs", &format!("{{{}}}", inputs.join(", ")));
+    format!("{{{}}}", inputs.join(", "))
+}
+
+fn print_step(out: &mut String, name: &StepName, step: &RecipeStep, gates: &[Gate]) {
+    let _ = writeln!(out, "  {name}:");
+    line(out, 2, "operation", &step.operation.to_string());
+    line(out, 2, "inputs", &print_inputs(step));
     print_mapping(out, 2, "parameters", &step.parameters);
     if !gates.is_empty() {
         out.push_str("    require:\n");

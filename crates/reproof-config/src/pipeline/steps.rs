@@ -3,11 +3,12 @@
 use reproof_record::{Source, StepName};
 
 use super::draft::{Draft, Drafts, Parameters};
-use super::{parameters, splits};
-use crate::check::step_operation;
+use super::{parameters, programs, splits};
+use crate::check::{runs_program, step_operation};
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
-use crate::registry::{Action, OperationSpec};
+use crate::registry::{Action, OperationSpec, PROGRAM};
+use crate::tables::PROGRAM_STEP;
 use crate::tree::{Entry, Node};
 
 /// The most steps of a graph.
@@ -38,14 +39,19 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Drafts {
 
 fn read_step(entry: &Entry, report: &mut Report<'_>) -> Option<Draft> {
     let node = &entry.value;
-    let spec = step_operation(node)?;
+    let spec = match (runs_program(node), node.get("operation")) {
+        (true, None) => &PROGRAM,
+        // It was reported that there are both.
+        (true, Some(_)) => return None,
+        (false, _) => step_operation(node)?,
+    };
     let mut inputs = std::collections::BTreeMap::new();
     for input in node.get("inputs").map(Node::entries).unwrap_or_default() {
         let (Ok(name), Some(text)) = (StepName::new(input.key.value.as_str()), input.value.text())
         else {
             continue;
         };
-        if spec.input(name.as_str()).is_none() {
+        if spec.action != Action::Program && spec.input(name.as_str()).is_none() {
             continue;
         }
         if let Some(source) = read_source(text, input.value.span, report) {
@@ -119,7 +125,14 @@ fn read_parameters(
             Parameters::Train(parameters::train(task, label, object, node, report))
         }
         Action::Evaluate => {
-            Parameters::Evaluate(parameters::evaluate(node, step.get("require"), report))
+            let mut evaluate = parameters::evaluate(node, step.get("require"), report);
+            if spec.parameters.field("label").is_some() {
+                let label = parameters::label(&get("label")?.value)?;
+                evaluate.target = Some(parameters::target(label, node, report));
+                evaluate.baseline = parameters::set_flag(node, "baseline");
+            }
+            Parameters::Evaluate(evaluate)
         }
+        Action::Program => Parameters::Program(programs::read(&PROGRAM_STEP, step, at, report)?),
     })
 }

@@ -1,4 +1,5 @@
-//! The task of a trainer of several tasks, where only the type of its label tells it.
+//! The task of a trainer of several tasks, and of predictions that a program made, where only the
+//! type of the label tells it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use super::draft::{Drafts, Label, Parameters};
 use super::links;
 use crate::diagnostic::Report;
 use crate::names::shown;
-use crate::registry::Task;
+use crate::registry::{Action, Task};
 
 /// Decides every task that is open, and checks what could not be checked without.
 pub(super) fn decide(
@@ -18,38 +19,63 @@ pub(super) fn decide(
 ) {
     let mut decided = BTreeMap::new();
     for (name, draft) in &drafts.steps {
-        let Parameters::Train(train) = &draft.parameters else {
-            continue;
+        let (task, label) = match &draft.parameters {
+            Parameters::Train(train) => (train.task, &train.label),
+            Parameters::Evaluate(evaluate) => match &evaluate.target {
+                Some(target) => (target.task, &target.label),
+                None => continue,
+            },
+            _ => continue,
         };
         let table = draft.inputs.get("table").map(|from| &from.value);
         let schema = table
             .and_then(|table| links::data_of(drafts, table))
             .and_then(|data| schemas.get(data));
-        let column = schema.and_then(|schema| schema.column(&train.label.column.value));
-        if let (None, Some(column)) = (train.task, column) {
-            let task = by_type(column.logical_type, &train.label, report);
+        let column = schema.and_then(|schema| schema.column(&label.column.value));
+        if let (None, Some(column)) = (task, column) {
+            let of = match draft.spec.action {
+                Action::Evaluate => "evaluate",
+                _ => "the trainer",
+            };
+            let task = by_type(column.logical_type, label, of, report);
             decided.insert(name.clone(), task);
         }
     }
     for (name, task) in &decided {
-        if let Some(draft) = drafts.steps.get_mut(name)
-            && let Parameters::Train(train) = &mut draft.parameters
+        match drafts
+            .steps
+            .get_mut(name)
+            .map(|draft| &mut draft.parameters)
         {
-            train.task = *task;
+            Some(Parameters::Train(train)) => train.task = *task,
+            Some(Parameters::Evaluate(evaluate)) => {
+                if let Some(target) = &mut evaluate.target {
+                    target.task = *task;
+                }
+            }
+            _ => {}
         }
     }
-    for draft in drafts.steps.values() {
+    for (name, draft) in &drafts.steps {
+        let trained = match draft.inputs.get("model").map(|from| &from.value) {
+            Some(Source::Output { step, .. }) => step,
+            _ => name,
+        };
         if let Parameters::Evaluate(evaluate) = &draft.parameters
-            && let Some(Source::Output { step, .. }) =
-                draft.inputs.get("model").map(|from| &from.value)
-            && decided.contains_key(step)
+            && decided.contains_key(trained)
         {
             links::check_evaluate(links::task(drafts, draft), evaluate, report);
         }
     }
 }
 
-fn by_type(logical_type: LogicalType, label: &Label, report: &mut Report<'_>) -> Option<Task> {
+/// The task of a label of this type; `of` says where else it may be told.
+fn by_type(
+    logical_type: LogicalType,
+    label: &Label,
+    of: &str,
+    report: &mut Report<'_>,
+) -> Option<Task> {
     match logical_type {
         LogicalType::Boolean | LogicalType::String => Some(Task::Classification),
         LogicalType::Float => Some(Task::Regression),
@@ -60,8 +86,10 @@ fn by_type(logical_type: LogicalType, label: &Label, report: &mut Report<'_>) ->
                     "the label '{}' is {other}: whether it is a class or a number is not plain",
                     shown(&label.column.value)
                 ),
-                "write its 'positive' class, or 'task: regression' or 'task: \
-                 multiclass_classification' under the trainer",
+                format!(
+                    "write its 'positive' class, or 'task: regression' or 'task: \
+                     multiclass_classification' under {of}"
+                ),
             );
             None
         }

@@ -3,7 +3,7 @@
 use super::parameters::{LABEL_PARAMETER, field, with_default};
 use crate::shape::{Field, KeyShape, Object, Range, Shape};
 
-const TASK: Field = field(
+pub(crate) const TASK: Field = field(
     "task",
     "What is predicted: one of two classes, one of several, or a number. Left out, a label that is \
      boolean, string or has a `positive` class is of two classes, and one that is float is a number.",

@@ -1,6 +1,6 @@
 //! The parameters of the built-in operations, and what the blocks of the short form share with them.
 
-use super::METRICS;
+use super::{METRICS, TASK};
 use crate::shape::{Field, KeyShape, Object, Range, Shape};
 
 pub(super) const fn field(name: &'static str, doc: &'static str, shape: Shape) -> Field {
@@ -202,6 +202,29 @@ pub(crate) const CONFUSION_MATRIX_FIELD: Field = with_default(
     Shape::Boolean,
     "false",
 );
+
+/// Whether a prediction from the labels alone is scored, too.
+const BASELINE: Field = with_default(
+    "baseline",
+    "Whether the metrics also say what a prediction would score that knows only the labels of \
+     `training`: their shares, or their mean.",
+    Shape::Boolean,
+    "false",
+);
+
+pub(super) static EVALUATE_PREDICTIONS_PARAMETERS: Object = Object {
+    noun: "parameter",
+    fields: &[
+        LABEL_PARAMETER,
+        TASK,
+        METRICS_FIELD,
+        SLICES_FIELD,
+        BUCKETS_FIELD,
+        CONFUSION_MATRIX_FIELD,
+        BASELINE,
+    ],
+    later: &[],
+};
 
 pub(super) static EVALUATE_PARAMETERS: Object = Object {
     noun: "parameter",
