@@ -27,6 +27,8 @@ pub struct Request {
     pub require_clean: bool,
     /// Whether the test part is scored.
     pub final_look: bool,
+    /// How far programs are kept from what they were not given.
+    pub isolation: Isolation,
 }
 
 /// A pipeline that is ready to run.
@@ -41,6 +43,8 @@ pub struct Prepared {
     pub code: Capture,
     /// The data that was read.
     pub data: BTreeMap<StepName, DataUse>,
+    /// What programs get that no recipe holds.
+    pub(crate) programs: Programs,
     /// The lock file as it is now; none if there is none.
     pub lock: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::{LogicalType, Source, StepName};
+use reproof_record::{ArtifactKind, LogicalType, Program, Source, StepName};
 use serde_json::{Map, Value};
 
 use super::gates::WrittenGate;
@@ -207,6 +207,7 @@ impl Draft {
                 let outputs = program.spec.outputs.iter();
                 outputs
                     .map(|(name, output)| (name.clone(), Role::Made(output.kind)))
+                    .chain(named(Program::REPORTED, Role::Made(ArtifactKind::Metrics)))
                     .collect()
             }
             (Outputs::Parts, Parameters::Split(split)) => split

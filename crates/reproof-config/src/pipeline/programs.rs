@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use reproof_record::{ArtifactKind, Profile, RelativePath, StepName};
+use reproof_record::{ArtifactKind, Profile, Program, RelativePath, StepName};
 use serde_json::{Map, Value};
 
 use super::draft::ProgramDraft;
@@ -136,6 +136,11 @@ fn outputs(
     let read = entry.value.entries().iter().map(|entry| {
         let (output, span) = output(entry, report)?;
         let name = StepName::new(entry.key.value.as_str()).ok()?;
+        if name.as_str() == Program::REPORTED {
+            let message = "the output 'reported' is every program's own: the metrics that it reports";
+            report.hinted(entry.key.span, message, "give it another name");
+            return None;
+        }
         if let Some((other, _)) = places.insert(output.path.clone(), (name.clone(), span)) {
             let message = format!("the output '{other}' lies at '{}', too", output.path);
             report.error(span, message);

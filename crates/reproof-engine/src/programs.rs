@@ -1,0 +1,159 @@
+//! The programs of a pipeline as its recipe holds them, and what they get that no recipe holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use reproof_capture::Capture;
+use reproof_config::{Lock, Pipeline, ProgramSpec, Resources};
+use reproof_record::{Digest, Isolation, Program, Recipe, StepName, Tree};
+
+use crate::closures::{Closures, python_path};
+use crate::environments::{Environments, Ready, ReadyEnvironments};
+use crate::observer::{Event, Observer};
+use crate::{EngineError, Project};
+
+/// What programs get that no recipe holds.
+#[derive(Debug, Default)]
+pub(crate) struct Programs {
+    /// Where the closures of environments are laid out.
+    pub roots: BTreeMap<Digest, PathBuf>,
+    /// When programs are ended.
+    pub resources: BTreeMap<StepName, Resources>,
+    /// The values of secrets.
+    pub secrets: BTreeMap<String, String>,
+    /// The unpinned steps whose recorded results are used all the same.
+    pub cached: BTreeSet<StepName>,
+    /// All the code of the project, to name what a program missed.
+    pub captured: Option<Tree>,
+}
+
+/// The programs of a pipeline, resolved.
+#[derive(Default)]
+pub(crate) struct Resolved {
+    /// By step, as the recipe holds them.
+    pub programs: BTreeMap<StepName, Program>,
+    /// What they get beside.
+    pub given: Programs,
+    /// The environments that they run in.
+    pub environments: Vec<Ready>,
+}
+
+/// Resolves the programs of a pipeline: their code, their environments, their variables.
+pub(crate) fn resolve(
+    project: &Project,
+    pipeline: &Pipeline,
+    code: &Capture,
+    lock: &Lock,
+    (locked, isolation): (bool, Isolation),
+    observer: &dyn Observer,
+) -> Result<Resolved, EngineError> {
+    let specs = pipeline.programs();
+    if specs.is_empty() {
+        return Ok(Resolved::default());
+    }
+    pipeline.check_environments(&environment_names(project)?)?;
+    let closures = Closures::new(project, code);
+    let mut environments = ReadyEnvironments::new(Environments::new(project, observer)?);
+    let mut resolved = Resolved::default();
+    for (name, spec) in specs {
+        let environment = environments.get(&spec.environment, lock, locked)?;
+        let (found, new) = closures.find(&name, spec)?;
+        if new {
+            for note in &found.notes {
+                observer.event(&Event::Note(&format!("step '{name}': {note}")));
+            }
+        }
+        let mut variables = variables(project, &name, spec)?;
+        if let Some(path) = python_path(&found.roots) {
+            variables.entry("PYTHONPATH".to_owned()).or_insert(path);
+        }
+        let program = spec.resolve(found.tree, environment.closure, isolation, variables);
+        resolved.programs.insert(name.clone(), program);
+        let given = &mut resolved.given;
+        given.roots.insert(environment.closure, environment.root);
+        given.resources.insert(name.clone(), spec.resources);
+        if spec.cache {
+            given.cached.insert(name.clone());
+        }
+        given.secrets.extend(secrets(project, &name, &spec.secrets)?);
+    }
+    resolved.given.captured = Some(code.tree.clone());
+    resolved.environments = environments.all().collect();
+    Ok(resolved)
+}
+
+/// The programs of a recipe, for running it again: every environment's bytes are hashed.
+pub(crate) fn of_recipe(
+    project: &Project,
+    recipe: &Recipe,
+    observer: &dyn Observer,
+) -> Result<Result<Programs, String>, EngineError> {
+    let mut given = Programs::default();
+    let programs = recipe
+        .steps
+        .iter()
+        .filter_map(|(name, step)| Some((name, step.program.as_ref()?)));
+    for (name, program) in programs {
+        if !project.store.contains(&program.code)? {
+            return Ok(Err(format!("the code of step '{name}' is not here")));
+        }
+        let digest = &program.environment;
+        if !given.roots.contains_key(digest) {
+            let environments = Environments::new(project, observer)?;
+            let Some(closure) = environments.verified(digest)? else {
+                return Ok(Err(format!(
+                    "the environment {} of step '{name}' is neither in the cache nor in the store",
+                    digest.short()
+                )));
+            };
+            given.roots.insert(*digest, closure.root());
+        }
+        given
+            .secrets
+            .extend(secrets(project, name, &program.secrets)?);
+    }
+    Ok(Ok(given))
+}
+
+fn environment_names(project: &Project) -> Result<BTreeSet<StepName>, EngineError> {
+    let mut names: BTreeSet<_> = project.settings.environments.keys().cloned().collect();
+    // Found by its files, or said to be missing where it is looked for.
+    let default = "default".parse();
+    names.extend(default.map_err(|_| EngineError::Bug("'default' is no name".to_owned())));
+    Ok(names)
+}
+
+/// The declared variables with their values.
+fn variables(
+    project: &Project,
+    step: &StepName,
+    spec: &ProgramSpec,
+) -> Result<BTreeMap<String, String>, EngineError> {
+    let value = |(name, value): (&String, &Option<String>)| {
+        let found = value
+            .clone()
+            .or_else(|| project.services.variables.get(name).cloned());
+        let found = found.ok_or_else(|| EngineError::Usage {
+            message: format!("step '{step}' declares the variable {name}, which is not set"),
+            hint: Some(format!("set it, or give it a value: variables: {{{name}: …}}")),
+        })?;
+        Ok((name.clone(), found))
+    };
+    spec.variables.iter().map(value).collect()
+}
+
+fn secrets(
+    project: &Project,
+    step: &StepName,
+    names: &BTreeSet<String>,
+) -> Result<BTreeMap<String, String>, EngineError> {
+    let value = |name: &String| {
+        let found = project.services.variables.get(name).cloned();
+        let found = found.ok_or_else(|| EngineError::Usage {
+            message: format!("step '{step}' needs the secret {name}, which is not set"),
+            hint: Some("set it as an environment variable of the command".to_owned()),
+        })?;
+        Ok((name.clone(), found))
+    };
+    names.iter().map(value).collect()
+}
