@@ -11,6 +11,7 @@
 
 mod cache;
 mod capture;
+pub mod environment;
 mod error;
 mod git;
 mod ignore;

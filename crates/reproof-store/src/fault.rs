@@ -1,6 +1,7 @@
 //! A file system that fails on purpose, so that tests of every crate can ask what happens when
 //! any one call does not succeed.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -188,5 +189,20 @@ impl Io for FaultIo {
     fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError> {
         self.at(false, "resolve", path)?;
         self.inner.canonicalize(path)
+    }
+
+    fn read_dir_facts(&self, path: &Path) -> Result<Vec<(OsString, Facts)>, IoError> {
+        self.at(false, "list", path)?;
+        self.inner.read_dir_facts(path)
+    }
+
+    fn symlink(&self, target: &Path, link: &Path) -> Result<(), IoError> {
+        self.at(true, "make the link", link)?;
+        self.inner.symlink(target, link)
+    }
+
+    fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
+        self.at(true, "set the mode of", path)?;
+        self.inner.set_mode(path, mode)
     }
 }
