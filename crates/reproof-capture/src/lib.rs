@@ -16,6 +16,7 @@ mod cache;
 mod capture;
 pub mod closure;
 mod contents;
+pub mod environment;
 mod error;
 mod git;
 mod ignore;

@@ -1,5 +1,6 @@
 //! What a command needs from the machine: the folder, the project, the account, the signals.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +22,11 @@ pub fn services() -> Services {
         runner: Arc::new(HostRunner),
         clock: Arc::new(SystemClock),
         user: account(),
-        data_home: data_home(),
+        data_home: home_folder("XDG_DATA_HOME", ".local/share"),
+        cache_home: home_folder("XDG_CACHE_HOME", ".cache"),
+        search_path: search_path(),
+        uv: uv(),
+        variables: Arc::new(variables()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
@@ -53,12 +58,34 @@ fn account() -> String {
         .unwrap_or_else(|| format!("uid {}", host::user_id()))
 }
 
-fn data_home() -> Option<PathBuf> {
+/// A folder of the user's: what the variable says, or this one in the home folder.
+fn home_folder(name: &str, below_home: &str) -> Option<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    variable("XDG_DATA_HOME")
+    variable(name)
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
-        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".local/share")))
+        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(below_home)))
+}
+
+/// The folders in which programs are searched.
+fn search_path() -> Vec<PathBuf> {
+    std::env::var_os("PATH").map_or(Vec::new(), |path| std::env::split_paths(&path).collect())
+}
+
+/// Where uv may lie: where a variable says, and beside this binary, where a wheel puts both.
+fn uv() -> Vec<PathBuf> {
+    let said = std::env::var_os("REPROOF_UV").map(PathBuf::from);
+    let own = std::env::current_exe().ok();
+    let beside = own.and_then(|own| Some(own.parent()?.join("uv")));
+    said.into_iter().chain(beside).collect()
+}
+
+/// The environment variables that are texts.
+fn variables() -> BTreeMap<String, String> {
+    let texts = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(texts).collect()
 }
 
 /// How many threads to use: as many as were asked for, or as the machine has.

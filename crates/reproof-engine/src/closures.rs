@@ -78,16 +78,14 @@ impl<'a> Closures<'a> {
     }
 
     fn follow(&self, program: &ProgramSpec) -> Result<Closure, EngineError> {
-        let reader =
-            ProjectFiles::new(&self.project.root, self.project.io(), &self.code.links);
+        let reader = ProjectFiles::new(&self.project.root, self.project.io(), &self.code.links);
         let options = ClosureOptions {
             globs: program.code.clone(),
             roots: Vec::new(),
         };
         let entry = Entry::of_command(&program.run, &self.code.tree, &self.code.links);
-        let found = entry.and_then(|entry| {
-            closure(&self.code.tree, &reader, &self.imports, &entry, &options)
-        });
+        let found = entry
+            .and_then(|entry| closure(&self.code.tree, &reader, &self.imports, &entry, &options));
         found.map_err(|error| match error {
             ClosureError::Read(error) => error.into(),
             other => EngineError::usage(other.to_string()),

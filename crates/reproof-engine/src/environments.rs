@@ -73,20 +73,36 @@ impl<'a> Environments<'a> {
         &self.cache
     }
 
-    /// What `reproof.toml` says of an environment, or for `default` what the project's files say.
-    pub fn source(&self, name: &StepName) -> Result<EnvironmentSource, EngineError> {
-        if let Some(source) = self.project.settings.environments.get(name) {
-            return Ok(source.clone());
+    /// What `reproof.toml` says of environments. Where it has no `default`, that is made of
+    /// `requirements.txt` or `pyproject.toml`, the first that is there.
+    pub fn sources(&self) -> Result<BTreeMap<StepName, EnvironmentSource>, EngineError> {
+        let mut sources = self.project.settings.environments.clone();
+        let default: StepName = "default".parse().map_err(bug)?;
+        if sources.contains_key(&default) {
+            return Ok(sources);
         }
-        if name.as_str() == "default" {
-            for file in DEFAULTS {
-                if exists(self.project.io(), &self.project.root.join(file))? {
-                    return Ok(by_file(file));
-                }
+        for file in DEFAULTS {
+            if exists(self.project.io(), &self.project.root.join(file))? {
+                let python = PythonOptions::default();
+                let path = file.parse().map_err(bug)?;
+                let source = match file {
+                    "pyproject.toml" => EnvironmentSource::Pyproject { file: path, python },
+                    _ => EnvironmentSource::Requirements { file: path, python },
+                };
+                sources.insert(default, source);
+                break;
             }
         }
-        let known: Vec<_> = self.project.settings.environments.keys().collect();
-        let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+        Ok(sources)
+    }
+
+    /// What is said of one environment.
+    pub fn source(&self, name: &StepName) -> Result<EnvironmentSource, EngineError> {
+        let mut sources = self.sources()?;
+        if let Some(source) = sources.remove(name) {
+            return Ok(source);
+        }
+        let known: Vec<_> = sources.keys().map(ToString::to_string).collect();
         Err(EngineError::Usage {
             message: format!("there is no environment '{name}'"),
             hint: Some(if known.is_empty() {
@@ -94,7 +110,7 @@ impl<'a> Environments<'a> {
                  reproof.toml"
                     .to_owned()
             } else {
-                format!("reproof.toml has {}", known.join(", "))
+                format!("there are {}", known.join(", "))
             }),
         })
     }
@@ -137,12 +153,7 @@ impl<'a> Environments<'a> {
 
     /// Makes an environment ready: finds its closure, or builds it unless `locked`. The lock file
     /// is not written.
-    pub fn ready(
-        &self,
-        name: &StepName,
-        lock: &Lock,
-        locked: bool,
-    ) -> Result<Ready, EngineError> {
+    pub fn ready(&self, name: &StepName, lock: &Lock, locked: bool) -> Result<Ready, EngineError> {
         let spec = self.specification(name)?;
         let specification = spec.digest()?;
         let known = lock.closures(&specification);
@@ -249,7 +260,9 @@ impl<'a> Environments<'a> {
         let open = open.map_err(|error| self.failed(name, error))?;
         let closure = self.seal(open)?;
         let mut batch = self.project.store.batch();
-        closure.put(&self.project.store, &mut batch).map_err(plain)?;
+        closure
+            .put(&self.project.store, &mut batch)
+            .map_err(plain)?;
         batch.commit()?;
         let description = closure.description().map_err(plain)?;
         self.observer.event(&Event::Environment {
@@ -383,17 +396,14 @@ impl<'a> Environments<'a> {
         if let Some(closure) = self.cache.find(digest).map_err(plain)? {
             return closure.description().map_err(plain);
         }
-        Ok(ClosureDescription::of_tree(&self.project.store.tree(digest)?))
+        Ok(ClosureDescription::of_tree(
+            &self.project.store.tree(digest)?,
+        ))
     }
 }
 
-fn by_file(file: &str) -> EnvironmentSource {
-    let python = PythonOptions::default();
-    let path = file.parse().unwrap_or_else(|_| unreachable!());
-    match file {
-        "pyproject.toml" => EnvironmentSource::Pyproject { file: path, python },
-        _ => EnvironmentSource::Requirements { file: path, python },
-    }
+fn bug(error: impl std::fmt::Display) -> EngineError {
+    EngineError::Bug(error.to_string())
 }
 
 fn python_request(python: &PythonOptions) -> Result<Option<PythonRequest>, EnvironmentError> {

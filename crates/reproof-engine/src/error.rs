@@ -85,6 +85,12 @@ pub enum EngineError {
         #[source]
         error: TableError,
     },
+    /// An environment could not be built, or a program not isolated.
+    #[error("{0}")]
+    Environment(String),
+    /// A process could not be isolated.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// Stopped from outside.
     #[error("interrupted")]
     Interrupted,
@@ -119,7 +125,7 @@ impl EngineError {
             Self::Store(error) => store_class(error),
             Self::Catalog(error) => store_error_class(error.class()),
             Self::Io(_) | Self::Capture(CaptureError::Io(_)) => Class::Storage,
-            Self::Capture(_) => Class::Environment,
+            Self::Capture(_) | Self::Environment(_) | Self::Sandbox(_) => Class::Environment,
             Self::Data {
                 error: TableError::Store(StoreError::Io(error)),
                 ..

@@ -4,11 +4,13 @@
 //! [`Services`], what happens goes to an [`Observer`].
 
 mod cache;
+mod closures;
 mod code;
 mod compare;
 mod data;
 mod digests;
 mod doctor;
+mod environments;
 mod error;
 pub mod host;
 mod integrity;
@@ -20,6 +22,7 @@ mod predict;
 mod prepare;
 mod process;
 mod program;
+mod programs;
 mod project;
 mod report;
 mod run;
@@ -33,6 +36,7 @@ pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
 };
 pub use doctor::{Finding, Health, doctor};
+pub use environments::{Environments, Ready};
 pub use error::{Class, EngineError, OperationError};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use observer::{DataChange, Event, Observer, Silent};

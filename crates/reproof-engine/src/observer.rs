@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use reproof_capture::environment::{ClosureDescription, Stage};
 use reproof_catalog::StepOutput;
-use reproof_record::{CodeState, DataUse, Operation, StepExecution, StepName};
+use reproof_record::{CodeState, DataUse, Digest, Operation, StepExecution, StepName};
 
 /// How a data source compares with the version that the lock file pins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,22 @@ pub enum Event<'a> {
         change: &'a DataChange,
         /// Whether the file was read again.
         read: bool,
+    },
+    /// An environment is being built.
+    EnvironmentStarted {
+        /// Its name in `reproof.toml`.
+        name: &'a StepName,
+    },
+    /// What the building of an environment is at.
+    EnvironmentStage(Stage),
+    /// An environment was built.
+    Environment {
+        /// Its name in `reproof.toml`.
+        name: &'a StepName,
+        /// The digest of its closure.
+        closure: &'a Digest,
+        /// What is in it.
+        description: &'a ClosureDescription,
     },
     /// A step begins.
     StepStarted {

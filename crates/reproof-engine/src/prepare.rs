@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 
 use reproof_capture::{Capture, CaptureOptions, capture};
 use reproof_config::{ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline};
-use reproof_record::{DataInput, DataUse, Digest, Recipe, Schema, StepName};
+use reproof_record::{DataInput, DataUse, Isolation, Recipe, Schema, StepName};
 use reproof_store::fs::write_atomic;
 
+use crate::code;
 use crate::data::{self, Pinned};
 use crate::digests::CatalogDigests;
+use crate::environments::Ready;
 use crate::observer::{Event, Observer};
+use crate::programs::{self, Programs};
 use crate::project::{LOCK_FILE, exists, read_text};
 use crate::{Cancel, EngineError, Project};
 
@@ -61,14 +64,13 @@ pub fn prepare(
     let mut lock = read_lock(project)?;
     let code = capture_code(project, &pipeline)?;
     observer.event(&Event::Code(&code.state));
+    refuse_no_isolation(project, request)?;
+    code::keep(project, &code)?;
     if request.require_clean || project.settings.policy.require_clean {
         refuse_dirty(&code)?;
     }
     let locked = request.locked || project.settings.policy.locked;
     let pinned = data::pin_all(project, &pipeline, &lock, locked, observer, cancel)?;
-    if request.overrides.is_empty() && !locked {
-        update_lock(project, &mut lock, &pipeline, &pinned)?;
-    }
     let schemas: BTreeMap<StepName, Schema> = pinned
         .iter()
         .map(|(name, pinned)| (name.clone(), pinned.schema.clone()))
@@ -76,7 +78,24 @@ pub fn prepare(
     let options = ExpandOptions {
         final_look: request.final_look,
     };
-    let graph = pipeline.expand(&schemas, &BTreeMap::new(), &options)?;
+    let resolved = programs::resolve(
+        project,
+        &pipeline,
+        &code,
+        &lock,
+        (locked, request.isolation),
+        observer,
+    )?;
+    let graph = pipeline.expand(&schemas, &resolved.programs, &options)?;
+    if request.overrides.is_empty() && !locked {
+        update_lock(
+            project,
+            &mut lock,
+            &pipeline,
+            &pinned,
+            &resolved.environments,
+        )?;
+    }
     let versions: BTreeMap<StepName, DataInput> = pinned
         .iter()
         .map(|(name, pinned)| (name.clone(), pinned.used.version))
@@ -94,6 +113,7 @@ pub fn prepare(
         code,
         data,
         lock,
+        programs: resolved.given,
     })
 }
 
@@ -120,8 +140,15 @@ fn update_lock(
     lock: &mut Lock,
     pipeline: &Pipeline,
     pinned: &BTreeMap<StepName, Pinned>,
+    environments: &[Ready],
 ) -> Result<(), EngineError> {
     let mut changed = false;
+    for ready in environments {
+        if !lock.closures(&ready.specification).contains(&ready.closure) {
+            lock.add_closure(ready.specification, ready.closure);
+            changed = true;
+        }
+    }
     for (name, pinned) in pinned {
         let source = &pipeline.data[name];
         let entry = pinned.entry(source);
@@ -156,6 +183,17 @@ fn capture_code(project: &Project, pipeline: &Pipeline) -> Result<Capture, Engin
     )?;
     digests.finish()?;
     Ok(captured)
+}
+
+/// Programs without isolation are for the person at the machine to allow, never for a project.
+fn refuse_no_isolation(project: &Project, request: &Request) -> Result<(), EngineError> {
+    if request.isolation == Isolation::Full || project.settings.policy.isolation.is_none() {
+        return Ok(());
+    }
+    Err(EngineError::Refused {
+        message: "reproof.toml asks for full isolation (policy.isolation)".to_owned(),
+        hint: Some("run without '--isolation none'".to_owned()),
+    })
 }
 
 fn refuse_dirty(code: &Capture) -> Result<(), EngineError> {

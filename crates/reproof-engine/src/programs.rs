@@ -51,13 +51,14 @@ pub(crate) fn resolve(
     if specs.is_empty() {
         return Ok(Resolved::default());
     }
-    pipeline.check_environments(&environment_names(project)?)?;
+    let environments = Environments::new(project, observer)?;
+    pipeline.check_environments(&environments.sources()?)?;
     let closures = Closures::new(project, code);
-    let mut environments = ReadyEnvironments::new(Environments::new(project, observer)?);
+    let mut environments = ReadyEnvironments::new(environments);
     let mut resolved = Resolved::default();
     for (name, spec) in specs {
         let environment = environments.get(&spec.environment, lock, locked)?;
-        let (found, new) = closures.find(&name, spec)?;
+        let (found, new) = closures.find(spec)?;
         if new {
             for note in &found.notes {
                 observer.event(&Event::Note(&format!("step '{name}': {note}")));
@@ -75,7 +76,9 @@ pub(crate) fn resolve(
         if spec.cache {
             given.cached.insert(name.clone());
         }
-        given.secrets.extend(secrets(project, &name, &spec.secrets)?);
+        given
+            .secrets
+            .extend(secrets(project, &name, &spec.secrets)?);
     }
     resolved.given.captured = Some(code.tree.clone());
     resolved.environments = environments.all().collect();
@@ -115,14 +118,6 @@ pub(crate) fn of_recipe(
     Ok(Ok(given))
 }
 
-fn environment_names(project: &Project) -> Result<BTreeSet<StepName>, EngineError> {
-    let mut names: BTreeSet<_> = project.settings.environments.keys().cloned().collect();
-    // Found by its files, or said to be missing where it is looked for.
-    let default = "default".parse();
-    names.extend(default.map_err(|_| EngineError::Bug("'default' is no name".to_owned())));
-    Ok(names)
-}
-
 /// The declared variables with their values.
 fn variables(
     project: &Project,
@@ -135,7 +130,9 @@ fn variables(
             .or_else(|| project.services.variables.get(name).cloned());
         let found = found.ok_or_else(|| EngineError::Usage {
             message: format!("step '{step}' declares the variable {name}, which is not set"),
-            hint: Some(format!("set it, or give it a value: variables: {{{name}: …}}")),
+            hint: Some(format!(
+                "set it, or give it a value: variables: {{{name}: …}}"
+            )),
         })?;
         Ok((name.clone(), found))
     };

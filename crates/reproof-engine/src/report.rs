@@ -168,12 +168,17 @@ pub fn final_looks(project: &Project, pipeline: &str) -> Result<usize, EngineErr
         .count())
 }
 
-/// The metrics of a record: of its first output that is metrics.
+/// The metrics of a record: of its first built-in step that evaluates.
 pub fn evaluation(
     project: &Project,
     record: &Record,
 ) -> Result<Option<(StepName, Metrics)>, EngineError> {
     for (step, outputs) in &record.results {
+        // A program's metrics are what it likes them to be.
+        let recipe = record.recipe.steps.get(step);
+        if recipe.is_none_or(|recipe| recipe.program.is_some()) {
+            continue;
+        }
         let metrics = outputs
             .values()
             .find(|artifact| artifact.kind == ArtifactKind::Metrics);

@@ -1,6 +1,7 @@
 //! Runs a pipeline: its steps, from the cache or anew; its gates; the record; the execution.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use reproof_catalog::RecordEntry;
 use reproof_learn::judge;
@@ -59,17 +60,18 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<Outcome, EngineError> {
     let started = project.services.clock.now();
-    let prepared = prepare(project, &options.request, observer, cancel)?;
+    let mut prepared = prepare(project, &options.request, observer, cancel)?;
     let mode = Mode {
         use_cache: options.use_cache,
         threads: options.threads,
+        programs: Arc::new(std::mem::take(&mut prepared.programs)),
     };
     let ran = execute(project, &prepared.recipe, &mode, observer, cancel)?;
     let gates = gates(project, &prepared, &ran)?;
     let record = ran
-        .results()
+        .results(&prepared.recipe)
         .map(|results| Record::new(prepared.recipe.clone(), results));
-    let status = status(&ran, &gates);
+    let status = status(&ran, record.is_some(), &gates);
     let execution = describe(project, options, &prepared, &ran, started, status, gates)?;
     let execution = store(project, &prepared, record.as_ref(), execution)?;
     let metrics = prepared.graph.metrics.clone();
@@ -81,14 +83,14 @@ pub fn run(
     })
 }
 
-fn status(ran: &Ran, gates: &[GateOutcome]) -> ExecutionStatus {
+fn status(ran: &Ran, complete: bool, gates: &[GateOutcome]) -> ExecutionStatus {
     if ran
         .steps
         .values()
         .any(|step| step.status == StepStatus::Failed)
     {
         ExecutionStatus::Failed
-    } else if ran.interrupted && ran.results().is_none() {
+    } else if ran.interrupted && !complete {
         ExecutionStatus::Interrupted
     } else if gates.iter().any(|gate| gate.verdict == GateVerdict::Failed) {
         ExecutionStatus::GateFailed

@@ -4,17 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
-use reproof_capture::undeclared_paths;
+use reproof_capture::closure::undeclared_paths;
 use reproof_catalog::{StepOutput, StepResult};
-use reproof_config::Resources;
 use reproof_record::{
     Artifact, Digest, Program, Recipe, RecipeStep, Results, Source, StepExecution, StepKey,
-    StepName, StepStatus, Tree,
+    StepName, StepStatus,
 };
 use reproof_store::Store;
 use reproof_table::Threads;
@@ -22,6 +20,7 @@ use reproof_table::Threads;
 use crate::observer::{Event, Observer};
 use crate::operations::{Job, perform};
 use crate::program::{self, ProgramJob, Told};
+use crate::programs::Programs;
 use crate::services::TICK;
 use crate::{Cancel, EngineError, OperationError, Project, cache};
 
@@ -40,21 +39,6 @@ pub(crate) struct Mode {
     pub programs: Arc<Programs>,
 }
 
-/// What programs get that no recipe holds.
-#[derive(Debug, Default)]
-pub(crate) struct Programs {
-    /// Where the closures of environments are laid out.
-    pub roots: BTreeMap<Digest, PathBuf>,
-    /// When programs are ended.
-    pub resources: BTreeMap<StepName, Resources>,
-    /// The values of secrets.
-    pub secrets: BTreeMap<String, String>,
-    /// The unpinned steps whose recorded results are used all the same.
-    pub cached: BTreeSet<StepName>,
-    /// All the code of the project, to name what a program missed.
-    pub captured: Tree,
-}
-
 /// What came of running a recipe.
 pub(crate) struct Ran {
     /// Every step of the recipe.
@@ -68,23 +52,17 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// The results, if every step has its outputs.
-    pub fn results(&self) -> Option<Results> {
-        if self.outputs.len() < self.steps.len() {
-            return None;
-        }
-        let artifacts = |outputs: &Outputs| {
-            outputs
-                .iter()
-                .map(|(name, output)| (name.clone(), output.artifact))
-                .collect()
+    /// The results of a recipe, if every step has its outputs.
+    pub fn results(&self, recipe: &Recipe) -> Option<Results> {
+        let of_step = |(name, step): (&StepName, &RecipeStep)| {
+            let outputs = self.outputs.get(name)?;
+            let artifacts = step.results().map(|(output, _)| {
+                let found = outputs.get(output)?;
+                Some((output.clone(), found.artifact))
+            });
+            Some((name.clone(), artifacts.collect::<Option<_>>()?))
         };
-        Some(
-            self.outputs
-                .iter()
-                .map(|(step, outputs)| (step.clone(), artifacts(outputs)))
-                .collect(),
-        )
+        recipe.steps.iter().map(of_step).collect()
     }
 }
 
@@ -475,10 +453,13 @@ impl ProgramStep<'_> {
             return error;
         };
         let text = String::from_utf8_lossy(log);
-        let closure = self.store.tree(&self.program.code);
-        let missed = closure.map_or(Vec::new(), |closure| {
-            undeclared_paths(&text, &self.programs.captured, &closure)
-        });
+        let closure = self.store.tree(&self.program.code).ok();
+        let captured = self.programs.captured.as_ref();
+        let missed = captured
+            .zip(closure)
+            .map_or(Vec::new(), |(captured, closure)| {
+                undeclared_paths(&text, captured, &closure)
+            });
         let hint = (!missed.is_empty()).then(|| {
             let paths: Vec<_> = missed.iter().take(5).map(ToString::to_string).collect();
             let paths = paths.join(", ");

@@ -1,5 +1,6 @@
 //! What the engine takes from outside, so that it reads no environment, clock or terminal itself.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +50,14 @@ pub struct Services {
     pub user: String,
     /// Where a store shared by all projects of the user lies.
     pub data_home: Option<PathBuf>,
+    /// Where the user's caches lie.
+    pub cache_home: Option<PathBuf>,
+    /// The folders in which programs are searched.
+    pub search_path: Vec<PathBuf>,
+    /// Where uv may lie, besides those folders and before them.
+    pub uv: Vec<PathBuf>,
+    /// The environment variables, of which a step gets those that it declares.
+    pub variables: Arc<BTreeMap<String, String>>,
     /// The version of Reproof.
     pub version: String,
 }

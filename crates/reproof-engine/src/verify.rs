@@ -2,6 +2,7 @@
 //! is compared with what the record says.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use reproof_record::{
     DataUse, Execution, ExecutionKind, ExecutionStatus, OutputVerdict, Record, RecordId, StepName,
@@ -12,6 +13,7 @@ use reproof_table::Threads;
 use crate::integrity::{self, Trouble};
 use crate::observer::Observer;
 use crate::operations::MAX_DOCUMENT;
+use crate::programs::of_recipe;
 use crate::run::blank;
 use crate::schedule::{Mode, Ran, execute};
 use crate::{Cancel, Class, EngineError, OperationError, Project};
@@ -74,22 +76,24 @@ pub fn verify(
     execution.pipeline = pipeline_of(project, id)?;
     let mut damage = integrity::damage(project, id, &record)?;
     let mut failures = BTreeMap::new();
-    let verification = match check_data(project, &record, &mut execution)? {
-        Some(trouble) => {
+    let given = match check_data(project, &record, &mut execution)? {
+        Some(Trouble::Missing(reason)) => Err(reason),
+        Some(Trouble::Damaged(reason)) => {
+            damage.push(reason.clone());
+            Err(reason)
+        }
+        None => of_recipe(project, &record.recipe, observer)?,
+    };
+    let verification = match given {
+        Err(reason) => {
             execution.status = ExecutionStatus::Failed;
-            let reason = match trouble {
-                Trouble::Missing(reason) => reason,
-                Trouble::Damaged(reason) => {
-                    damage.push(reason.clone());
-                    reason
-                }
-            };
             impossible(id, &record, reason)
         }
-        None => {
+        Ok(programs) => {
             let mode = Mode {
                 use_cache: false,
                 threads,
+                programs: Arc::new(programs),
             };
             let ran = execute(project, &record.recipe, &mode, observer, cancel)?;
             let verification = compare(id, &record, &ran);

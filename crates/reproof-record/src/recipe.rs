@@ -171,6 +171,15 @@ struct KeyDocument<'a> {
 }
 
 impl RecipeStep {
+    /// The outputs whose content is part of a record: all but those that are not compared.
+    pub fn results(&self) -> impl Iterator<Item = (&StepName, &ArtifactKind)> {
+        let ignored = |name: &StepName| {
+            let program = self.program.as_ref();
+            program.is_some_and(|program| program.not_compared.contains(name))
+        };
+        self.outputs.iter().filter(move |(name, _)| !ignored(name))
+    }
+
     /// Whether the operation and the program fit each other.
     fn check_program(&self) -> Result<(), &'static str> {
         let is_program = self.operation.name.as_str() == Program::OPERATION;

@@ -1,6 +1,7 @@
 //! A file system that fails on purpose, so that tests of every crate can ask what happens when
 //! any one call does not succeed.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -190,9 +191,14 @@ impl Io for FaultIo {
         self.inner.canonicalize(path)
     }
 
-    fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError> {
-        self.at(true, "make the link", path)?;
-        self.inner.symlink(target, path)
+    fn read_dir_facts(&self, path: &Path) -> Result<Vec<(OsString, Facts)>, IoError> {
+        self.at(false, "list", path)?;
+        self.inner.read_dir_facts(path)
+    }
+
+    fn symlink(&self, target: &Path, link: &Path) -> Result<(), IoError> {
+        self.at(true, "make the link", link)?;
+        self.inner.symlink(target, link)
     }
 
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {

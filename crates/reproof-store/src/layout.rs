@@ -5,7 +5,9 @@ use std::path::Path;
 
 use reproof_record::{Digest, Tree, TreeEntry};
 
-use crate::fs::{FileKind, Io, IoError, WriteFile, create_dir_durable, parent, unique};
+use crate::fs::{
+    FileKind, Io, IoError, WriteFile, create_dir_durable, parent, remove_tree, unique,
+};
 use crate::link::{MAX_TARGET, PREFIX, leaves_tree, link_target};
 use crate::{Store, StoreError};
 
@@ -87,26 +89,12 @@ pub fn lay_out(
     });
     named.inspect_err(|_| {
         // The first error is the one to report; what is left over harms nobody.
-        let _ = remove_laid_out(io, &temporary);
+        let _ = remove_tree(io, &temporary);
     })?;
     if options.durable {
         io.sync_dir(above)?;
     }
     Ok(())
-}
-
-/// Removes a folder that a tree was laid out in, also one that may not be written to.
-pub fn remove_laid_out(io: &dyn Io, folder: &Path) -> Result<(), IoError> {
-    io.set_mode(folder, 0o700)?;
-    for entry in io.read_dir(folder)? {
-        let path = folder.join(entry.name);
-        if entry.kind == FileKind::Folder {
-            remove_laid_out(io, &path)?;
-        } else {
-            io.remove_file(&path)?;
-        }
-    }
-    io.remove_dir(folder)
 }
 
 /// Refuses a tree that cannot be a folder.

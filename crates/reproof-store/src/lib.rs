@@ -29,7 +29,7 @@ pub use blob::{BlobInfo, BlobWriter};
 pub use error::{ErrorClass, StoreError};
 pub use fault::{Fault, FaultIo};
 pub use folder::{TakeError, Taken};
-pub use layout::{BlobSource, LayOut, SOURCE_DATE_EPOCH, lay_out, remove_laid_out};
+pub use layout::{BlobSource, LayOut, SOURCE_DATE_EPOCH, lay_out};
 pub use link::{leaves_tree, link_blob, link_digest, link_target};
 pub use scratch::{Scratch, WorkFolder};
 
@@ -130,7 +130,9 @@ impl Store {
                 FileKind::File => {
                     let _ = self.io.remove_file(&path);
                 }
-                FileKind::Folder => scratch::remove(self.io.as_ref(), &path),
+                FileKind::Folder => {
+                    let _ = fs::remove_tree(self.io.as_ref(), &path);
+                }
                 _ => {}
             }
         }
@@ -155,7 +157,9 @@ impl Store {
                 // What stays is garbage that a later opening of the store sweeps.
                 let path = self.temp_dir().join(entry.name);
                 if entry.kind == FileKind::Folder {
-                    scratch::remove(self.io.as_ref(), &path);
+                    {
+                        let _ = fs::remove_tree(self.io.as_ref(), &path);
+                    };
                 } else {
                     let _ = self.io.remove_file(&path);
                 }

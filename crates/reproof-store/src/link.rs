@@ -12,7 +12,7 @@ use std::path::{Component, Path};
 use reproof_record::Digest;
 
 /// What stands before the target.
-pub(crate) const PREFIX: &[u8] = b"reproof.link/1\n";
+pub(crate) use reproof_record::LINK_PREFIX as PREFIX;
 
 /// The longest target, in bytes: that of the kernel.
 pub(crate) const MAX_TARGET: usize = 4096;

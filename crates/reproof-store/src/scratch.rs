@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fs::{FileKind, Io};
+use crate::fs::{Io, remove_tree};
 use crate::{Store, StoreError};
 
 /// A store that is gone when it is dropped.
@@ -15,8 +15,9 @@ pub struct Scratch {
 
 impl Scratch {
     pub(crate) fn new(folder: &Path, io: &Arc<dyn Io>) -> Result<Self, StoreError> {
-        let store =
-            Store::open(folder, Arc::clone(io)).inspect_err(|_| remove(io.as_ref(), folder))?;
+        let store = Store::open(folder, Arc::clone(io)).inspect_err(|_| {
+            let _ = remove_tree(io.as_ref(), folder);
+        })?;
         Ok(Self {
             store,
             folder: folder.to_owned(),
@@ -34,7 +35,8 @@ impl std::ops::Deref for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        remove(self.store.io().as_ref(), &self.folder);
+        // What is left is swept later.
+        let _ = remove_tree(self.store.io().as_ref(), &self.folder);
     }
 }
 
@@ -70,24 +72,9 @@ impl WorkFolder {
 
 impl Drop for WorkFolder {
     fn drop(&mut self) {
-        remove(self.io.as_ref(), &self.path);
+        // What is left is swept later.
+        let _ = remove_tree(self.io.as_ref(), &self.path);
     }
-}
-
-/// Removes a folder and what is in it. What cannot be removed is garbage that a later opening of the
-/// store around it sweeps.
-pub(crate) fn remove(io: &dyn Io, folder: &Path) {
-    // A program may have made folders that cannot be written to.
-    let _ = io.set_mode(folder, 0o700);
-    for entry in io.read_dir(folder).unwrap_or_default() {
-        let path = folder.join(entry.name);
-        if entry.kind == FileKind::Folder {
-            remove(io, &path);
-        } else {
-            let _ = io.remove_file(&path);
-        }
-    }
-    let _ = io.remove_dir(folder);
 }
 
 #[cfg(test)]

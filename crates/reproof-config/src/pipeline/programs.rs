@@ -137,7 +137,8 @@ fn outputs(
         let (output, span) = output(entry, report)?;
         let name = StepName::new(entry.key.value.as_str()).ok()?;
         if name.as_str() == Program::REPORTED {
-            let message = "the output 'reported' is every program's own: the metrics that it reports";
+            let message =
+                "the output 'reported' is every program's own: the metrics that it reports";
             report.hinted(entry.key.span, message, "give it another name");
             return None;
         }

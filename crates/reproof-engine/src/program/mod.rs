@@ -25,7 +25,6 @@ use reproof_table::{read_table, write_parquet};
 pub use protocol::{Reported, ReportedValue};
 
 use crate::{Cancel, OperationError};
-pub(crate) use protocol::{REPORTED, REPORTED_FILE};
 
 type Outputs = BTreeMap<StepName, StepOutput>;
 
@@ -66,6 +65,11 @@ pub(crate) struct Told {
     pub observations: BTreeMap<String, f64>,
     /// What a person should know.
     pub notes: Vec<String>,
+}
+
+/// The variables for compiling the bytecode of an environment.
+pub(crate) fn compile_variables() -> BTreeMap<String, String> {
+    profile::variables(reproof_record::Profile::Portable1, 1)
 }
 
 /// Runs a program and stores its outputs.

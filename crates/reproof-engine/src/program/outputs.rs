@@ -10,7 +10,7 @@ use reproof_store::{Batch, StoredArtifact, TakeError};
 use reproof_table::{CsvOptions, FileFormat, SnapshotOptions, StatisticsLevel, snapshot_file};
 use serde_json::Map;
 
-use super::protocol::{self, METRICS, REPORTED, REPORTED_FILE, Reported};
+use super::protocol::{self, METRICS, REPORTED_FILE, Reported};
 use super::{Outputs, ProgramJob, Told, holds_secret};
 use crate::OperationError;
 
@@ -233,7 +233,9 @@ impl ProgramJob<'_> {
         let blob = batch.put(&to_canonical(&reported)?)?;
         let named = |text: &str| OperationError::Contract(format!("'{text}' is no name"));
         let path = REPORTED_FILE.parse().map_err(|_| named(REPORTED_FILE))?;
-        let name = REPORTED.parse().map_err(|_| named(REPORTED))?;
+        let name = Program::REPORTED
+            .parse()
+            .map_err(|_| named(Program::REPORTED))?;
         let files = vec![(path, false, blob)];
         let stored =
             batch.put_tree(ArtifactKind::Metrics, "application/json", files, Map::new())?;

@@ -21,8 +21,6 @@ pub(crate) const STEP: &str = "/reproof/step.json";
 pub(crate) const METRICS: &str = "metrics.jsonl";
 pub(crate) const OBSERVATIONS: &str = "observations.jsonl";
 
-/// The output that every program has: the metrics that it reported.
-pub(crate) const REPORTED: &str = "reported";
 /// The file of that output.
 pub(crate) const REPORTED_FILE: &str = "reported.json";
 

@@ -1,6 +1,7 @@
 //! The machine's file system: the one place that calls `std::fs`.
 #![allow(clippy::disallowed_methods)]
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -149,13 +150,26 @@ impl Io for RealIo {
         std::fs::read_link(path).map_err(|source| IoError::new("read the link", path, source))
     }
 
+    fn read_dir_facts(&self, path: &Path) -> Result<Vec<(OsString, Facts)>, IoError> {
+        let fail = |source| IoError::new("list", path, source);
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            // Asks relative to the open folder, so the path is not walked again.
+            let metadata = entry.metadata().map_err(fail)?;
+            entries.push((entry.file_name(), facts(&metadata)));
+        }
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(entries)
+    }
+
     fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError> {
         std::fs::canonicalize(path).map_err(|source| IoError::new("resolve", path, source))
     }
 
-    fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError> {
-        let made = std::os::unix::fs::symlink(target, path);
-        made.map_err(|source| IoError::new("make the link", path, source))
+    fn symlink(&self, target: &Path, link: &Path) -> Result<(), IoError> {
+        let made = std::os::unix::fs::symlink(target, link);
+        made.map_err(|source| IoError::new("make the link", link, source))
     }
 
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {

@@ -11,7 +11,6 @@ use reproof_record::{Digest, Tree, TreeEntry};
 use reproof_store::fs::{Facts, FileKind, Io, RealIo};
 use reproof_store::{
     ErrorClass, Fault, FaultIo, LayOut, SOURCE_DATE_EPOCH, Store, StoreError, lay_out, link_blob,
-    remove_laid_out,
 };
 
 use crate::{fresh, noise};
@@ -125,7 +124,7 @@ fn modes_and_times_are_fixed() {
             "{path}"
         );
     }
-    remove_laid_out(&RealIo, &out).unwrap();
+    remove_tree(&RealIo, &out).unwrap();
     assert_eq!(names(folder.path()), ["store"]);
 }
 
@@ -227,7 +226,7 @@ fn whatever_fails_no_half_folder_has_the_name() {
     let (laid, calls) = lay(None, &out);
     laid.unwrap();
     let whole = read_back(&out);
-    remove_laid_out(&RealIo, &out).unwrap();
+    remove_tree(&RealIo, &out).unwrap();
     for at in 1..=calls {
         for dead in [false, true] {
             let fault = Fault {
@@ -244,7 +243,7 @@ fn whatever_fails_no_half_folder_has_the_name() {
             // The last call makes the name durable; until then there is none.
             if out.exists() {
                 assert_eq!((at, read_back(&out)), (calls, whole.clone()));
-                remove_laid_out(&RealIo, &out).unwrap();
+                remove_tree(&RealIo, &out).unwrap();
             }
             if !dead {
                 assert_eq!(names(&above), [""; 0], "call {at}");

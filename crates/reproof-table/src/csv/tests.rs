@@ -369,6 +369,7 @@ fn a_call_that_fails_is_an_error_and_leaves_nothing() {
 
 /// A file system in which the file is another one each time it is read from its start.
 mod changing {
+    use std::ffi::OsString;
     use std::io::Cursor;
     use std::sync::Arc;
 
@@ -452,8 +453,11 @@ mod changing {
         fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError> {
             self.inner.canonicalize(path)
         }
-        fn symlink(&self, target: &Path, path: &Path) -> Result<(), IoError> {
-            self.inner.symlink(target, path)
+        fn read_dir_facts(&self, path: &Path) -> Result<Vec<(OsString, Facts)>, IoError> {
+            self.inner.read_dir_facts(path)
+        }
+        fn symlink(&self, target: &Path, link: &Path) -> Result<(), IoError> {
+            self.inner.symlink(target, link)
         }
         fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
             self.inner.set_mode(path, mode)
