@@ -57,6 +57,8 @@ pub enum Command {
     Predict(commands::predict::Arguments),
     /// Look at data versions: what columns hold, and which versions there are.
     Data(commands::data::Arguments),
+    /// Look at the environments that programs run in, pin and compare them.
+    Env(commands::env::Arguments),
     /// Run a record again from nothing and compare every output.
     Verify(commands::verify::Arguments),
     /// Look at git, lock file, disk and store for what would keep results from being repeated.

@@ -20,6 +20,10 @@ use crate::exit::Exit;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
+    // The binary starts itself again to isolate a step: that comes before anything else.
+    if reproof_sandbox::is_entry(std::env::args_os()) {
+        return reproof_sandbox::enter();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),

@@ -84,6 +84,19 @@ impl Printer {
         write_out(&format!("{value:#}\n"));
     }
 
+    /// Whether what steps write is shown as it comes: to whoever watches.
+    pub fn shows_output(&self) -> bool {
+        self.watched && !self.quiet
+    }
+
+    /// Lines that a step wrote, on standard error, each after the step's name.
+    pub fn error_lines(&self, step: &str, text: &str) {
+        for line in text.lines() {
+            let name = paint(self.err_colour, Style::Dim, &format!("{step} |"));
+            write_err(&format!("{name} {}\n", crate::format::visible(line)));
+        }
+    }
+
     /// Something a person should know, on standard error.
     pub fn note(&self, text: &str) {
         if !self.quiet {

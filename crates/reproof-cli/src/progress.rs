@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use reproof_engine::{DataChange, Event, Observer};
+use reproof_engine::{DataChange, Event, Observer, Stage};
 use reproof_record::StepName;
 
+use crate::format;
 use crate::printer::Printer;
 
 /// Shows a spinner on a terminal after a moment, and remembers how the data changed.
@@ -21,6 +22,8 @@ pub struct Progress {
 struct State {
     running: Vec<String>,
     data: BTreeMap<StepName, DataChange>,
+    /// What steps wrote since their last line break.
+    lines: BTreeMap<StepName, Vec<u8>>,
 }
 
 impl Progress {
@@ -59,6 +62,12 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wrote(&self, step: &StepName, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        self.spinner
+            .suspend(|| self.printer.error_lines(step.as_str(), &text));
+    }
+
     fn show(&self, running: &[String]) {
         self.spinner.set_message(running.join(", "));
     }
@@ -79,6 +88,17 @@ fn show_later(spinner: ProgressBar) {
     });
 }
 
+fn stage_text(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Find => "looking for uv and Python",
+        Stage::Resolve => "resolving versions",
+        Stage::Install => "fetching and installing packages",
+        Stage::Collect => "collecting files and libraries",
+        Stage::Write => "writing and hashing",
+        _ => "working",
+    }
+}
+
 impl Observer for Progress {
     fn event(&self, event: &Event<'_>) {
         let mut state = self.state();
@@ -93,7 +113,36 @@ impl Observer for Progress {
                 state.running.push(name.to_string());
                 self.show(&state.running);
             }
+            Event::Output { name, bytes } if self.printer.shows_output() => {
+                let line = state.lines.entry((*name).clone()).or_default();
+                line.extend_from_slice(bytes);
+                if let Some(end) = line.iter().rposition(|byte| *byte == b'\n') {
+                    let whole: Vec<u8> = line.drain(..=end).collect();
+                    self.wrote(name, &whole);
+                }
+            }
+            Event::EnvironmentStarted { name } => {
+                self.show(&[format!("environment {name}: building")]);
+            }
+            Event::EnvironmentStage(stage) => {
+                self.show(&[format!("environment: {}", stage_text(*stage))]);
+            }
+            Event::Environment {
+                name, description, ..
+            } => {
+                let packages = description.packages.len() as u64;
+                let text = format!(
+                    "environment '{name}' was built: {}, {}, {} MB",
+                    format::counted(packages, "package"),
+                    format::counted(description.files, "file"),
+                    format::count(description.bytes / 1_000_000),
+                );
+                self.spinner.suspend(|| self.printer.note(&text));
+            }
             Event::StepFinished { name, .. } => {
+                if let Some(rest) = state.lines.remove(*name) {
+                    self.wrote(name, &rest);
+                }
                 state.running.retain(|running| running != name.as_str());
                 self.show(&state.running);
             }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use reproof_engine::{DataChange, EngineError, Outcome, Project, evaluation, final_looks};
+use reproof_engine::{
+    DataChange, EngineError, Outcome, Project, evaluation, final_looks, reported,
+};
 use reproof_learn::{Estimate, Metrics, SliceMetrics};
 use reproof_record::{
-    Artifact, CodeState, DataUse, Execution, GateOutcome, GateVerdict, Record, StepName, StepStatus,
+    Artifact, ArtifactKind, CodeState, DataUse, Execution, GateOutcome, GateVerdict, Program, Record,
+    RecipeStep, StepName, StepStatus,
 };
 
 use crate::format;
@@ -153,7 +156,7 @@ fn step_line(
         .record
         .as_ref()
         .and_then(|record| record.recipe.steps.get(name));
-    if operation.is_some_and(|step| step.operation.name.as_str() == "evaluate") {
+    if operation.is_some_and(evaluates) {
         let metrics = metrics(project, outcome)?;
         let metrics = metrics
             .iter()
@@ -176,6 +179,43 @@ fn step_line(
     Ok(vec![format!("{label}{about:<62} {state}")])
 }
 
+/// Whether a step makes metrics that are shown.
+fn evaluates(step: &RecipeStep) -> bool {
+    matches!(
+        step.operation.name.as_str(),
+        "evaluate" | "evaluate_predictions"
+    )
+}
+
+/// What a program is and made: its command, and the metrics that it reported.
+fn describe_program(
+    project: &Project,
+    program: &Program,
+    outputs: &BTreeMap<StepName, Artifact>,
+) -> Result<String, EngineError> {
+    let command = format::cut(&program.run.join(" "), 24);
+    let mut told = Vec::new();
+    if let Some(artifact) = outputs.get(Program::REPORTED) {
+        for metric in reported(project, artifact)?.metrics.iter().rev().take(3) {
+            let value = metric.value.as_ref().and_then(serde_json::Number::as_f64);
+            let value = value.map_or("not finite".to_owned(), format::metric);
+            told.push(format!("{} {value}", metric.name));
+        }
+    }
+    told.reverse();
+    for artifact in outputs.values() {
+        if artifact.kind == ArtifactKind::Table {
+            let table = project.store.table_object(&artifact.digest)?;
+            told.push(format!(
+                "{} x {}",
+                format::counted(table.rows, "row"),
+                table.columns.len()
+            ));
+        }
+    }
+    Ok(format!("{command:<25}{}", told.join("   ")))
+}
+
 fn describe_step(
     project: &Project,
     step: Option<&reproof_record::RecipeStep>,
@@ -184,6 +224,9 @@ fn describe_step(
     let Some(step) = step else {
         return Ok(String::new());
     };
+    if let Some(program) = &step.program {
+        return describe_program(project, program, outputs);
+    }
     let (kind, what) = step
         .operation
         .name

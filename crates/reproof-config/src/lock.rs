@@ -79,6 +79,11 @@ impl Lock {
             .collect()
     }
 
+    /// Whether any environment has this closure.
+    pub fn has_closure(&self, closure: &Digest) -> bool {
+        self.closures.iter().any(|entry| entry.closure == *closure)
+    }
+
     /// Adds a closure to those that the environment of this specification is known to have.
     pub fn add_closure(&mut self, specification: Digest, closure: Digest) {
         self.closures.insert(ClosureEntry {

@@ -36,7 +36,13 @@ pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
 };
 pub use doctor::{Finding, Health, doctor};
-pub use environments::{Environments, Ready};
+pub use environments::{
+    EnvironmentList, Environments, ListedEnvironment, Ready, closure_named, env_gc,
+    environments_list,
+};
+pub use reproof_capture::environment::{
+    ClosureDescription, ClosureDiff, Difference, Stage, diff as environment_diff,
+};
 pub use error::{Class, EngineError, OperationError};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use observer::{DataChange, Event, Observer, Silent};
@@ -44,7 +50,7 @@ pub use plan::{Plan, PlannedStep, plan};
 pub use predict::{PredictOptions, Predicted, predict};
 pub use prepare::{Prepared, Request};
 pub use process::HostRunner;
-pub use program::{Reported, ReportedValue};
+pub use program::{Reported, ReportedValue, reported};
 pub use project::{
     LOCK_FILE, PROJECT_FILE, Project, SCHEMA_FILE, STATE_FOLDER, exists, read_text, write_schema,
 };

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod data;
 pub mod docs;
 pub mod doctor;
+pub mod env;
 pub mod init;
 pub mod log;
 pub mod man;
@@ -36,6 +37,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Predict(arguments) => predict::execute(arguments, global, printer),
         Command::Data(arguments) => data::execute(arguments, global, printer),
         Command::Verify(arguments) => verify::execute(arguments, global, printer),
+        Command::Env(arguments) => env::execute(arguments, global, printer),
         Command::Doctor(arguments) => doctor::execute(arguments, global, printer),
         Command::Completions(arguments) => Ok(completions::execute(arguments, printer)),
         Command::Man(arguments) => man::execute(arguments, global, printer),

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use reproof_config::Override;
 use reproof_engine::{EngineError, Outcome, Project, Request, RunOptions, run};
-use reproof_record::{ExecutionStatus, StepStatus};
+use reproof_record::{ExecutionStatus, Isolation, StepStatus};
 use serde_json::{Value, json};
 
 use crate::arguments::Global;
@@ -58,6 +58,7 @@ impl PipelineOptions {
             locked: self.locked,
             require_clean: self.require_clean,
             final_look: self.final_look,
+            isolation: Isolation::Full,
         })
     }
 }
@@ -149,7 +150,11 @@ fn closing_line(outcome: &Outcome, printer: &Printer) -> String {
 
 fn report_failures(outcome: &Outcome, printer: &Printer) {
     for (step, error) in &outcome.failures {
-        printer.error_text(&format!("step '{step}' failed: {error}"), None);
+        // What was shown as it came need not be shown again.
+        if !error.log().is_empty() && !printer.shows_output() {
+            printer.error_lines(step.as_str(), error.log());
+        }
+        printer.error_text(&format!("step '{step}' failed: {error}"), error.hint());
     }
 }
 
@@ -165,7 +170,7 @@ fn document(project: &Project, outcome: &Outcome) -> Result<Value, EngineError> 
         "metrics": metrics,
         "execution": execution,
         "errors": outcome.failures.iter().map(|(step, error)| json!({
-            "step": step, "message": error.to_string(),
+            "step": step, "message": error.to_string(), "hint": error.hint(), "log": error.log(),
         })).collect::<Vec<_>>(),
     }))
 }

@@ -8,7 +8,7 @@ use reproof_engine::{
 };
 use reproof_learn::Metrics;
 use reproof_record::{
-    Digest, Execution, ExecutionId, ExecutionKind, Recipe, RecipeId, Record, RecordId, to_canonical,
+    Digest, Execution, ExecutionId, ExecutionKind, Program, Recipe, RecipeId, Record, RecordId, to_canonical,
 };
 use serde_json::{Value, json};
 
@@ -152,6 +152,9 @@ fn print_recipe(recipe: &Recipe, record: Option<&Record>, printer: &Printer) {
     for name in names {
         let step = &recipe.steps[name];
         printer.line(&format!("  {:<12}{}", name.as_str(), step.operation));
+        if let Some(program) = &step.program {
+            print_program(program, printer);
+        }
         let parameters = to_canonical(&step.parameters).unwrap_or_default();
         printer.line(&format!(
             "    parameters  {}",
@@ -167,6 +170,36 @@ fn print_recipe(recipe: &Recipe, record: Option<&Record>, printer: &Printer) {
                 .unwrap_or_default();
             printer.line(&format!("    {output:<12}-> {kind:<8} {digest}"));
         }
+    }
+}
+
+fn print_program(program: &Program, printer: &Printer) {
+    let line = |what: &str, value: &str| printer.line(&format!("    {what:<12}{value}"));
+    line("run", &program.run.join(" "));
+    line("code", &program.code.short());
+    line("environment", &program.environment.short());
+    let unpinned = if program.is_unpinned() {
+        ", unpinned"
+    } else {
+        ""
+    };
+    line(
+        "profile",
+        &format!(
+            "{}, isolation {}, {}{unpinned}",
+            program.profile,
+            program.isolation,
+            format::counted(u64::from(program.threads), "thread")
+        ),
+    );
+    for (name, value) in &program.variables {
+        line("variable", &format!("{name}={value}"));
+    }
+    for name in &program.secrets {
+        line("secret", name);
+    }
+    for name in &program.not_compared {
+        line("not compared", name.as_str());
     }
 }
 

@@ -24,7 +24,9 @@ use reproof_table::{read_table, write_parquet};
 
 pub use protocol::{Reported, ReportedValue};
 
-use crate::{Cancel, OperationError};
+use crate::operations::read_document;
+use crate::{Cancel, EngineError, OperationError, Project};
+use protocol::REPORTED_FILE;
 
 type Outputs = BTreeMap<StepName, StepOutput>;
 
@@ -65,6 +67,12 @@ pub(crate) struct Told {
     pub observations: BTreeMap<String, f64>,
     /// What a person should know.
     pub notes: Vec<String>,
+}
+
+/// The metrics that a program reported, from the artifact that holds them.
+pub fn reported(project: &Project, artifact: &Artifact) -> Result<Reported, EngineError> {
+    let read = read_document(&project.store, artifact, REPORTED_FILE);
+    read.map_err(crate::run::unreadable)
 }
 
 /// The variables for compiling the bytecode of an environment.
@@ -171,7 +179,7 @@ impl ProgramJob<'_> {
         let finished = reproof_sandbox::run(
             &sandbox,
             &mut |_: Stream, bytes: &[u8]| {
-                for piece in log.take(bytes) {
+                if let Some(piece) = log.take(bytes) {
                     (self.output)(&piece);
                 }
             },
@@ -180,7 +188,7 @@ impl ProgramJob<'_> {
                 self.cancel.is_cancelled()
             },
         );
-        for piece in log.end() {
+        if let Some(piece) = log.end() {
             (self.output)(&piece);
         }
         told.log = log.kept();

@@ -1,6 +1,6 @@
 //! What a program wrote, taken into the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use reproof_catalog::StepOutput;
