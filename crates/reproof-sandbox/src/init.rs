@@ -66,7 +66,6 @@ fn converse(confined: bool) -> io::Result<()> {
         Ok(child) => child,
         Err(fault) => return send(&mut socket, &Report::Refused(fault)),
     };
-    send(&mut socket, &Report::Started)?;
     let mut watch = Watch::new(&child, &sandbox.limits, start, confined, socket)?;
     if reader.buffer().contains(&STOP) {
         watch.cancel();

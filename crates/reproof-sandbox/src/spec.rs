@@ -185,9 +185,13 @@ impl Sandbox {
                     "the mount point '{to}' belongs to the sandbox itself"
                 ));
             }
-            if !mount.from.is_absolute() {
+            if !mount.from.is_absolute()
+                || mount.from.to_str().is_none_or(|from| from.contains('\0'))
+            {
                 let from = mount.from.display();
-                return invalid(format!("the source '{from}' of '{to}' is not absolute"));
+                return invalid(format!(
+                    "the source '{from}' of '{to}' is not an absolute path in UTF-8"
+                ));
             }
             if !seen.insert(to) {
                 return invalid(format!("two mounts have the mount point '{to}'"));
@@ -284,7 +288,7 @@ mod tests {
                 "{to}"
             );
         }
-        assert!(refused(&sandbox(&[("a", "/x", false)])).contains("not absolute"));
+        assert!(refused(&sandbox(&[("a", "/x", false)])).contains("absolute path"));
         assert!(refused(&sandbox(&[("/a", "/x", false), ("/b", "/x", false)])).contains("two"));
         assert!(refused(&sandbox(&[("/a", "/", true)])).contains("root"));
         assert!(refused(&sandbox(&[("/a", "/x", true), ("/b", "/x/y", false)])).contains("lie in"));

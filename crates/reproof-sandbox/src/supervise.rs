@@ -99,13 +99,14 @@ struct Told {
     status: String,
 }
 
-/// The helper process. Dropped before its end, it is killed, and everything below it.
+/// The helper process. Dropped before its end, it ends, and everything below it.
 struct Helper {
     child: Child,
     socket: Option<UnixStream>,
     lines: Vec<u8>,
     support: Option<Support>,
     last: Option<Report>,
+    /// Whether it was told to start the process, which only it can end then.
     started: bool,
     probes: bool,
     /// Since when the end is asked for.
@@ -114,6 +115,12 @@ struct Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
+        // With the socket closed it ends everything by itself.
+        self.socket = None;
+        let last = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < last {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         // Both fail once it has ended and been waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -146,11 +153,6 @@ impl Helper {
             // It has ended, and perhaps said why.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-            Err(error) if error.kind() == io::ErrorKind::Other => {
-                return Err(SandboxError::Invalid(format!(
-                    "a path is not UTF-8 ({error})"
-                )));
-            }
             sent => sent.map_err(SandboxError::Start)?,
         }
         helper.socket = Some(ours);
@@ -222,7 +224,6 @@ impl Helper {
             let line: Vec<u8> = self.lines.drain(..=end).collect();
             match serde_json::from_slice(&line) {
                 Ok(Report::Ready(support)) => self.ready(support),
-                Ok(Report::Started) => self.started = true,
                 Ok(last) => self.last = Some(last),
                 // Not from us: the end of the helper will say so.
                 Err(_) => {}
@@ -235,6 +236,7 @@ impl Helper {
         self.support = Some(support);
         let runs = matches!(self.child.try_wait(), Ok(None));
         if runs && !self.probes {
+            self.started = true;
             self.say(GO);
         } else {
             self.socket = None;
@@ -294,15 +296,10 @@ impl Pipes {
             tv_sec: 0,
             tv_nsec: i64::from(most.subsec_nanos()),
         };
-        match poll(&mut sources, Some(&timeout)) {
-            Ok(_) => {}
-            Err(Errno::INTR) => {
-                return Ok(Ready {
-                    out: self.out.is_some(),
-                    ..Ready::default()
-                });
+        while let Err(error) = poll(&mut sources, Some(&timeout)) {
+            if error != Errno::INTR {
+                return Err(error.into());
             }
-            Err(error) => return Err(error.into()),
         }
         let mut ready = sources.iter().map(|source| !source.revents().is_empty());
         let mut next = |open: bool| open && ready.next().unwrap_or(false);

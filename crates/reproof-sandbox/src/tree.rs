@@ -2,6 +2,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+
 /// One process: a line of `/proc/N/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process {
@@ -72,8 +75,8 @@ pub(crate) fn threads(processes: &[Process]) -> u64 {
 }
 
 /// Watches memory. The resident sizes of processes count what they share several times, so when their sum
-/// would matter, the shares are read; as that takes time in proportion to the memory, it is done for at most
-/// a twentieth of the time.
+/// would matter, the shares are read; as that takes time in proportion to the memory, it takes at most a
+/// twentieth of one processor.
 #[derive(Debug)]
 pub(crate) struct Memory {
     /// The most bytes seen.
@@ -111,20 +114,41 @@ impl Memory {
     }
 
     fn shares(&mut self, processes: &[Process], files: u64) -> Option<u64> {
-        let start = Instant::now();
-        if start < self.next {
+        if Instant::now() < self.next {
             return None;
         }
+        let before = own_time();
         let (mut own, mut shared) = (0_u64, 0_u64);
         for process in processes {
             let (more, more_shared) = share(process);
             own = own.saturating_add(more);
             shared = shared.saturating_add(more_shared);
         }
-        self.next = start + start.elapsed() * 20;
+        self.next = Instant::now() + own_time().saturating_sub(before) * 20;
         // What is mapped of the files in memory is one of the two, not both.
         Some(own.saturating_add(shared.max(files)))
     }
+}
+
+/// CPU time of this process.
+fn own_time() -> Duration {
+    rusage(UsageWho::RUSAGE_SELF).map_or(Duration::ZERO, |(user, system, _)| user + system)
+}
+
+/// User time, system time and the largest resident size in bytes.
+pub(crate) fn rusage(who: UsageWho) -> Result<(Duration, Duration, u64), nix::errno::Errno> {
+    let usage = getrusage(who)?;
+    let largest = (usage.max_rss().max(0) as u64).saturating_mul(1024);
+    Ok((
+        duration(usage.user_time()),
+        duration(usage.system_time()),
+        largest,
+    ))
+}
+
+fn duration(time: TimeVal) -> Duration {
+    let micros = time.tv_usec().max(0) as u64;
+    Duration::from_secs(time.tv_sec().max(0) as u64) + Duration::from_micros(micros)
 }
 
 /// Bytes of a process, each divided by the number of processes that share it: of its own and of shared memory.

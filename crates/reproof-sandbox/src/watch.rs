@@ -6,10 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::UsageWho;
 use nix::sys::signal::{self, SigSet, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::time::TimeVal;
 use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -153,7 +152,7 @@ impl Watch {
             self.kill(End::Processes { limit });
         }
         if let Some(limit) = self.limits.cpu_seconds
-            && reaped().0 + reaped().1 + tree::cpu(&processes) >= Duration::from_secs(limit)
+            && reaped() + tree::cpu(&processes) >= Duration::from_secs(limit)
         {
             self.stop(End::Cpu { limit });
         }
@@ -228,11 +227,10 @@ impl Watch {
     }
 
     fn usage(&self, wall: Duration) -> io::Result<Usage> {
-        let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-        let largest = (usage.max_rss() as u64).saturating_mul(1024);
+        let (user, system, largest) = tree::rusage(UsageWho::RUSAGE_CHILDREN)?;
         Ok(Usage {
-            user: duration(usage.user_time()),
-            system: duration(usage.system_time()),
+            user,
+            system,
             wall,
             peak_memory: self.memory.peak.max(largest),
         })
@@ -271,15 +269,8 @@ fn limit_cpu(payload: i32, limits: &Limits) {
     }
 }
 
-/// User and system time of the processes that have ended and been waited for.
-fn reaped() -> (Duration, Duration) {
-    match getrusage(UsageWho::RUSAGE_CHILDREN) {
-        Ok(usage) => (duration(usage.user_time()), duration(usage.system_time())),
-        Err(_) => (Duration::ZERO, Duration::ZERO),
-    }
-}
-
-fn duration(time: TimeVal) -> Duration {
-    let micros = time.tv_usec().max(0) as u64;
-    Duration::from_secs(time.tv_sec().max(0) as u64) + Duration::from_micros(micros)
+/// CPU time of the processes that have ended and been waited for.
+fn reaped() -> Duration {
+    let used = tree::rusage(UsageWho::RUSAGE_CHILDREN);
+    used.map_or(Duration::ZERO, |(user, system, _)| user + system)
 }

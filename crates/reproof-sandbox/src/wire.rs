@@ -32,8 +32,6 @@ pub(crate) enum Report {
     Failed(SetupFailure),
     /// The program cannot be started.
     Refused(ProgramFault),
-    /// The program runs.
-    Started,
     /// Nothing of it is left.
     Finished(Finished),
 }

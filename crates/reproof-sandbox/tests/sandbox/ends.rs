@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use reproof_sandbox::End;
+use reproof_sandbox::{End, Stream};
 
 use crate::common::{GIVEN, Test, assert_gone, processes_with, root, run, sandbox, says, script};
 
@@ -24,6 +24,14 @@ pub const TESTS: &[Test] = &[
     (
         "a_killed_caller_leaves_nothing",
         a_killed_caller_leaves_nothing,
+    ),
+    (
+        "a_caller_killed_at_any_moment_leaves_nothing",
+        a_caller_killed_at_any_moment_leaves_nothing,
+    ),
+    (
+        "an_output_that_panics_leaves_nothing",
+        an_output_that_panics_leaves_nothing,
     ),
     (
         "a_killed_helper_leaves_nothing",
@@ -71,8 +79,11 @@ fn a_grandchild_that_holds_the_pipe_does_not_hang() {
 fn cancelled(text: &str) -> (String, End) {
     let ready = AtomicBool::new(false);
     let mut said = String::new();
-    let mut output = |_, bytes: &[u8]| {
-        said += &String::from_utf8_lossy(bytes);
+    let mut output = |stream, bytes: &[u8]| {
+        // The shell may say there that a signal ended what it waited for.
+        if stream == Stream::Out {
+            said += &String::from_utf8_lossy(bytes);
+        }
         ready.store(said.contains("ready"), Ordering::Relaxed);
     };
     let sandbox = script(text);
@@ -98,7 +109,7 @@ fn caller(mark: &str) -> std::process::Child {
     command.env(GIVEN, root());
     let child = command.spawn().unwrap();
     for _ in 0..400 {
-        // Three of them sleep, and the script and the caller hold the mark in other words.
+        // Three of them sleep; the fourth is the caller.
         if processes_with(mark) >= 4 {
             return child;
         }
@@ -112,6 +123,31 @@ fn a_killed_caller_leaves_nothing() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_gone("7004");
+}
+
+fn a_caller_killed_at_any_moment_leaves_nothing() {
+    for milliseconds in 0..40 {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .args(["--probe", "caller", "7006"])
+            .env(GIVEN, root());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_gone("7006");
+}
+
+fn an_output_that_panics_leaves_nothing() {
+    let text = script("echo hello; sleep 7007");
+    for run in [reproof_sandbox::run, reproof_sandbox::run_unconfined] {
+        let panicked = std::panic::catch_unwind(|| {
+            let _ = run(&text, &mut |_, _| panic!("on purpose"), &|| false);
+        });
+        assert!(panicked.is_err());
+        assert_eq!(processes_with("7007"), 0);
+    }
 }
 
 fn a_killed_helper_leaves_nothing() {

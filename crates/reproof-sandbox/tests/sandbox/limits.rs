@@ -105,7 +105,8 @@ fn processes_are_limited() {
 }
 
 fn a_fork_bomb_is_stopped() {
-    let mut sandbox = script("i=0; while [ $i -lt 400 ]; do sleep 7011 & i=$((i+1)); done; sleep 7011");
+    let mut sandbox =
+        script("i=0; while [ $i -lt 400 ]; do sleep 7011 & i=$((i+1)); done; sleep 7011");
     sandbox.limits.processes = Some(50);
     sandbox.limits.wall = Some(Duration::from_secs(2));
     let finished = run(&sandbox).finished;
