@@ -1,9 +1,9 @@
-//! What it costs to start a process in a sandbox: `true`, 200 times, and beside it without one.
+//! What it costs to start a process in a sandbox: `true`, 200 times, beside it without one, and as plainly as can be.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};

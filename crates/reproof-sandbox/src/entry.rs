@@ -11,7 +11,10 @@ use std::process::{Command, ExitCode, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
-use rustix::process::{Signal, getegid, geteuid, getppid, set_parent_process_death_signal};
+use rustix::process::{
+    Signal, getegid, geteuid, getppid, getpriority_process, set_parent_process_death_signal,
+    setpriority_process,
+};
 
 use crate::error::{SetupFailure, Step};
 use crate::init;
@@ -25,8 +28,10 @@ pub(crate) const SELF: &str = "/proc/self/exe";
 const OUTER: &str = "__sandbox:";
 /// Starts the process without namespaces: followed by the caller's number.
 const PLAIN: &str = "__sandbox-plain:";
-/// Starts process 1.
-const INIT: &str = "__sandbox-init";
+/// Starts process 1: followed by the priority that the process is to have.
+const INIT: &str = "__sandbox-init:";
+/// The highest priority there is.
+const HIGHEST: i32 = -20;
 
 /// Everyone is this user and this group inside.
 const INSIDE: u32 = 1000;
@@ -61,13 +66,13 @@ pub fn enter() -> ExitCode {
     let word = std::env::args().nth(1).unwrap_or_default();
     // A mask of the caller's is no business of the process.
     let _ = SigSet::empty().thread_set_mask();
-    if word == INIT {
-        return init::serve(true);
+    if let Some(priority) = word.strip_prefix(INIT) {
+        return init::serve(true, priority.parse().unwrap_or(0));
     }
     if let Some(caller) = word.strip_prefix(PLAIN) {
         close_others();
         return if is_parent(caller) {
-            init::serve(false)
+            init::serve(false, raise_priority())
         } else {
             ExitCode::FAILURE
         };
@@ -91,6 +96,19 @@ fn close_others() {
     }
 }
 
+/// Gives this process the highest priority if it may have it, and returns the one it had, for the process.
+///
+/// Root's processes are not refused by the kernel however many they are, so what watches them must not wait
+/// for its turn among them.
+fn raise_priority() -> i32 {
+    let before = getpriority_process(None).unwrap_or(0);
+    if geteuid().is_root() {
+        // In a container root may be forbidden to; then it watches as well as it can.
+        let _ = setpriority_process(None, HIGHEST);
+    }
+    before
+}
+
 fn is_parent(caller: &str) -> bool {
     let parent = getppid().map_or(0, |parent| parent.as_raw_nonzero().get());
     parent.to_string() == caller
@@ -103,7 +121,8 @@ fn outer(caller: &str, network: bool) -> ExitCode {
     if dies.is_err() || !is_parent(caller) {
         return ExitCode::FAILURE;
     }
-    match isolate(network).and_then(|()| start_init()) {
+    let priority = raise_priority();
+    match isolate(network).and_then(|()| start_init(priority)) {
         Ok(code) => code,
         Err(failure) => {
             report(failure);
@@ -153,9 +172,12 @@ fn isolate(network: bool) -> Result<(), SetupFailure> {
 
 /// Starts process 1 and waits until nothing is left of its namespace: the kernel ends all of it with process 1,
 /// and reports the end of process 1 last.
-fn start_init() -> Result<ExitCode, SetupFailure> {
+fn start_init(priority: i32) -> Result<ExitCode, SetupFailure> {
     let mut command = Command::new(SELF);
-    command.arg(INIT).env_clear().stdin(Stdio::inherit());
+    command
+        .arg(format!("{INIT}{priority}"))
+        .env_clear()
+        .stdin(Stdio::inherit());
     let mut child = command.spawn().step("start process 1")?;
     let status = child.wait().step("wait for process 1")?;
     Ok(match (status.code(), status.signal()) {

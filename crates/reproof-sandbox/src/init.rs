@@ -9,7 +9,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use nix::sys::personality::{self, Persona};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_child_subreaper,
-    set_dumpable_behavior, set_parent_process_death_signal, setrlimit, setsid, umask,
+    set_dumpable_behavior, set_parent_process_death_signal, setpriority_process, setrlimit, setsid,
+    umask,
 };
 
 use crate::error::{ProgramFault, SetupFailure, Step};
@@ -28,16 +29,16 @@ const STACK: u64 = 8 << 20;
 /// The outer process and process 1, which the kernel counts, too.
 const OURS: u64 = 2;
 
-/// Serves the caller at the other end of standard input.
-pub(crate) fn serve(confined: bool) -> ExitCode {
-    match converse(confined) {
+/// Serves the caller at the other end of standard input. The process gets `priority`.
+pub(crate) fn serve(confined: bool, priority: i32) -> ExitCode {
+    match converse(confined, priority) {
         Ok(()) => ExitCode::SUCCESS,
         // The caller is gone.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn converse(confined: bool) -> io::Result<()> {
+fn converse(confined: bool, priority: i32) -> io::Result<()> {
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     if confined {
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -66,6 +67,8 @@ fn converse(confined: bool) -> io::Result<()> {
         Ok(child) => child,
         Err(fault) => return send(&mut socket, &Report::Refused(fault)),
     };
+    // Lowering it is always allowed. It may have ended already.
+    let _ = setpriority_process(rustix::process::Pid::from_raw(child.id() as i32), priority);
     let mut watch = Watch::new(&child, &sandbox.limits, start, confined, socket)?;
     if reader.buffer().contains(&STOP) {
         watch.cancel();

@@ -62,7 +62,7 @@ pub struct Limits {
     /// Time since the start.
     pub wall: Option<Duration>,
     /// Processes and threads at one time. The kernel refuses more (from 5.14 on, and not to root);
-    /// where it does not, all are killed.
+    /// where it does not, they are counted every 10 ms, and all are killed.
     pub processes: Option<u64>,
 }
 

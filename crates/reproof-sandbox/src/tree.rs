@@ -18,6 +18,11 @@ pub(crate) struct Process {
     pages: u64,
 }
 
+/// How many processes there are in all.
+pub(crate) fn count() -> u64 {
+    crate::proc::numbers("/proc").unwrap_or_default().len() as u64
+}
+
 /// The descendants of the process `root`, without it. Processes that end meanwhile are left out.
 pub(crate) fn descendants(root: i32) -> Vec<Process> {
     let ids = crate::proc::numbers("/proc").unwrap_or_default();

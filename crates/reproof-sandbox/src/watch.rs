@@ -20,6 +20,8 @@ use crate::wire::{Report, STOP, receive_byte, send};
 
 /// How often limits are looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
+/// How often processes are counted where the kernel does not refuse them.
+const SHORT_TICK: Duration = Duration::from_millis(10);
 /// How long a process has to end by itself.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
@@ -32,6 +34,7 @@ pub(crate) struct Watch {
     socket: UnixStream,
     signals: SignalFd,
     memory: Memory,
+    tick: Duration,
     next: Instant,
     /// Why it is being ended, and when it is killed.
     ending: Option<(End, Instant)>,
@@ -55,6 +58,11 @@ impl Watch {
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let payload = child.id() as i32;
         limit_cpu(payload, limits);
+        let tick = if limits.processes.is_some() {
+            SHORT_TICK
+        } else {
+            TICK
+        };
         Ok(Self {
             payload,
             limits: *limits,
@@ -63,7 +71,8 @@ impl Watch {
             socket,
             signals,
             memory: Memory::new(limits.memory),
-            next: start + TICK,
+            tick,
+            next: start + tick,
             ending: None,
             status: None,
         })
@@ -77,7 +86,7 @@ impl Watch {
             self.reap();
             if self.status.is_none() && Instant::now() >= self.next {
                 self.look();
-                self.next = Instant::now() + TICK;
+                self.next = Instant::now() + self.tick;
             }
         }
         let wall = self.start.elapsed();
@@ -141,6 +150,12 @@ impl Watch {
     }
 
     fn look(&mut self) {
+        if let Some(limit) = self.limits.processes.filter(|_| self.confined)
+            && tree::count() > limit.saturating_add(1)
+        {
+            // Process 1 is one of them. Reading what each does would give them time for more.
+            self.kill(End::Processes { limit });
+        }
         let processes = tree::descendants(std::process::id() as i32);
         let used = self.memory.look(&processes, self.files());
         if let (Some(limit), Some(used)) = (self.limits.memory, used) {

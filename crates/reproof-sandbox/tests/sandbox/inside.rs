@@ -176,6 +176,11 @@ fn user_group_and_host_are_fixed() {
     assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
     assert!(status.contains("SigBlk:\t0000000000000000\n"), "{status}");
     assert_eq!(says(&script("umask")), "0022\n");
+    // Field 19 is the priority: process 1 keeps its own, whatever that is, to itself.
+    let fields = says(&script("sleep 0.1; cat /proc/self/stat"));
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let own = rustix::process::getpriority_process(None).unwrap();
+    assert_eq!(fields[18], own.to_string());
 }
 
 fn variables_and_folder_are_exact() {
