@@ -16,13 +16,17 @@ fn main() -> ExitCode {
         return enter();
     }
     let sandbox = sandbox();
-    let measured = measure("sandbox", || {
-        run(&sandbox, &mut |_, _| {}, &|| false).map(|_| ())
-    })
-    .and_then(|()| {
-        let start = || run_unconfined(&sandbox, &mut |_, _| {}, &|| false).map(|_| ());
-        measure("without", start)
-    });
+    let confined = || run(&sandbox, &mut |_, _| {}, &|| false).map(|_| ());
+    let unconfined = || run_unconfined(&sandbox, &mut |_, _| {}, &|| false).map(|_| ());
+    let plain = || {
+        Command::new("true")
+            .status()
+            .map(|_| ())
+            .map_err(SandboxError::Start)
+    };
+    let measured = measure("sandbox", confined)
+        .and_then(|()| measure("without", unconfined))
+        .and_then(|()| measure("plain", plain));
     match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
