@@ -94,10 +94,11 @@ pub fn layouts() -> impl Strategy<Value = Layout> {
         proptest::sample::select(&FOLDERS[..]),
         proptest::sample::select(names.to_vec()),
     );
-    let files = proptest::collection::btree_map(path, module_text(), 4..20);
+    let files = proptest::collection::btree_map(path, module_text(), 12..36);
+    // Most scripts lie in the root, where most modules can be found from.
     let script = (
-        proptest::sample::select(&FOLDERS[..]),
-        proptest::collection::vec(module_text(), 3),
+        proptest::sample::select(vec!["", "", "", "p", "s", "p/q"]),
+        proptest::collection::vec(module_text(), 8),
     );
     (files, script, any::<bool>()).prop_map(|(files, (folder, script), as_module)| {
         let mut all = BTreeMap::new();
@@ -174,11 +175,12 @@ fn check(layout: &Layout) -> Result<usize, TestCaseError> {
         layout.command()
     );
     prop_assert_eq!(loaded(layout, &closure), truth.clone());
+    eprintln!("LOADED {}", truth.len());
     Ok(truth.len())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn python_loads_nothing_outside_the_closure(layout in layouts()) {
