@@ -175,7 +175,6 @@ fn check(layout: &Layout) -> Result<usize, TestCaseError> {
         layout.command()
     );
     prop_assert_eq!(loaded(layout, &closure), truth.clone());
-    eprintln!("LOADED {}", truth.len());
     Ok(truth.len())
 }
 
