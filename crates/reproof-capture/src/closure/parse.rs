@@ -13,8 +13,9 @@ use ruff_python_parser::{ParseError, parse_module};
 use super::imports::FileImports;
 use super::visit::Collector;
 
-/// The largest file that is parsed: 4 MiB. Larger ones are data in the shape of code.
-const LIMIT: usize = 4 << 20;
+/// The largest file that is parsed: 1 MiB. Larger ones are data in the shape of code, and the
+/// memory that a parser takes for what is nested in itself is a thousand times its size.
+const LIMIT: usize = 1 << 20;
 /// The stack of a thread that parses, for what does not depend on the file.
 const STACK: usize = 16 << 20;
 /// And for each byte of the file: what frees an expression calls itself as deep as it is nested.
