@@ -168,7 +168,8 @@ mod tests {
         let text = "importlib.import_module(name)\n__import__(f'models.{x}')\n\
                     import_module('plugins.' + x)\nimport_module('a.%s' % x)\nimport_module('b.{}'.format(x))\n\
                     for m in pkgutil.iter_modules(p): pass\nimport_module('.x', package=y)\nrun_path(f)\n\
-                    importlib.util.spec_from_file_location('m', path)\n";
+                    importlib.util.spec_from_file_location('m', path)\n\
+                    lazy.attach(__name__, ['a'])\n";
         let found = imports(text.as_bytes()).dynamic;
         let shown: Vec<_> = found
             .iter()
@@ -184,6 +185,7 @@ mod tests {
             "7 import_module ",
             "8 run_path ",
             "9 importlib.util.spec_from_file_location ",
+            "10 lazy.attach ",
         ];
         assert_eq!(shown, expected);
     }
@@ -283,10 +285,10 @@ mod tests {
                 &text[..20]
             );
         }
-        let nested: String = (0..1500)
+        let nested: String = (0..1000)
             .map(|depth| " ".repeat(depth) + "if x:\n")
             .collect();
-        let found = imports((nested + &" ".repeat(1500) + "import a\n").as_bytes());
+        let found = imports((nested + &" ".repeat(1000) + "import a\n").as_bytes());
         assert_eq!((found.fault, found.imports.len()), (None, 1));
     }
 }

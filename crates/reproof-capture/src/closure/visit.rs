@@ -133,6 +133,8 @@ impl<'l> Collector<'l> {
             "iter_modules" | "walk_packages" if is_of(&name, "pkgutil") => {
                 self.dynamic(&name, None);
             }
+            // Of the package `lazy_loader`.
+            "attach" | "attach_stub" if name.starts_with("lazy") => self.dynamic(&name, None),
             "append" | "insert" | "extend" => self.list_call(&name, last, call),
             _ => {}
         }
