@@ -39,10 +39,9 @@ impl Follower<'_> {
         let named = package.trim_start_matches('.');
         let folder = if dynamic.prefix.starts_with('.') {
             let level = dynamic.prefix.len() - dynamic.prefix.trim_start_matches('.').len();
-            let folders = self
-                .locator
-                .relative(&importer.found, u32::try_from(level).ok()?)?;
-            normalise(folders.first()?, &named.replace('.', "/"))?
+            let level = u32::try_from(level).ok()?;
+            let package = self.locator.around(&importer.found, level)?;
+            normalise(package.folders.first()?, &named.replace('.', "/"))?
         } else if !named.is_empty() {
             self.locator.locate(named)?.folders.first()?.clone()
         } else if importer.found.ends_with("/__init__.py") {

@@ -37,10 +37,12 @@ pub(super) struct Follower<'a> {
 /// A `from package import *` whose names are not known yet.
 struct Star {
     package: Rc<Location>,
-    site: Site,
+    importer: Importer,
+    line: u32,
 }
 
 /// The file that an import stands in: its path as it was found, and in the tree.
+#[derive(Clone)]
 pub(super) struct Importer {
     pub found: String,
     pub path: Option<RelativePath>,
@@ -53,14 +55,6 @@ impl Importer {
             line,
         }
     }
-}
-
-/// How far an import leads.
-struct Reach {
-    /// The module, if all of its name was found.
-    module: Option<Rc<Location>>,
-    /// Whether any file was found on the way.
-    files: bool,
 }
 
 impl<'a> Follower<'a> {
@@ -327,46 +321,43 @@ impl<'a> Follower<'a> {
     }
 
     fn absolute(&mut self, importer: &Importer, import: &Import) {
-        let site = importer.site(import.line);
-        let top = import.module.split('.').next().unwrap_or_default();
-        let mut reach = Reach {
-            module: None,
-            files: false,
-        };
-        let ends = import.module.match_indices('.').map(|(at, _)| at);
-        for end in ends.chain([import.module.len()]) {
-            let prefix = &import.module[..end];
-            reach.module = self.locator.locate(prefix);
-            let Some(module) = &reach.module else {
-                break;
-            };
-            let module = Rc::clone(module);
-            self.used_roots.extend(module.root.clone());
-            reach.files |= self.take(&module, &site);
+        let mut parts = import.module.split('.');
+        let top = parts.next().unwrap_or_default();
+        let mut module = self.locator.first(top);
+        let mut files = false;
+        if let Some(found) = &module {
+            files |= self.take(found, importer, import.line);
         }
-        if reach.files && standard(top) == Standard::Always {
+        let hides = files && standard(top) == Standard::Always;
+        for part in parts {
+            let Some(package) = module else { break };
+            module = self.locator.child(&package, part);
+            if let Some(found) = &module {
+                files |= self.take(found, importer, import.line);
+            }
+        }
+        if let Some(module) = &module {
+            files |= self.names(module, &import.names, importer, import.line);
+        } else if files && !import.optional {
+            let text = format!("no module '{}' in the captured code", import.module);
+            self.note(importer.site(import.line), text, None);
+        }
+        if hides {
             let text = format!(
                 "the project's own '{top}' hides the module '{top}' of Python's standard library"
             );
-            self.note(site.clone(), text, None);
+            self.note(importer.site(import.line), text, None);
         }
-        if let Some(module) = &reach.module {
-            reach.files |= self.names(module, &import.names, &site);
-        } else if reach.files && !import.optional {
-            let text = format!("no module '{}' in the captured code", import.module);
-            self.note(site.clone(), text, None);
-        }
-        if reach.files {
-            self.namespace_roots(import);
+        if files {
+            self.namespace_roots(top);
         } else if standard(top) == Standard::No && !top.is_empty() {
-            self.add_external(top, site, import.optional);
+            self.add_external(top, importer.site(import.line), import.optional);
         }
     }
 
     /// The roots of a top-level folder without `__init__`: each that holds a part of it.
-    fn namespace_roots(&mut self, import: &Import) {
-        let top = import.module.split('.').next().unwrap_or_default();
-        let Some(location) = self.locator.locate(top) else {
+    fn namespace_roots(&mut self, top: &str) {
+        let Some(location) = self.locator.first(top) else {
             return;
         };
         if location.files.is_empty() {
@@ -390,63 +381,63 @@ impl<'a> Follower<'a> {
     }
 
     fn relative(&mut self, importer: &Importer, import: &Import) {
-        let site = importer.site(import.line);
-        let folders = match &importer.path {
-            Some(_) => self.locator.relative(&importer.found, import.level),
-            None => None,
-        };
-        let mut module = folders.map(|folders| Location {
-            files: folders
-                .first()
-                .map(|folder| self.locator.inits(folder))
-                .unwrap_or_default(),
-            folders,
-            root: None,
-        });
+        let path = importer.path.as_ref();
+        let mut module = path.and_then(|_| self.locator.around(&importer.found, import.level));
         let parts = import
             .module
             .split('.')
             .filter(|_| !import.module.is_empty());
         for part in parts {
-            if let Some(found) = &module {
-                self.take(found, &site);
-            }
-            module = module.and_then(|found| self.locator.find_in(found.folders.iter(), part));
+            let Some(package) = module else { break };
+            self.take(&package, importer, import.line);
+            module = self.locator.child(&package, part);
         }
         match module {
             Some(module) => {
-                let module = Rc::new(module);
-                self.take(&module, &site);
-                self.names(&module, &import.names, &site);
+                self.take(&module, importer, import.line);
+                self.names(&module, &import.names, importer, import.line);
             }
             None if import.optional => {}
             None => {
                 let dots = ".".repeat(import.level.min(9) as usize);
                 let text = format!("no module '{dots}{}' in the captured code", import.module);
-                self.note(site, text, None);
+                self.note(importer.site(import.line), text, None);
             }
         }
     }
 
     /// Takes in the files of a module. Whether it has any.
-    fn take(&mut self, module: &Location, site: &Site) -> bool {
-        for file in &module.files {
-            self.add(file, &Origin::Import(site.clone()), false);
+    fn take(&mut self, module: &Location, importer: &Importer, line: u32) -> bool {
+        if !module.taken.replace(true) {
+            let origin = Origin::Import(importer.site(line));
+            for file in &module.files {
+                self.add(file, &origin, false);
+            }
+            self.used_roots.extend(module.root.clone());
         }
         !module.files.is_empty()
     }
 
     /// Takes in the names of `from module import …` that are modules. Whether there are any.
-    fn names(&mut self, module: &Rc<Location>, names: &[String], site: &Site) -> bool {
+    fn names(
+        &mut self,
+        module: &Rc<Location>,
+        names: &[String],
+        importer: &Importer,
+        line: u32,
+    ) -> bool {
         let mut any = false;
         for name in names {
             if name == "*" {
                 self.stars.push(Star {
                     package: Rc::clone(module),
-                    site: site.clone(),
+                    importer: importer.clone(),
+                    line,
                 });
-            } else if let Some(found) = self.locator.find_in(module.folders.iter(), name) {
-                any |= self.take(&found, site);
+            } else if !module.folders.is_empty()
+                && let Some(found) = self.locator.child(module, name)
+            {
+                any |= self.take(&found, importer, line);
             }
         }
         any
@@ -463,7 +454,7 @@ impl<'a> Follower<'a> {
             }
             let names: Vec<String> = lists.into_iter().flatten().cloned().collect();
             let names: Vec<String> = names.into_iter().filter(|name| name != "*").collect();
-            self.names(&star.package, &names, &star.site);
+            self.names(&star.package, &names, &star.importer, star.line);
         }
     }
 }

@@ -1,13 +1,15 @@
 //! From a module's name to its files, as Python searches for them.
 
+use std::borrow::Borrow;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::search::{Found, Search, join, normalise, parent};
 use super::stdlib::{Standard, standard};
 
-/// The longest dotted name that is looked for; a path is not longer.
-const MAX_NAME: usize = 1000;
+/// How many dots are counted; a path has fewer folders.
+const MAX_LEVEL: usize = 1000;
 
 /// The folders that modules are searched in, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,8 +44,8 @@ impl Roots {
     }
 }
 
-/// Where a module lies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Where a module lies, and what was found below it so far.
+#[derive(Debug, Default)]
 pub(crate) struct Location {
     /// Its files, the `__init__` files of a package; none of a folder without one.
     pub files: Vec<String>,
@@ -51,13 +53,34 @@ pub(crate) struct Location {
     pub folders: Vec<String>,
     /// The root that a top-level module was found in.
     pub root: Option<String>,
+    /// Whether its files are in the closure.
+    pub taken: Cell<bool>,
+    children: Known<String>,
 }
+
+/// What was looked for before. A name is imported from many files, and looked for once.
+type Known<K> = RefCell<BTreeMap<K, Option<Rc<Location>>>>;
 
 /// Searches for modules, and remembers what it found.
 pub(crate) struct Locator<'a> {
     pub search: Search<'a>,
     pub roots: Roots,
-    known: BTreeMap<String, Option<Rc<Location>>>,
+    tops: Known<String>,
+    relatives: Known<(String, u32)>,
+}
+
+/// What is known of this key, or else what is found now.
+fn remember<K: Ord + Borrow<Q>, Q: Ord + ToOwned<Owned = K> + ?Sized>(
+    known: &Known<K>,
+    key: &Q,
+    find: impl FnOnce() -> Option<Location>,
+) -> Option<Rc<Location>> {
+    if let Some(found) = known.borrow().get(key) {
+        return found.clone();
+    }
+    let found = find().map(Rc::new);
+    known.borrow_mut().insert(key.to_owned(), found.clone());
+    found
 }
 
 impl<'a> Locator<'a> {
@@ -66,27 +89,44 @@ impl<'a> Locator<'a> {
         Self {
             search,
             roots,
-            known: BTreeMap::new(),
+            tops: Known::default(),
+            relatives: Known::default(),
         }
     }
 
     /// Where the module of this dotted name lies, if it is first-party.
-    pub(crate) fn locate(&mut self, name: &str) -> Option<Rc<Location>> {
-        if let Some(known) = self.known.get(name) {
-            return known.clone();
+    pub(crate) fn locate(&self, name: &str) -> Option<Rc<Location>> {
+        let mut parts = name.split('.');
+        let mut found = self.first(parts.next()?)?;
+        for part in parts {
+            found = self.child(&found, part)?;
         }
-        if name.len() > MAX_NAME {
-            return None;
-        }
-        let found = match name.rsplit_once('.') {
-            Some((package, last)) => self
-                .locate(package)
-                .and_then(|package| self.find_in(package.folders.iter(), last)),
-            None => self.top(name),
-        };
-        let found = found.map(Rc::new);
-        self.known.insert(name.to_owned(), found.clone());
-        found
+        Some(found)
+    }
+
+    /// Where the top-level module of this name lies, if it is first-party.
+    pub(crate) fn first(&self, name: &str) -> Option<Rc<Location>> {
+        remember(&self.tops, name, || self.top(name))
+    }
+
+    /// Where the module of this name in a package lies.
+    pub(crate) fn child(&self, package: &Location, name: &str) -> Option<Rc<Location>> {
+        remember(&package.children, name, || {
+            self.find_in(package.folders.iter(), name)
+        })
+    }
+
+    /// The package that `level` dots mean in this file.
+    pub(crate) fn around(&self, file: &str, level: u32) -> Option<Rc<Location>> {
+        let key = (parent(file).to_owned(), level);
+        remember(&self.relatives, &key, || {
+            let folders = self.relative(file, level)?;
+            Some(Location {
+                files: self.inits(folders.first()?),
+                folders,
+                ..Location::default()
+            })
+        })
     }
 
     fn top(&self, name: &str) -> Option<Location> {
@@ -108,7 +148,7 @@ impl<'a> Locator<'a> {
 
     /// Where the module of this name, which has no dots, lies in these folders: the first package
     /// or module, or else all folders of this name together.
-    pub(crate) fn find_in<'f>(
+    fn find_in<'f>(
         &self,
         folders: impl Iterator<Item = &'f String>,
         name: &str,
@@ -130,20 +170,23 @@ impl<'a> Locator<'a> {
             return Some(Location {
                 files,
                 folders,
-                root: None,
+                ..Location::default()
             });
         }
-        (!namespace.is_empty()).then_some(Location {
-            files: Vec::new(),
+        (!namespace.is_empty()).then(|| Location {
             folders: namespace,
-            root: None,
+            ..Location::default()
         })
     }
 
     /// Where `level` dots lead from a file: its own folder, or one above it, and the folders of
     /// the same name in the other roots. None if they lead out of the project.
-    pub(crate) fn relative(&self, file: &str, level: u32) -> Option<Vec<String>> {
-        let up = "../".repeat(usize::try_from(level.saturating_sub(1)).ok()?.min(MAX_NAME));
+    fn relative(&self, file: &str, level: u32) -> Option<Vec<String>> {
+        let up = "../".repeat(
+            usize::try_from(level.saturating_sub(1))
+                .ok()?
+                .min(MAX_LEVEL),
+        );
         let folder = normalise(parent(file), &up)?;
         let mut folders = vec![folder.clone()];
         for root in self.roots.all() {
@@ -199,7 +242,7 @@ mod tests {
             leading: owned(leading),
             others: owned(others),
         };
-        let mut locator = Locator::new(Search::new(&tree, &links), roots);
+        let locator = Locator::new(Search::new(&tree, &links), roots);
         match locator.locate(name) {
             Some(found) => format!(
                 "{} | {} | {}",

@@ -133,6 +133,8 @@ impl<'l> Collector<'l> {
             "iter_modules" | "walk_packages" if is_of(&name, "pkgutil") => {
                 self.dynamic(&name, None);
             }
+            // Of the package `lazy_loader`.
+            "attach" | "attach_stub" if name.starts_with("lazy") => self.dynamic(&name, None),
             "append" | "insert" | "extend" => self.list_call(&name, last, call),
             _ => {}
         }
@@ -194,13 +196,19 @@ impl<'l> Collector<'l> {
         match (list, added) {
             (Some("__all__"), Some(added)) => self.found.all.extend(texts(added)),
             (Some("sys.path"), Some(added)) => {
-                let paths = texts(added);
-                if paths.is_empty() {
-                    self.dynamic(name, None);
+                let paths = match added {
+                    Expr::List(list) => list.elts.iter().map(text).collect(),
+                    one => text(one).map(|path| vec![path]),
+                };
+                match paths {
+                    Some(paths) => {
+                        for path in paths {
+                            let path = self.literal(&path);
+                            self.found.roots.push(path);
+                        }
+                    }
+                    None => self.dynamic(name, None),
                 }
-                let paths = paths.iter().map(|path| self.literal(path));
-                let paths: Vec<_> = paths.collect();
-                self.found.roots.extend(paths);
             }
             _ => {}
         }
