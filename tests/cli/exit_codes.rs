@@ -106,7 +106,7 @@ fn an_unknown_value_on_the_command_line_is_named() {
 }
 
 #[test]
-fn programs_as_steps_are_refused_plainly() {
+fn a_program_that_predicts_nothing_is_refused_plainly() {
     let project = Project::diabetes();
     project.edit(
         "pipelines/diabetes.yaml",
@@ -116,7 +116,7 @@ fn programs_as_steps_are_refused_plainly() {
     project
         .reproof(&["run"])
         .expect(2)
-        .says(&["not supported by this version"]);
+        .says(&["nothing predicts the part 'eval'", "add a block 'predict'"]);
 }
 
 #[test]

@@ -170,6 +170,97 @@ mod tests {
     }
 
     #[test]
+    fn environments_are_made_from_one_thing() {
+        let text = "\
+[environments.default]
+requirements = \"requirements.txt\"
+python = \"3.11\"
+
+[environments.newer]
+pyproject = \"py/pyproject.toml\"
+allow_builds = true
+
+[environments.r]
+system = [\"sh\", \"/usr/bin/Rscript\"]
+paths = [\"/usr/lib/R\"]
+
+[policy]
+isolation = \"full\"
+";
+        let project = parse_project("f", text).unwrap();
+        assert_eq!(project.policy.isolation, Some(Isolation::Full));
+        let environments: Vec<_> = project.environments.values().cloned().collect();
+        let python = |version: Option<&str>, allow_builds| PythonOptions {
+            version: version.map(str::to_owned),
+            allow_builds,
+        };
+        assert_eq!(
+            environments,
+            [
+                EnvironmentSource::Requirements {
+                    file: RelativePath::new("requirements.txt").unwrap(),
+                    python: python(Some("3.11"), false),
+                },
+                EnvironmentSource::Pyproject {
+                    file: RelativePath::new("py/pyproject.toml").unwrap(),
+                    python: python(None, true),
+                },
+                EnvironmentSource::System {
+                    programs: vec!["sh".to_owned(), "/usr/bin/Rscript".to_owned()],
+                    paths: vec!["/usr/lib/R".to_owned()],
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn wrong_environments_are_explained() {
+        refused(
+            "[environments.default]\npython = \"3.11\"\n",
+            "1:15: the environment is made from nothing \
+             (write one of requirements, pyproject, system)",
+        );
+        refused(
+            "[environments.default]\nrequirements = \"r.txt\"\nsystem = [\"sh\"]\n",
+            "3:1: an environment is made from one thing, and 'requirements' is there already",
+        );
+        refused(
+            "[environments.default]\nimage = \"python:3.11\"\n",
+            "2:1: 'image': containers are not supported by this version",
+        );
+        refused(
+            "[environments.default]\nrequirement = \"r.txt\"\n",
+            "2:1: unknown key 'requirement' (did you mean 'requirements'?)",
+        );
+        refused(
+            "[environments.Default]\nsystem = []\npython = 3.11\npaths = [\"lib\", \"/a/../b\"]\n",
+            "1:15: 'Default' is not a name: it must begin with a letter from a to z\n\
+             2:10: the list is empty\n\
+             3:1: 'python' has no use beside 'system'\n\
+             3:10: text is wanted, found the number 3.11 (put it in quotes if text is meant)\n\
+             4:10: 'lib' cannot stand here \
+             (write an absolute path without . and .. in it, such as /usr/lib/R)\n\
+             4:17: '/a/../b' cannot stand here \
+             (write an absolute path without . and .. in it, such as /usr/lib/R)",
+        );
+        refused(
+            "[environments.a]\nsystem = [\"bin/sh\", \"sh\", \"sh\", \"\"]\n\
+             [environments.b]\nrequirements = \"../r.txt\"\npython = \"3\"\npaths = [\"/x\"]\n\
+             [policy]\nisolation = \"none\"\n",
+            "2:11: 'bin/sh' cannot stand here \
+             (write an absolute path without . and .. in it, such as /usr/lib/R)\n\
+             2:27: 'sh' stands twice\n\
+             2:33: '' cannot stand here \
+             (write the name of a program, such as Rscript, or its absolute path)\n\
+             4:16: '../r.txt' is not a path inside the project (only files inside the project can \
+             be read; copy or link the file into it)\n\
+             5:10: '3' is not a version of Python (write it as \"3.11\" or \"3.11.7\")\n\
+             6:1: 'paths' has no use beside 'requirements'\n\
+             8:13: unknown isolation 'none' (known here: full)",
+        );
+    }
+
+    #[test]
     fn syntax_errors_have_a_place() {
         let errors = parse_project("f", "[store]\nlocation = \n").unwrap_err();
         assert_eq!(errors.iter().next().unwrap().line, 2);

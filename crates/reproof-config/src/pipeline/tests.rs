@@ -1385,7 +1385,8 @@ fn the_default_options_are_those_of_the_table() {
 /// Pieces of pipeline files, so that random texts get past the parser.
 fn piece() -> impl Strategy<Value = String> {
     let pieces = "pipeline: a\n|data: {csv: a}\n|label: churn\n|train: logistic_regression\n|steps:\n|\
-        evaluate: {on: test}\n|split: {random: {train: 1}}\n|  x:\n|    operation: evaluate\n|\
+        evaluate: {on: test}\n|train: {run: [a]}\n|predict: {shell: a}\n|    run: [a]\n|\
+        preprocess: none\n|    outputs: {a: b/}\n|split: {random: {train: 1}}\n|  x:\n|    operation: evaluate\n|\
         preprocess: {tenure: [{fill: mean}]}\n|features: [tenure]\n|  metrics: [r2]\n|null|~|-1|\"|'";
     let words: Vec<_> = pieces.split('|').map(str::to_owned).collect();
     prop_oneof![
@@ -1408,8 +1409,8 @@ proptest! {
 
     /// A file that is valid but for one change is taken or refused, with a place inside it.
     #[test]
-    fn any_change_of_a_valid_file_is_taken_or_refused(at in 0usize..600, to in "[-a-z0-9:{}\\[\\], \"\\n#]{0,3}", steps: bool) {
-        let text = if steps { STEPS } else { CHURN };
+    fn any_change_of_a_valid_file_is_taken_or_refused(at in 0usize..1300, to in "[-a-z0-9:{}\\[\\], \"\\n#]{0,3}", of in 0usize..4) {
+        let text = [STEPS, CHURN, programs::PROGRAMS, programs::BLOCKS][of];
         let at = at.min(text.len() - 1);
         let changed = format!("{}{to}{}", &text[..at], &text[at + 1..]);
         if let Err(errors) = expand(&changed) {
