@@ -2,10 +2,7 @@
 
 use std::path::{Component, Path};
 
-use reproof_record::Digest;
-
-/// What a link's target is preceded by before it is hashed.
-const PREFIX: &[u8] = b"reproof.link/1\n";
+use reproof_record::{Digest, LINK_PREFIX};
 
 /// The digest that stands for a link in the tree: BLAKE3 of `reproof.link/1`, a line feed and the
 /// bytes of the target as the link holds it.
@@ -13,7 +10,12 @@ const PREFIX: &[u8] = b"reproof.link/1\n";
 /// A link thus counts by where it points and never by what is found there, and is not mistaken for
 /// a file that holds the same text. In the tree a link is never executable.
 pub fn link_digest(target: &Path) -> Digest {
-    Digest::of(&[PREFIX, target.as_os_str().as_encoded_bytes()].concat())
+    Digest::of(&link_blob(target))
+}
+
+/// The bytes that stand for a link in the store.
+pub(crate) fn link_blob(target: &Path) -> Vec<u8> {
+    [LINK_PREFIX, target.as_os_str().as_encoded_bytes()].concat()
 }
 
 /// Why a link of this target may not be part of the code, if so. `depth` is the number of folders

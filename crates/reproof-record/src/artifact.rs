@@ -57,6 +57,9 @@ pub struct Artifact {
     pub digest: Digest,
 }
 
+/// What the bytes begin with that stand for a symbolic link in a [`Tree`]; its target follows.
+pub const LINK_PREFIX: &[u8] = b"reproof.link/1\n";
+
 /// One file of a [`Tree`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -18,7 +18,7 @@ mod recipe;
 mod record;
 mod table;
 
-pub use artifact::{Artifact, ArtifactKind, FileEntry, Manifest, Tree, TreeEntry};
+pub use artifact::{Artifact, ArtifactKind, FileEntry, LINK_PREFIX, Manifest, Tree, TreeEntry};
 pub use canonical::{
     CanonicalError, MAX_SAFE_INTEGER, canonical_json, canonical_number, from_canonical,
     to_canonical,

@@ -12,6 +12,7 @@ mod blob;
 mod error;
 mod fault;
 pub mod fs;
+mod layout;
 mod object;
 mod scratch;
 
