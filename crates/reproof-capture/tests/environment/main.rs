@@ -2,10 +2,11 @@
 //!
 //! uv is the one that `REPROOF_UV` names, or the one that `scripts/uv` finds or installs.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used)]
 
 mod cached;
 mod python;
 mod scene;
 mod specification;
+mod speed;
 mod system;
