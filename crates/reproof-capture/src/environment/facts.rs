@@ -125,3 +125,58 @@ fn take<'b>(rest: &mut &'b [u8], count: usize) -> Option<&'b [u8]> {
 fn take_number(rest: &mut &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(take(rest, 4)?.try_into().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn facts(size: u64, ctime_ns: i64) -> Facts {
+        Facts {
+            kind: FileKind::File,
+            size,
+            mtime_ns: 5,
+            ctime_ns,
+            inode: 7,
+            executable: false,
+        }
+    }
+
+    fn listing(entries: &[(&str, &str, Facts)]) -> Listing {
+        let mut listing = Listing::default();
+        for (folder, name, facts) in entries {
+            listing.folder(folder);
+            listing.entry(name, facts);
+        }
+        listing
+    }
+
+    #[test]
+    fn what_changed_is_named() {
+        let noted = listing(&[
+            ("", "a", facts(1, 1)),
+            ("b", "c", facts(1, 1)),
+            ("b", "gone", facts(1, 1)),
+        ]);
+        let now = listing(&[
+            ("", "a", facts(1, 1)),
+            ("b", "c", facts(1, 9)),
+            ("b/d", "new", facts(1, 1)),
+        ]);
+        assert_eq!(
+            now.changed(noted.bytes()).unwrap(),
+            ["b/c", "b/d/new", "b/gone"]
+        );
+        assert_eq!(now.latest_ns, 9);
+        assert_ne!(now.digest(), noted.digest());
+        assert_eq!(now.changed(now.bytes()).unwrap(), Vec::<String>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            Listing::default().changed(&bytes);
+        }
+    }
+}

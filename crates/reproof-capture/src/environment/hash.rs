@@ -22,7 +22,7 @@ pub(crate) fn tree(
     let entries = in_parallel(files, |(path, link, executable)| {
         Ok(TreeEntry {
             path: RelativePath::new(path.as_str())?,
-            executable: *executable,
+            executable: *executable && !*link,
             digest: digest(io, &root.join(path), *link)?,
         })
     })?;

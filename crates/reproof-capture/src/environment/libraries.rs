@@ -103,6 +103,7 @@ pub(crate) fn add(
         plan,
         search,
         names,
+        loaders: BTreeSet::new(),
         // What is essential first: a library keeps what the first that needs it says of it.
         queue: VecDeque::new(),
     };
@@ -182,6 +183,8 @@ struct Resolver<'r> {
     search: Search<'r>,
     /// The names of all libraries of the closure.
     names: BTreeSet<String>,
+    /// The names of loaders: they are there before any library.
+    loaders: BTreeSet<String>,
     queue: VecDeque<Pending>,
 }
 
@@ -205,12 +208,13 @@ impl Resolver<'_> {
         else {
             return self.missing(file, loader);
         };
+        self.loaders
+            .extend(to.rsplit('/').next().map(str::to_owned));
         if self.plan.holds(&to) {
             return Ok(());
         }
         match self.search.io.canonicalize(Path::new(loader)) {
             Ok(from) => {
-                self.names.extend(to.rsplit('/').next().map(str::to_owned));
                 let executable = true;
                 self.plan.items.insert(to, Item::Copy { from, executable });
                 Ok(())
@@ -220,6 +224,9 @@ impl Resolver<'_> {
     }
 
     fn library(&mut self, file: &Pending, name: &str) -> Result<(), EnvironmentError> {
+        if self.loaders.contains(name) {
+            return Ok(());
+        }
         let folders = search_folders(file);
         for folder in &folders {
             // Where the file lies in the closure, `$ORIGIN` is a folder of the closure.

@@ -22,6 +22,10 @@ const BLOCK: usize = 1 << 18;
 /// How deep folders are followed: no package comes near it.
 const MAX_DEPTH: usize = 64;
 
+/// Why the interpreter's own packages are left out. They are the machine's: how many there are is
+/// no matter of the closure, and is not counted.
+pub(crate) const MACHINES_OWN: &str = "the interpreter's own packages";
+
 /// Where one path of a closure comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
@@ -316,7 +320,11 @@ impl Walk<'_> {
                 folder: entry.kind == FileKind::Folder,
             };
             if let Some(reason) = (self.rule)(&found) {
-                let (files, bytes) = size(self.io, &from, entry.kind)?;
+                let (files, bytes) = if reason == MACHINES_OWN {
+                    (0, 0)
+                } else {
+                    size(self.io, &from, entry.kind)?
+                };
                 let slash = if found.folder { "/" } else { "" };
                 plan.leave_out(reason, format!("{}/{path}{slash}", self.to), files, bytes);
                 continue;

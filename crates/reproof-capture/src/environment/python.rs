@@ -9,7 +9,7 @@ use super::describe::{PREFIX, package_of};
 use super::error::EnvironmentError;
 use super::interpreter::Interpreter;
 use super::machine::Machine;
-use super::plan::{Found, Item, Plan, inside};
+use super::plan::{Found, Item, MACHINES_OWN, Plan, inside};
 use super::suites;
 
 const BYTECODE: &str = "bytecode, which is compiled inside";
@@ -55,7 +55,7 @@ fn standard(found: &Found<'_>) -> Option<&'static str> {
     let dynamic = found.name.starts_with("_tkinter.");
     match found.name {
         "__pycache__" if found.folder => Some(BYTECODE),
-        "site-packages" | "dist-packages" => Some("the interpreter's own packages"),
+        "site-packages" | "dist-packages" => Some(MACHINES_OWN),
         "test" | "tests" if found.folder => Some("test suites"),
         "idlelib" | "turtledemo" | "tkinter" | "turtle.py" => Some("tkinter"),
         _ if dynamic => Some("tkinter"),

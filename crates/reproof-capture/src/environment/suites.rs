@@ -23,11 +23,14 @@ pub(crate) fn leave_out(
 ) -> Result<(), EnvironmentError> {
     let prefix = format!("{packages}/");
     let mut suites = candidates(plan, &prefix);
-    let tops: BTreeSet<&str> = suites
+    let modules: BTreeMap<String, String> = suites
         .iter()
-        .filter_map(|suite| suite.split('/').next())
+        .map(|suite| (suite.replace('/', "."), suite.clone()))
         .collect();
-    let mut used = BTreeSet::new();
+    let tops: BTreeSet<String> = suites
+        .iter()
+        .filter_map(|suite| suite.split('/').next().map(str::to_owned))
+        .collect();
     for (path, item) in plan.items.range(prefix.clone()..) {
         let Some(module) = path.strip_prefix(&prefix) else {
             break;
@@ -36,29 +39,40 @@ pub(crate) fn leave_out(
         let Item::Copy { from, .. } = item else {
             continue;
         };
-        let inside = |suite: &String| below(module, suite);
-        if module.strip_suffix(".py").is_none() || !tops.contains(top) || suites.iter().any(inside)
-        {
+        if module.strip_suffix(".py").is_none() || !tops.contains(top) || lies_in(module, &suites) {
             continue;
         }
         // A module that is too large to be written by hand holds no import worth a look.
         if let Ok(bytes) = io.read(from, MODULE_LIMIT) {
             let text = String::from_utf8_lossy(&bytes);
-            used.extend(
-                suites
-                    .iter()
-                    .filter(|suite| imports(&text, module, suite))
-                    .cloned(),
-            );
+            for import in imports(&text, module) {
+                if let Some(suite) = longest(&import, &modules) {
+                    suites.remove(suite);
+                }
+            }
         }
     }
-    suites.retain(|suite| !used.contains(suite));
     remove(plan, io, &prefix, &suites)
 }
 
-fn below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder)
-        .is_some_and(|rest| rest.starts_with('/'))
+/// Whether a path lies in one of these folders.
+fn lies_in(path: &str, folders: &BTreeSet<String>) -> bool {
+    let ends = path.match_indices('/').map(|(at, _)| at);
+    ends.into_iter().any(|end| {
+        path.get(..end)
+            .is_some_and(|folder| folders.contains(folder))
+    })
+}
+
+/// The suite that a module is, or lies in.
+fn longest<'m>(module: &str, suites: &'m BTreeMap<String, String>) -> Option<&'m String> {
+    let mut module = module;
+    loop {
+        if let Some(suite) = suites.get(module) {
+            return Some(suite);
+        }
+        module = module.rsplit_once('.')?.0;
+    }
 }
 
 /// The outermost folders that look like test suites, inside the folder of packages.
@@ -87,44 +101,38 @@ fn candidates(plan: &Plan, prefix: &str) -> BTreeSet<String> {
     suites
 }
 
-/// Whether a module may import a suite.
-fn imports(text: &str, module: &str, suite: &str) -> bool {
-    let (parent, name) = suite.rsplit_once('/').unwrap_or(("", suite));
-    let suite_name = suite.replace('/', ".");
-    let parent_name = parent.replace('/', ".");
-    text.lines().any(|line| {
+/// The modules that a module imports, as far as their names hold `test`.
+fn imports(text: &str, module: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in text.lines() {
         let line = line.trim_start();
-        if !line.contains(name) {
-            return false;
+        if !(line.starts_with("import ") || line.starts_with("from ")) || !line.contains("test") {
+            continue;
         }
-        let within = |found: &str| {
-            found == suite_name
-                || found
-                    .strip_prefix(&suite_name)
-                    .is_some_and(|rest| rest.starts_with('.'))
-        };
         if let Some(rest) = line.strip_prefix("import ") {
-            return rest
-                .split(',')
-                .any(|part| within(part.split_whitespace().next().unwrap_or_default()));
+            found.extend(rest.split(',').filter_map(first_word).map(str::to_owned));
+            continue;
         }
-        let Some((from, names)) = line
+        let parts = line
             .strip_prefix("from ")
-            .and_then(|rest| rest.split_once(" import "))
-        else {
-            return false;
-        };
+            .and_then(|rest| rest.split_once(" import "));
+        let Some((from, names)) = parts else { continue };
         let Some(from) = absolute(from.trim(), module) else {
-            return false;
+            continue;
         };
-        let names = names.trim_matches(['(', ')', ' ']);
-        let named = || {
+        let names = names.trim_matches(['(', ')', ' ']).split(',');
+        found.extend(
             names
-                .split(',')
-                .any(|part| part.split_whitespace().next() == Some(name))
-        };
-        within(&from) || from == parent_name && named()
-    })
+                .filter_map(first_word)
+                .map(|name| format!("{from}.{name}")),
+        );
+        found.push(from);
+    }
+    found
+}
+
+fn first_word(text: &str) -> Option<&str> {
+    text.split_whitespace().next()
 }
 
 /// The module that a `from` clause names, seen from the module that it stands in.

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use reproof_capture::environment::{Closure, EnvironmentError, Full, Quick, diff, materialise};
-use reproof_store::Store;
+use reproof_capture::environment::{
+    Closure, ClosureCache, EnvironmentError, Full, OpenClosure, Quick, build, diff, materialise,
+};
 use reproof_store::fs::RealIo;
+use reproof_store::{Fault, FaultIo, Store};
 
 use crate::scene::{Scene, inside, programs, python, seal, small};
 
@@ -190,4 +192,39 @@ fn a_damaged_closure_is_not_stored() {
         refused.to_string().contains("'etc/hosts' has other bytes"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_full_disk_is_said_and_leaves_nothing_that_is_taken_for_a_closure() {
+    let scene = Scene::new();
+    let spec = programs(&["sh"], &[]);
+    let folder = scene.folder.path().join("full");
+    let attempt = |at: u64| {
+        let fault = Fault {
+            at,
+            dead: true,
+            kind: std::io::ErrorKind::StorageFull,
+            writes_only: true,
+        };
+        let io = Arc::new(FaultIo::new(Arc::new(RealIo), Some(fault)));
+        let cache = ClosureCache::new(&folder, io);
+        scene
+            .with(|machine| build(machine, &spec, &cache))
+            .and_then(OpenClosure::seal)
+    };
+    let steps = [1, 2, 5, 40, 400, 1500, 1900, 2000];
+    for at in steps {
+        match attempt(at) {
+            Ok(closure) => assert!(closure.check_full().unwrap().is_right(), "{at}"),
+            Err(EnvironmentError::Io(error)) => {
+                assert!(error.is_storage_full(), "{at}: {error}");
+                assert_eq!(
+                    ClosureCache::new(&folder, Arc::new(RealIo)).list().unwrap(),
+                    []
+                );
+            }
+            Err(error) => panic!("{at}: {error}"),
+        }
+    }
+    assert!(attempt(1).is_err() && attempt(u64::MAX).is_ok());
 }

@@ -1,11 +1,12 @@
 //! Environments built with the real uv, from the real registry, and run.
 //!
-//! uv is the one that `REPROOF_UV` names, or that of the search path; `scripts/uv` installs one.
+//! uv is the one that `REPROOF_UV` names, or the one that `scripts/uv` finds or installs.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used)]
 
 mod cached;
 mod python;
 mod scene;
 mod specification;
+mod speed;
 mod system;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reproof_capture::environment::{Quick, diff};
+use reproof_capture::environment::{Quick, Requirements, diff};
 
 use crate::scene::{Scene, inside, locked, python, seal, small};
 
@@ -26,7 +26,7 @@ fn two_builds_in_two_folders_are_one_closure_that_runs() {
         one.description()
             .left_out
             .values()
-            .all(|left| left.files > 0)
+            .all(|left| !left.paths.is_empty())
     );
     assert!(
         one.description()
@@ -52,7 +52,7 @@ fn check_inside(root: &Path) {
 import ctypes, decimal, hashlib, idna, json, locale, os, pwd, six, sqlite3, ssl, subprocess, sys
 import time, zlib, zoneinfo, sysconfig
 assert sys.prefix == sys.base_prefix == '/reproof/env', sys.prefix
-assert all(path.startswith('/reproof/env/') for path in sys.path), sys.path
+assert all(path.startswith('/reproof/env/') for path in sys.path if path), sys.path
 assert six.__file__.startswith('/reproof/env/lib/python'), six.__file__
 assert six.__cached__ and os.path.exists(six.__cached__), six.__cached__
 assert sysconfig.get_config_var('exec_prefix') == '/reproof/env'
@@ -96,4 +96,31 @@ fn compiled_packages_find_their_libraries() {
     assert!(said.starts_with("1.0 "), "{said}");
     let closure = seal(open);
     assert_eq!(closure.check_quick().unwrap(), Quick::Unknown);
+}
+
+/// Debian's Python looks for packages elsewhere, and its prefix holds everything.
+#[test]
+fn the_systems_own_python_will_do() {
+    let mut scene = Scene::new();
+    scene.path = ["/usr/bin", "/usr/local/bin", "/bin"]
+        .map(Into::into)
+        .to_vec();
+    let closure = seal(scene.build(&python(small()), "cache").unwrap());
+    check_inside(&closure.root());
+    let packages = closure.description().unwrap().packages;
+    assert_eq!(packages.len(), 3, "{packages:?}");
+}
+
+#[test]
+fn an_environment_of_nothing_but_python() {
+    let scene = Scene::new();
+    let open = scene
+        .build(&python(Requirements::default()), "cache")
+        .unwrap();
+    assert!(open.description().packages.is_empty());
+    let said = inside(
+        &open.root(),
+        &["python", "-c", "import sys; print(sys.flags.isolated)"],
+    );
+    assert_eq!(said, "0\n");
 }

@@ -66,10 +66,7 @@ impl Scene {
     }
 
     pub fn with<R>(&self, act: impl FnOnce(&Machine<'_>) -> R) -> R {
-        let uv: Vec<PathBuf> = std::env::var_os("REPROOF_UV")
-            .map(PathBuf::from)
-            .into_iter()
-            .collect();
+        let uv = [uv()];
         act(&Machine {
             io: &RealIo,
             runner: &self.runner,
@@ -87,6 +84,24 @@ impl Scene {
     ) -> Result<OpenClosure, EnvironmentError> {
         self.with(|machine| build(machine, spec, &self.cache(cache)))
     }
+}
+
+/// The uv that `REPROOF_UV` names, or else the one that `scripts/uv` finds or installs.
+pub fn uv() -> PathBuf {
+    static UV: OnceLock<PathBuf> = OnceLock::new();
+    let find = || {
+        if let Some(named) = std::env::var_os("REPROOF_UV") {
+            return PathBuf::from(named);
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/uv");
+        let said = Command::new(script)
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(said.status.success(), "scripts/uv failed");
+        PathBuf::from(String::from_utf8(said.stdout).unwrap().trim())
+    };
+    UV.get_or_init(find).clone()
 }
 
 /// Writes a file of the scene, and gives its path.

@@ -4,7 +4,7 @@ use reproof_capture::environment::{
     EnvironmentError, EnvironmentSpec, LockSource, Machine, PythonSpec, Requirements, export, lock,
 };
 
-use crate::scene::{Scene, python, small, write};
+use crate::scene::{Scene, python, small, uv, write};
 
 fn refused(scene: &Scene, spec: &EnvironmentSpec) -> EnvironmentError {
     let error = scene.build(spec, "cache").unwrap_err();
@@ -130,8 +130,7 @@ fn a_project_is_locked_and_exported() {
         matches!(unlocked, Err(EnvironmentError::Uv { .. })),
         "{unlocked:?}"
     );
-    let uv = std::env::var("REPROOF_UV").unwrap_or("uv".to_owned());
-    let made = std::process::Command::new(uv)
+    let made = std::process::Command::new(uv())
         .args(["lock", "--quiet"])
         .current_dir(folder)
         .status();
