@@ -74,7 +74,7 @@ impl<'a> Closures<'a> {
         let tree = self.code.state.tree;
         let document = (VERSION, tree, &program.run, &program.code);
         let bytes = to_canonical(&document)?;
-        Ok(Digest::of(&bytes).to_hex().to_string())
+        Ok(Digest::of(&bytes).to_hex())
     }
 
     fn follow(&self, program: &ProgramSpec) -> Result<Closure, EngineError> {

@@ -19,8 +19,8 @@ use reproof_store::fs::write_atomic;
 use serde::Serialize;
 
 use crate::observer::{Event, Observer};
-use crate::program::compile_variables;
 use crate::prepare::read_lock;
+use crate::program::compile_variables;
 use crate::project::{exists, read_text};
 use crate::{EngineError, Project};
 

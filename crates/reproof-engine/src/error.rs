@@ -258,8 +258,10 @@ impl OperationError {
             Self::Table(error) => table_class(error).unwrap_or(Class::Step),
             Self::Store(error) => store_class(error),
             Self::Catalog(error) => store_error_class(error.class()),
-            Self::Learn(_) | Self::Contract(_) | Self::Failed { .. } => Class::Step,
-            Self::Sandbox(SandboxError::Program { .. }) => Class::Step,
+            Self::Learn(_)
+            | Self::Contract(_)
+            | Self::Failed { .. }
+            | Self::Sandbox(SandboxError::Program { .. }) => Class::Step,
             Self::Sandbox(_) => Class::Environment,
             Self::Io(_) => Class::Storage,
             Self::Unknown(_) => Class::Impossible,

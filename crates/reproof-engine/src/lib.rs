@@ -40,9 +40,6 @@ pub use environments::{
     EnvironmentList, Environments, ListedEnvironment, Ready, closure_named, env_gc,
     environments_list,
 };
-pub use reproof_capture::environment::{
-    ClosureDescription, ClosureDiff, Difference, Stage, diff as environment_diff,
-};
 pub use error::{Class, EngineError, OperationError};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use observer::{DataChange, Event, Observer, Silent};
@@ -57,6 +54,9 @@ pub use project::{
 pub use report::{
     HistoryFilter, Repeatability, evaluation, final_looks, history, lock_is_committed,
     repeatability, verdict,
+};
+pub use reproof_capture::environment::{
+    ClosureDescription, ClosureDiff, Difference, Stage, diff as environment_diff,
 };
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};

@@ -89,7 +89,11 @@ impl Project {
 
     /// Writes a text file of the project.
     pub fn write_text(&self, file: &str, text: &str) -> Result<(), EngineError> {
-        Ok(write_atomic(self.io(), &self.root.join(file), text.as_bytes())?)
+        Ok(write_atomic(
+            self.io(),
+            &self.root.join(file),
+            text.as_bytes(),
+        )?)
     }
 
     /// The project's file system.

@@ -431,7 +431,7 @@ impl ProgramStep<'_> {
             let value = self.programs.secrets.get(name)?;
             Some((name.clone(), value.clone()))
         });
-        let resources = self.programs.resources.get(self.name).cloned();
+        let resources = self.programs.resources.get(self.name).copied();
         let (result, told) = program::run(&ProgramJob {
             store: self.store,
             step: self.step,

@@ -212,7 +212,8 @@ fn change(difference: &Difference) -> String {
 fn list(environments: &Environments<'_>, printer: &Printer) -> Result<(), EngineError> {
     let found = environments_list(environments)?;
     if printer.json {
-        printer.document(&json!({ "environments": found.environments, "closures": found.closures }));
+        printer
+            .document(&json!({ "environments": found.environments, "closures": found.closures }));
         return Ok(());
     }
     if found.environments.is_empty() {
@@ -221,17 +222,17 @@ fn list(environments: &Environments<'_>, printer: &Printer) -> Result<(), Engine
         );
     }
     for environment in &found.environments {
-        let closures: Vec<String> = environment
-            .closures
-            .iter()
-            .map(|digest| digest.short().to_string())
-            .collect();
+        let closures: Vec<String> = environment.closures.iter().map(Digest::short).collect();
         let closures = if closures.is_empty() {
             "not built yet".to_owned()
         } else {
             closures.join(", ")
         };
-        printer.line(&format!("{:<12}{:<28}{closures}", environment.name.as_str(), environment.made_of));
+        printer.line(&format!(
+            "{:<12}{:<28}{closures}",
+            environment.name.as_str(),
+            environment.made_of
+        ));
     }
     let here: Vec<&Digest> = found.closures.iter().collect();
     printer.line(&format!(
@@ -241,11 +242,7 @@ fn list(environments: &Environments<'_>, printer: &Printer) -> Result<(), Engine
     Ok(())
 }
 
-fn gc(
-    environments: &Environments<'_>,
-    days: u32,
-    printer: &Printer,
-) -> Result<(), EngineError> {
+fn gc(environments: &Environments<'_>, days: u32, printer: &Printer) -> Result<(), EngineError> {
     let removed = env_gc(environments, days)?;
     if printer.json {
         printer.document(&json!({ "removed": removed }));

@@ -8,7 +8,8 @@ use reproof_engine::{
 };
 use reproof_learn::Metrics;
 use reproof_record::{
-    Digest, Execution, ExecutionId, ExecutionKind, Program, Recipe, RecipeId, Record, RecordId, to_canonical,
+    Digest, Execution, ExecutionId, ExecutionKind, Program, Recipe, RecipeId, Record, RecordId,
+    to_canonical,
 };
 use serde_json::{Value, json};
 

@@ -31,7 +31,7 @@ use protocol::REPORTED_FILE;
 type Outputs = BTreeMap<StepName, StepOutput>;
 
 /// How often a work folder is marked as in use. What is not marked for a day is swept.
-const MARK: Duration = Duration::from_secs(600);
+const MARK: Duration = Duration::from_mins(10);
 /// The most bytes of a program's standard output and error that are kept: the first half and the
 /// last half of it.
 const MAX_LOG: usize = 16 << 20;

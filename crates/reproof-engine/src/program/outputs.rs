@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use reproof_catalog::StepOutput;
-use reproof_record::{ArtifactKind, Program, StepName, to_canonical};
+use reproof_record::{ArtifactKind, Program, RelativePath, StepName, to_canonical};
 use reproof_store::fs::FileKind;
 use reproof_store::{Batch, StoredArtifact, TakeError};
 use reproof_table::{CsvOptions, FileFormat, SnapshotOptions, StatisticsLevel, snapshot_file};
@@ -102,7 +102,7 @@ impl ProgramJob<'_> {
     ) -> Result<(), OperationError> {
         let mut written = Vec::new();
         self.list(out, "", &mut written)?;
-        let declared: BTreeSet<_> = program.outputs.values().map(|path| path.as_str()).collect();
+        let declared: BTreeSet<_> = program.outputs.values().map(RelativePath::as_str).collect();
         let covered = |file: &&String| {
             declared.iter().any(|path| {
                 file.strip_prefix(path)

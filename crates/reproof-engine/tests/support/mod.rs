@@ -51,6 +51,10 @@ pub fn open(root: &Path, io: Arc<dyn Io>) -> Result<Project, EngineError> {
         host: Host::default(),
         user: "test".to_owned(),
         data_home: None,
+        cache_home: None,
+        search_path: Vec::new(),
+        uv: Vec::new(),
+        variables: Arc::default(),
         version: "test".to_owned(),
     };
     Project::open(root, services)

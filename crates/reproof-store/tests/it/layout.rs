@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use reproof_record::{Digest, Tree, TreeEntry};
-use reproof_store::fs::{Facts, FileKind, Io, RealIo};
+use reproof_store::fs::{Facts, FileKind, Io, RealIo, remove_tree};
 use reproof_store::{
     ErrorClass, Fault, FaultIo, LayOut, SOURCE_DATE_EPOCH, Store, StoreError, lay_out, link_blob,
 };
