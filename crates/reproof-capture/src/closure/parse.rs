@@ -13,8 +13,9 @@ use ruff_python_parser::{ParseError, parse_module};
 use super::imports::FileImports;
 use super::visit::Collector;
 
-/// The largest file that is parsed: 4 MiB. Larger ones are data in the shape of code.
-const LIMIT: usize = 4 << 20;
+/// The largest file that is parsed: 1 MiB. Larger ones are data in the shape of code, and the
+/// memory that a parser takes for what is nested in itself is a thousand times its size.
+const LIMIT: usize = 1 << 20;
 /// The stack of a thread that parses, for what does not depend on the file.
 const STACK: usize = 16 << 20;
 /// And for each byte of the file: what frees an expression calls itself as deep as it is nested.
@@ -151,7 +152,7 @@ mod tests {
             "d:@3",
             "p.q.e:@4",
             "..f:@5",
-            ".g:@6",
+            ".g:@6?",
             ".h:i@7",
             "j:@8",
             "j.__main__:@8",
@@ -167,7 +168,8 @@ mod tests {
         let text = "importlib.import_module(name)\n__import__(f'models.{x}')\n\
                     import_module('plugins.' + x)\nimport_module('a.%s' % x)\nimport_module('b.{}'.format(x))\n\
                     for m in pkgutil.iter_modules(p): pass\nimport_module('.x', package=y)\nrun_path(f)\n\
-                    importlib.util.spec_from_file_location('m', path)\n";
+                    importlib.util.spec_from_file_location('m', path)\n\
+                    lazy.attach(__name__, ['a'])\n";
         let found = imports(text.as_bytes()).dynamic;
         let shown: Vec<_> = found
             .iter()
@@ -183,6 +185,7 @@ mod tests {
             "7 import_module ",
             "8 run_path ",
             "9 importlib.util.spec_from_file_location ",
+            "10 lazy.attach ",
         ];
         assert_eq!(shown, expected);
     }
@@ -282,10 +285,10 @@ mod tests {
                 &text[..20]
             );
         }
-        let nested: String = (0..1500)
+        let nested: String = (0..1000)
             .map(|depth| " ".repeat(depth) + "if x:\n")
             .collect();
-        let found = imports((nested + &" ".repeat(1500) + "import a\n").as_bytes());
+        let found = imports((nested + &" ".repeat(1000) + "import a\n").as_bytes());
         assert_eq!((found.fault, found.imports.len()), (None, 1));
     }
 }
