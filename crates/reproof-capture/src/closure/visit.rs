@@ -149,8 +149,18 @@ impl<'l> Collector<'l> {
             return self.import_text(&found);
         }
         match argument(call, 1, "package") {
-            Some(Expr::Name(package)) if matches!(&*package.id, "__package__" | "__name__") => {
+            Some(Expr::Name(package)) if &*package.id == "__package__" => {
                 self.import_text(&found);
+            }
+            Some(Expr::Name(package)) if &*package.id == "__name__" => {
+                // In an `__init__` file that is the package. In another the module takes the
+                // package's place, so that one dot less is left. The text does not say which.
+                self.optional += 1;
+                self.import_text(&found);
+                if let Some(less) = found.strip_prefix('.').filter(|less| less.starts_with('.')) {
+                    self.import_text(less);
+                }
+                self.optional -= 1;
             }
             Some(package) => match text(package) {
                 Some(package) => self.import_within(&package, &found),

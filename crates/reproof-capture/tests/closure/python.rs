@@ -179,7 +179,7 @@ fn check(layout: &Layout) -> Result<usize, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn python_loads_nothing_outside_the_closure(layout in layouts()) {

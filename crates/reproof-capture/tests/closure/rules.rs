@@ -75,6 +75,8 @@ fn relative_imports() {
             "p/q/d.py",
         ),
         ("importlib.import_module('..a', package='p.q')", "p/a.py"),
+        // A module's own name stands where a package is expected.
+        ("importlib.import_module('..d', __name__)", "p/q/d.py"),
         ("from ... import z", ""),
     ] {
         let code = Code::new(&[
