@@ -353,7 +353,12 @@ impl Closure {
     pub fn description(&self) -> Result<ClosureDescription, EnvironmentError> {
         let path = self.folder.join("description.json");
         let bytes = self.io.read(&path, DOCUMENT_LIMIT)?;
-        from_canonical(&bytes).map_err(|_| self.damaged("description.json is not a description"))
+        match ClosureDescription::from_bytes(&bytes) {
+            Err(EnvironmentError::Canonical(_)) => {
+                Err(self.damaged("description.json is not a description"))
+            }
+            read => read,
+        }
     }
 
     pub(crate) fn damaged(&self, what: impl Into<String>) -> EnvironmentError {
