@@ -258,19 +258,19 @@ impl OpenClosure {
         let (bytecode, other): (Vec<_>, Vec<_>) = listing
             .files()
             .into_iter()
-            .partition(|(path, ..)| is_bytecode(path));
+            .partition(|file| is_bytecode(&file.path));
         let expected = self.tree.files.iter().map(|entry| entry.path.as_str());
         if !other
             .iter()
-            .map(|(path, ..)| path.as_str())
+            .map(|file| file.path.as_str())
             .eq(expected.clone())
         {
             let expected: std::collections::BTreeSet<&str> = expected.collect();
             let extra = other
                 .iter()
-                .find(|(path, ..)| !expected.contains(path.as_str()));
+                .find(|file| !expected.contains(file.path.as_str()));
             let what = match extra {
-                Some((path, ..)) => format!("'{path}' is in it and not in its tree"),
+                Some(file) => format!("'{}' is in it and not in its tree", file.path),
                 None => "a file of its tree is gone".to_owned(),
             };
             let digest = self.digest;
@@ -352,7 +352,12 @@ impl Closure {
     pub fn description(&self) -> Result<ClosureDescription, EnvironmentError> {
         let path = self.folder.join("description.json");
         let bytes = self.io.read(&path, DOCUMENT_LIMIT)?;
-        from_canonical(&bytes).map_err(|_| self.damaged("description.json is not a description"))
+        match ClosureDescription::from_bytes(&bytes) {
+            Err(EnvironmentError::Canonical(_)) => {
+                Err(self.damaged("description.json is not a description"))
+            }
+            read => read,
+        }
     }
 
     pub(crate) fn damaged(&self, what: impl Into<String>) -> EnvironmentError {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use reproof_record::{CanonicalError, Digest, Tree, to_canonical};
+use reproof_record::{CanonicalError, Digest, Tree, from_canonical, to_canonical};
 use serde::{Deserialize, Serialize};
 
+use super::error::EnvironmentError;
 use super::requirements::normal_name;
 
 /// Where the Python of a closure lies.
@@ -97,6 +98,22 @@ impl ClosureDescription {
     /// The canonical bytes, as they are stored.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CanonicalError> {
         to_canonical(self)
+    }
+
+    /// Reads exactly what [`ClosureDescription::to_bytes`] wrote; another version is refused.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EnvironmentError> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: String,
+        }
+        let found: Format = serde_json::from_slice(bytes).map_err(CanonicalError::from)?;
+        if found.format != Self::FORMAT {
+            return Err(EnvironmentError::Format {
+                found: found.format.chars().take(80).collect(),
+                expected: Self::FORMAT,
+            });
+        }
+        Ok(from_canonical(bytes)?)
     }
 }
 

@@ -145,6 +145,16 @@ pub enum EnvironmentError {
         /// What is wrong.
         what: String,
     },
+    /// A document that a later version wrote.
+    #[error(
+        "the description of a closure has the format '{found}'; this version reads '{expected}'"
+    )]
+    Format {
+        /// The format that it names.
+        found: String,
+        /// The format that is wanted.
+        expected: &'static str,
+    },
     /// A path of a tree that cannot be laid out.
     #[error(transparent)]
     Name(#[from] NameError),

@@ -12,6 +12,14 @@ use reproof_store::fs::{Facts, FileKind, Io, IoError};
 /// How many bytes the numbers of one entry take.
 const NUMBERS: usize = 8 * 4 + 2;
 
+/// One file that a look found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub path: String,
+    pub kind: FileKind,
+    pub executable: bool,
+}
+
 /// The facts of all files and links of a closure, bytecode included.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
@@ -105,12 +113,17 @@ impl Listing {
         Some(paths.into_iter().filter(differs).cloned().collect())
     }
 
-    /// Every path, with whether it is a link and whether it is executable, sorted.
-    pub fn files(&self) -> Vec<(String, bool, bool)> {
+    /// Every file and link, sorted.
+    pub fn files(&self) -> Vec<Listed> {
         let entries = Self::read(&self.bytes).unwrap_or_default();
-        let file = |(path, numbers): (String, &[u8])| {
-            let (kind, executable) = (numbers.get(NUMBERS - 2), numbers.get(NUMBERS - 1));
-            (path, kind == Some(&1), executable == Some(&1))
+        let file = |(path, numbers): (String, &[u8])| Listed {
+            path,
+            kind: match numbers.get(NUMBERS - 2) {
+                Some(0) => FileKind::File,
+                Some(1) => FileKind::Link,
+                _ => FileKind::Other,
+            },
+            executable: numbers.get(NUMBERS - 1) == Some(&1),
         };
         entries.into_iter().map(file).collect()
     }

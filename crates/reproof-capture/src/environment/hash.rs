@@ -4,34 +4,36 @@ use std::io::Read;
 use std::path::Path;
 
 use reproof_record::{Digest, RelativePath, Tree, TreeEntry};
-use reproof_store::fs::{Io, IoError};
+use reproof_store::fs::{FileKind, Io, IoError};
 
 use super::error::EnvironmentError;
+use super::facts::Listed;
 use super::plan::in_parallel;
 use reproof_store::link_digest;
 
 /// How many bytes are hashed at a time.
 const BLOCK: usize = 1 << 18;
 
-/// The tree of these files: path, whether it is a link, whether it is executable.
-pub(crate) fn tree(
-    io: &dyn Io,
-    root: &Path,
-    files: &[(String, bool, bool)],
-) -> Result<Tree, EnvironmentError> {
-    let entries = in_parallel(files, |(path, link, executable)| {
+/// The tree of these files.
+pub(crate) fn tree(io: &dyn Io, root: &Path, files: &[Listed]) -> Result<Tree, EnvironmentError> {
+    let entries = in_parallel(files, |file| {
         Ok(TreeEntry {
-            path: RelativePath::new(path.as_str())?,
-            executable: *executable && !*link,
-            digest: digest(io, &root.join(path), *link)?,
+            path: RelativePath::new(file.path.as_str())?,
+            executable: file.executable && file.kind == FileKind::File,
+            digest: digest(io, &root.join(&file.path), file.kind)?,
         })
     })?;
     Ok(Tree::new(entries))
 }
 
-fn digest(io: &dyn Io, path: &Path, link: bool) -> Result<Digest, EnvironmentError> {
-    if link {
-        return Ok(link_digest(&io.read_link(path)?));
+fn digest(io: &dyn Io, path: &Path, kind: FileKind) -> Result<Digest, EnvironmentError> {
+    match kind {
+        FileKind::Link => return Ok(link_digest(&io.read_link(path)?)),
+        FileKind::File => {}
+        // Whoever opens a pipe waits for ever. No file has these bytes' digest.
+        FileKind::Folder | FileKind::Other => {
+            return Ok(Digest::of(b"reproof: neither a file nor a link"));
+        }
     }
     let mut file = io.open_read(path)?;
     let mut hasher = blake3::Hasher::new();

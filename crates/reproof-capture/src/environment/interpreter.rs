@@ -174,3 +174,132 @@ fn ask(machine: &Machine<'_>, program: &Path) -> Result<Option<Interpreter>, Env
     let answer: Option<Interpreter> = serde_json::from_slice(&said.stdout).ok();
     Ok(answer.filter(|answer| said.success && answer.usable))
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io;
+    use std::os::unix::fs::PermissionsExt;
+
+    use reproof_store::fs::RealIo;
+
+    use super::*;
+    use crate::runner::{Output, Runner};
+
+    /// Programs that answer with a text, or fail without one.
+    #[derive(Default)]
+    struct Programs {
+        folder: PathBuf,
+        answers: BTreeMap<String, Option<String>>,
+    }
+
+    impl Programs {
+        fn add(&mut self, path: &str, answer: Option<String>) {
+            let path = self.folder.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+            self.answers
+                .insert(path.to_str().unwrap().to_owned(), answer);
+        }
+
+        fn python(&mut self, path: &str, version: &str, usable: bool) {
+            let answer = serde_json::json!({
+                "executable": format!("/real/{path}"), "prefix": "/real", "version": version,
+                "usable": usable, "platform": "x86_64-linux-gnu", "stdlib": "/real/lib/python3",
+                "shared": null, "library_folder": "lib", "sites": ["lib/python3/site-packages"],
+            });
+            self.add(path, Some(answer.to_string()));
+        }
+
+        fn find(
+            &self,
+            path: &[&str],
+            wanted: Option<&str>,
+        ) -> Result<Interpreter, EnvironmentError> {
+            let path: Vec<PathBuf> = path.iter().map(|name| self.folder.join(name)).collect();
+            let machine = Machine {
+                io: &RealIo,
+                runner: self,
+                path: &path,
+                uv: &[],
+                project: &self.folder,
+                observe: &|_| (),
+            };
+            let uv = Uv::find(&machine)?;
+            find(&machine, &uv, wanted.map(|wanted| wanted.parse().unwrap()))
+        }
+    }
+
+    impl Runner for Programs {
+        fn run(
+            &self,
+            program: &str,
+            _: &[&str],
+            _: &Path,
+            _: &[(&str, &str)],
+            _: &[&str],
+        ) -> io::Result<Output> {
+            let answer = self.answers.get(program).ok_or(io::ErrorKind::NotFound)?;
+            Ok(Output {
+                success: answer.is_some(),
+                code: Some(i32::from(answer.is_none())),
+                stdout: answer.clone().unwrap_or_default().into_bytes(),
+                stderr: Vec::new(),
+            })
+        }
+    }
+
+    /// A version manager: shims, of which only the chosen version's work, and the versions.
+    fn managed(folder: &Path) -> Programs {
+        let folder = folder.to_owned();
+        let mut programs = Programs {
+            folder,
+            answers: BTreeMap::new(),
+        };
+        programs.add("manager/shims/uv", None);
+        programs.add("bin/uv", Some("uv 0.9\n".to_owned()));
+        programs.add("manager/shims/python3.12", None);
+        programs.python("manager/shims/python3", "3.11.7", true);
+        programs.python("manager/versions/3.11.7/bin/python3.11", "3.11.7", true);
+        programs.python("manager/versions/3.12.1/bin/python3.12", "3.12.1", true);
+        programs.python("manager/versions/3.14.0rc1/bin/python3.14", "3.14.0", false);
+        programs.python("bin/python3.12", "3.12.9", true);
+        programs
+    }
+
+    #[test]
+    fn the_first_that_will_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = managed(folder.path());
+        let path = ["manager/shims", "bin"];
+        let found = |wanted| {
+            let found = programs.find(&path, wanted).unwrap();
+            found.executable.to_str().unwrap().to_owned()
+        };
+        assert_eq!(found(None), "/real/manager/shims/python3");
+        assert_eq!(
+            found(Some("3.11")),
+            "/real/manager/versions/3.11.7/bin/python3.11"
+        );
+        assert_eq!(found(Some("3.12")), "/real/bin/python3.12");
+        assert_eq!(
+            found(Some("3.12.1")),
+            "/real/manager/versions/3.12.1/bin/python3.12"
+        );
+    }
+
+    #[test]
+    fn what_is_there_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = managed(folder.path());
+        let refused = programs
+            .find(&["manager/shims", "bin"], Some("3.14"))
+            .unwrap_err();
+        let said = refused.to_string();
+        assert_eq!(said, "there is no Python 3.14 here; found: 3.11.7, 3.12");
+        let nothing = programs.find(&["manager/shims"], None);
+        assert!(matches!(nothing, Err(EnvironmentError::NoUv)));
+    }
+}

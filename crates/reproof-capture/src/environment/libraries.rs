@@ -368,6 +368,37 @@ mod tests {
         assert_eq!(inherited(&rpath), ["/host/a/../r", "/i"]);
     }
 
+    fn resolved(file: &Pending, name: &str, names: &[&str]) -> Plan {
+        let mut plan = Plan::default();
+        plan.bytes("reproof/env/lib/bundled/libinside.so.1", "an ELF file");
+        let mut resolver = Resolver {
+            plan: &mut plan,
+            search: Search::new(&RealIo, &host_platform(), 62).unwrap(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            loaders: BTreeSet::from(["ld-linux.so.9".to_owned()]),
+            queue: VecDeque::new(),
+        };
+        resolver.library(file, name).unwrap();
+        plan
+    }
+
+    #[test]
+    fn what_is_in_the_closure_stays_where_it_is() {
+        let file = pending(&[], &["$ORIGIN/../bundled"], &[]);
+        let plan = resolved(&file, "libinside.so.1", &[]);
+        assert_eq!((plan.items.len(), plan.notes.len()), (1, 0));
+        let file = pending(&[], &["$ORIGIN/elsewhere"], &[]);
+        assert_eq!(resolved(&file, "libinside.so.1", &[]).notes.len(), 1);
+        // A package that opens it by itself, and the loader.
+        assert_eq!(
+            resolved(&file, "libinside.so.1", &["libinside.so.1"])
+                .notes
+                .len(),
+            0
+        );
+        assert_eq!(resolved(&file, "ld-linux.so.9", &[]).notes.len(), 0);
+    }
+
     #[test]
     fn origins() {
         let file = Path::new("/a/b/x.so");

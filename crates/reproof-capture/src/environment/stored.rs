@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use reproof_record::{Digest, Tree, from_canonical};
+use reproof_record::{Digest, Tree};
 use reproof_store::fs::{Io, IoError};
 use reproof_store::{Batch, LayOut, Store, StoreError, lay_out, link_blob};
 
@@ -70,7 +70,7 @@ pub fn materialise(
 ) -> Result<OpenClosure, EnvironmentError> {
     let files: Tree = store.tree(tree)?;
     let described = match description {
-        Some(digest) => from_canonical(&store.read(digest, DOCUMENT_LIMIT)?)?,
+        Some(digest) => ClosureDescription::from_bytes(&store.read(digest, DOCUMENT_LIMIT)?)?,
         None => ClosureDescription::of_tree(&files),
     };
     let building = cache.begin()?;

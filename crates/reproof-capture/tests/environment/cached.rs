@@ -62,11 +62,14 @@ fn a_closure_is_believed_once_it_was_hashed_at_rest() {
         Quick::Changed(changed.clone())
     );
     write(&closure, "etc/extra", b"");
+    let pipe = closure.root().join("etc/pipe");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
     fs::remove_file(closure.root().join("etc/group")).unwrap();
     let expect = Full {
         differing: changed,
         missing: vec!["etc/group".to_owned()],
-        additional: vec!["etc/extra".to_owned()],
+        additional: vec!["etc/extra".to_owned(), "etc/pipe".to_owned()],
     };
     assert_eq!(closure.check().unwrap(), expect);
     assert_eq!(

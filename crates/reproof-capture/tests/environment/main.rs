@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used)]
 
 mod cached;
+mod format;
 mod python;
 mod scene;
 mod specification;
