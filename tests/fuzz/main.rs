@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use reproof_config::{ExpandOptions, parse_lock, parse_pipeline, parse_project};
 use reproof_learn::Model;
 use reproof_record::{
-    Column, LogicalType, Manifest, Recipe, Record, Schema, from_canonical, to_canonical,
+    Column, Digest, Isolation, LogicalType, Manifest, Recipe, Record, Schema, from_canonical,
+    to_canonical,
 };
 use reproof_store::fs::RealIo;
 use reproof_table::random::u64_at;
@@ -191,7 +192,18 @@ fn pipeline_files() {
                 .keys()
                 .map(|name| (name.clone(), schema.clone()))
                 .collect();
-            let _ = pipeline.expand(&schemas, &BTreeMap::new(), &ExpandOptions::default());
+            let programs = pipeline.programs().into_iter().map(|(name, spec)| {
+                let digest = Digest::of(b"any");
+                let program = spec.resolve(digest, digest, Isolation::Full, BTreeMap::new());
+                (name, program)
+            });
+            let programs = programs.collect();
+            for final_look in [false, true] {
+                let options = ExpandOptions { final_look };
+                if let Ok(graph) = pipeline.expand(&schemas, &programs, &options) {
+                    graph.to_steps_yaml(&pipeline);
+                }
+            }
         }
     });
 }

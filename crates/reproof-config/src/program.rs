@@ -92,51 +92,85 @@ impl ProgramSpec {
     }
 }
 
-/// Variables that Reproof sets itself, alike for every program or by its profile and threads.
-const RESERVED: &[&str] = &[
-    "ATEN_CPU_CAPABILITY",
-    "BLIS_NUM_THREADS",
+/// What decides an environment variable that Reproof sets itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reserved {
+    /// Nothing: it is the same for every program.
+    Always,
+    /// The number of threads.
+    Threads,
+    /// The determinism profile.
+    Profile,
+}
+
+/// Variables that are the same for every program.
+const ALWAYS: &[&str] = &[
     "CUBLAS_WORKSPACE_CONFIG",
-    "GLIBC_TUNABLES",
     "HOME",
     "HOSTNAME",
     "LANG",
     "LANGUAGE",
     "LOGNAME",
-    "LOKY_MAX_CPU_COUNT",
-    "MKL_CBWR",
-    "MKL_NUM_THREADS",
-    "NPY_DISABLE_CPU_FEATURES",
-    "NUMBA_NUM_THREADS",
-    "NUMEXPR_MAX_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "ONEDNN_MAX_CPU_ISA",
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_NUM_THREADS",
+    "MKL_DYNAMIC",
+    "OMP_DYNAMIC",
     "PATH",
-    "POLARS_MAX_THREADS",
     "PWD",
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONHASHSEED",
-    "PYTHON_CPU_COUNT",
-    "RAYON_NUM_THREADS",
+    "PYTHONNOUSERSITE",
+    "PYTHONUNBUFFERED",
     "SOURCE_DATE_EPOCH",
     "TMPDIR",
     "TZ",
     "USER",
-    "VECLIB_MAXIMUM_THREADS",
 ];
 
 /// Beginnings of the names of such variables.
-const RESERVED_PREFIXES: [&str; 3] = ["LC_", "LD_", "REPROOF_"];
+const ALWAYS_PREFIXES: [&str; 3] = ["LC_", "LD_", "REPROOF_"];
+
+/// Variables by which libraries are told how many threads to use.
+const BY_THREADS: &[&str] = &[
+    "BLIS_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "PYTHON_CPU_COUNT",
+    "RAYON_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+];
+
+/// Variables by which libraries are told which instructions to use.
+const BY_PROFILE: &[&str] = &[
+    "ATEN_CPU_CAPABILITY",
+    "GLIBC_TUNABLES",
+    "MKL_CBWR",
+    "NPY_DISABLE_CPU_FEATURES",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+];
+
+/// What decides this environment variable, if Reproof sets it itself.
+pub(crate) fn reserved(name: &str) -> Option<Reserved> {
+    let begins = |prefix: &&str| name.starts_with(*prefix);
+    if BY_THREADS.contains(&name) {
+        Some(Reserved::Threads)
+    } else if BY_PROFILE.contains(&name) {
+        Some(Reserved::Profile)
+    } else if ALWAYS.contains(&name) || ALWAYS_PREFIXES.iter().any(begins) {
+        Some(Reserved::Always)
+    } else {
+        None
+    }
+}
 
 /// Whether Reproof sets this environment variable itself, so that no pipeline may.
 pub fn is_reserved_variable(name: &str) -> bool {
-    RESERVED.contains(&name)
-        || RESERVED_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+    reserved(name).is_some()
 }
 
 /// Whether a text is the name of an environment variable: a letter or `_`, then letters, digits
@@ -158,7 +192,8 @@ mod tests {
         for name in ["TOKENIZERS_PARALLELISM", "path", "PATHS", "LDX"] {
             assert!(!is_reserved_variable(name), "{name}");
         }
-        assert!(RESERVED.iter().all(|name| is_variable_name(name)));
+        let all = [ALWAYS, BY_THREADS, BY_PROFILE].concat();
+        assert!(all.into_iter().all(is_variable_name));
     }
 
     #[test]

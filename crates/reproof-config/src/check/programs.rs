@@ -3,7 +3,7 @@
 use super::check_object;
 use crate::diagnostic::{Report, Span};
 use crate::names::{nearest, shown};
-use crate::program::{is_reserved_variable, is_variable_name};
+use crate::program::{Reserved, is_variable_name, reserved};
 use crate::shape::Object;
 use crate::tables::PROGRAM_STEP;
 use crate::tree::{Entry, Node};
@@ -76,16 +76,16 @@ pub(super) fn check_variable(text: &str, span: Span, report: &mut Report<'_>) {
             format!("'{}' is not the name of a variable", shown(text)),
             "letters, digits and '_' may stand in it; a digit may not come first",
         );
-    } else if is_reserved_variable(text) {
-        let hint = match text {
-            _ if text.ends_with("_THREADS") || text.ends_with("_COUNT") => {
-                "write 'threads: N' beside 'run'"
+    } else if let Some(by) = reserved(text) {
+        let hint = match by {
+            Reserved::Threads => "write 'threads: N' beside 'run'",
+            Reserved::Profile => {
+                "the 'profile' decides it; set it inside the program if it must differ"
             }
-            "HOME" | "PATH" | "PWD" | "TMPDIR" | "TZ" | "LANG" | "USER" => {
+            Reserved::Always => {
                 "it is the same for every program, whatever the machine; set it inside the program \
                  if it must differ"
             }
-            _ => "the 'profile' decides it; set it inside the program if it must differ",
         };
         let message = format!("'{}' is set by Reproof itself", shown(text));
         report.hinted(span, message, hint);

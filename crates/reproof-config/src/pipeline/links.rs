@@ -38,6 +38,7 @@ pub(super) fn check(drafts: &Drafts, data: &BTreeSet<StepName>, report: &mut Rep
                 check_rows(drafts, draft, ["features", "table"], report);
                 check_same_features(drafts, draft, report);
                 check_baseline(draft, evaluate, report);
+                check_predicted(drafts, draft, report);
                 check_evaluate(task(drafts, draft), evaluate, report);
                 if let Some(gate) = evaluate.gates.first()
                     && let Some(other) = gated.replace(name)
@@ -352,6 +353,44 @@ fn check_baseline(draft: &Draft, evaluate: &Evaluate, report: &mut Report<'_>) {
             "a baseline is learnt from the training part, which is no input",
             "give the input 'training'",
         );
+    }
+}
+
+/// Predictions are scored on the part that the program was given to predict, as far as that is
+/// known: another program may have handed it anything.
+fn check_predicted(drafts: &Drafts, draft: &Draft, report: &mut Report<'_>) {
+    let Some((step, program, _)) = origin(drafts, draft, "predictions") else {
+        return;
+    };
+    let (Action::Program, Some(table)) = (program.spec.action, draft.inputs.get("table")) else {
+        return;
+    };
+    let mut given = BTreeSet::new();
+    for from in program.inputs.values().map(|from| &from.value) {
+        let Source::Output { step, output } = from else {
+            given.insert(from);
+            continue;
+        };
+        let Some(other) = drafts.steps.get(step) else {
+            return;
+        };
+        match (other.spec.action, other.outputs().get(output)) {
+            (Action::Split, _) => _ = given.insert(from),
+            (Action::Preprocess, Some(Role::Features)) => {
+                given.extend(other.inputs.get(output).map(|from| &from.value));
+            }
+            (_, Some(Role::Made(ArtifactKind::Table | ArtifactKind::Files))) => return,
+            _ => {}
+        }
+    }
+    if !given.is_empty() && !given.contains(&table.value) {
+        let given: Vec<_> = given.into_iter().map(ToString::to_string).collect();
+        let message = format!(
+            "'table' must be what is predicted: '{step}' is given {}, not {}",
+            given.join(", "),
+            table.value
+        );
+        report.error(table.span, message);
     }
 }
 

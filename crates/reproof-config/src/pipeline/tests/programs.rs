@@ -390,9 +390,11 @@ fn variables_and_secrets_are_checked() {
         ("PATH", fixed),
         ("OMP_NUM_THREADS", "write 'threads: N' beside 'run'"),
         ("PYTHON_CPU_COUNT", "write 'threads: N' beside 'run'"),
-        ("PYTHONHASHSEED", profile),
-        ("LD_PRELOAD", profile),
-        ("REPROOF_SEED", profile),
+        ("PYTHONHASHSEED", fixed),
+        ("LD_PRELOAD", fixed),
+        ("REPROOF_SEED", fixed),
+        ("GLIBC_TUNABLES", profile),
+        ("OPENBLAS_CORETYPE", profile),
     ] {
         for written in [format!("{{{name}: \"1\"}}"), format!("[{name}]")] {
             let expect = format!("24:17: '{name}' is set by Reproof itself ({hint})");
@@ -566,6 +568,19 @@ fn what_programs_make_goes_only_where_it_can() {
         "37:79: a baseline is learnt from the training part, which is no input (give the input \
          'training')",
     );
+    programs_with(
+        "rows: features.eval",
+        "rows: features.test",
+        "36:55: 'table' must be what is predicted: 'predict' is given parts.test, not parts.eval",
+    );
+    // It may be given more, and through another program nobody knows what.
+    for more in [
+        "features.eval, all: parts.train, x: data",
+        "features.test, y: train.log",
+    ] {
+        let text = PROGRAMS.replace("rows: features.eval", &format!("rows: {more}"));
+        assert!(expand(&text).is_ok(), "{more}");
+    }
     let evaluate = PROGRAMS.replace(
         "operation: evaluate_predictions\n    inputs: {predictions: predict.predictions, table",
         "operation: evaluate\n    inputs: {model: train.model, features: features.eval, table",
@@ -699,10 +714,11 @@ fn a_program_may_train_and_predict_at_once() {
         "7:1: 'predict' makes no table 'predictions' to score (add it to its outputs: predictions: \
          predictions.parquet)",
     );
-    blocks_with(
-        "train.py], parameters: {trees: 10}}",
-        "train.py], outputs: {weights: w/}}",
-        "7:1: unknown output of 'train' 'model' (known here: weights)",
+    let weights = BLOCKS.replace("parameters: {trees: 10}}", "outputs: {weights: w/}}");
+    let errors = lines(&expand(&weights).unwrap_err());
+    assert!(
+        errors.starts_with("7:1: unknown output of 'train' 'model'"),
+        "{errors}"
     );
 }
 
