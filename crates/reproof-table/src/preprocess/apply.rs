@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::cast::cast;
 use super::chain::{UnknownCategory, UnknownPlace};
-use super::step::{Bounds, Coding, Filling, Places, Range, Step, ZScore, shown};
+use super::step::{Bounds, Categories, Coding, Filling, Places, Range, Step, ZScore, shown};
 use super::{Exact, Feature, Fitted};
 use crate::{ColumnData, Table, TableError, Threads, map_ranges};
 
@@ -126,6 +126,7 @@ impl<'a> Current<'a> {
                 });
             }
             Step::Ordinal(places) => ordinal(&self, places, threads)?,
+            Step::Category(categories) => codes(&self, categories, threads)?,
             numeric => {
                 let mut values = self.numbers();
                 transform(numeric, &mut values);
@@ -159,7 +160,7 @@ fn transform(step: &Step, values: &mut [f64]) {
                 edges.partition_point(|edge| edge.0 <= v) as f64
             }
         }),
-        Step::Cast(_) | Step::Fill(_) | Step::Ordinal(_) | Step::OneHot(_) => {}
+        Step::Cast(_) | Step::Fill(_) | Step::Ordinal(_) | Step::OneHot(_) | Step::Category(_) => {}
     }
 }
 
@@ -189,6 +190,37 @@ fn ordinal(current: &Current<'_>, places: &Places, threads: Threads) -> Result<V
             }
         };
         range.map(place).collect::<Result<Vec<f64>, String>>()
+    });
+    let parts: Vec<_> = parts.into_iter().collect::<Result<_, _>>()?;
+    Ok(parts.concat())
+}
+
+/// The code of each value.
+fn codes(
+    current: &Current<'_>,
+    categories: &Categories,
+    threads: Threads,
+) -> Result<Vec<f64>, String> {
+    let fill = current.fill_text();
+    let rare = categories.rare.as_deref().unwrap_or_default();
+    let find = |of: &[String], text: &str| of.binary_search_by(|known| known.as_str().cmp(text));
+    let shared = categories.values.len() as f64;
+    let parts = map_ranges(threads, current.data.len(), |range| {
+        let code = |row| {
+            let Some(text) = current.category(fill.as_deref(), row) else {
+                return Ok(f64::NAN);
+            };
+            if let Ok(code) = find(&categories.values, &text) {
+                return Ok(code as f64);
+            }
+            match categories.unknown {
+                _ if find(rare, &text).is_ok() => Ok(shared),
+                UnknownPlace::Other => Ok(shared),
+                UnknownPlace::Missing => Ok(f64::NAN),
+                UnknownPlace::Error => Err(unknown(&text, row, "the training part")),
+            }
+        };
+        range.map(code).collect::<Result<Vec<f64>, String>>()
     });
     let parts: Vec<_> = parts.into_iter().collect::<Result<_, _>>()?;
     Ok(parts.concat())

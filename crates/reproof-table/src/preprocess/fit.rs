@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 use reproof_record::{LogicalType, MAX_SAFE_INTEGER};
 
 use super::apply::Current;
-use super::chain::{Bucketize, Clip, Constant, Fill, Item, OneHot, Ordinal, Scale};
-use super::step::{Bounds, Coding, Filling, Places, Range, Step, ZScore, is_number, needs_numbers};
+use super::chain::{
+    Bucketize, Category, Clip, Constant, Fill, Item, OneHot, Ordinal, Scale, UnknownPlace,
+};
+use super::step::{
+    Bounds, Categories, Coding, Filling, Places, Range, Step, ZScore, is_number, needs_numbers,
+};
 use super::{
-    Chains, Exact, Feature, Fitted, MAX_CATEGORIES, MAX_VALUES, UnknownCategory, check_place, order,
+    Chains, Exact, Feature, Fitted, MAX_CATEGORIES, MAX_CODES, MAX_VALUES, UnknownCategory,
+    check_place, order,
 };
 use crate::exact::ExactSum;
 use crate::{ColumnData, Table, TableError, Threads, map_ranges};
@@ -69,6 +74,7 @@ impl Current<'_> {
             Item::Scale(Scale::MinMax) => Step::MinMax(range(&self.needed("min_max")?)?),
             Item::Scale(Scale::ZeroOne) => Step::ZeroOne(range(&self.needed("zero_one")?)?),
             Item::OneHot(one_hot) => Step::OneHot(self.coding(*one_hot, threads)?),
+            Item::Category(category) => Step::Category(self.categories(*category, threads)?),
         })
     }
 
@@ -298,6 +304,40 @@ impl Current<'_> {
             categories,
             rare: one_hot.min_count.filter(|_| !merged).map(|_| rare),
             unknown: one_hot.unknown,
+        })
+    }
+}
+
+impl Current<'_> {
+    fn categories(&self, category: Category, threads: Threads) -> Result<Categories, String> {
+        self.check_category(self.fill.is_some())?;
+        let max = category.max.map_or(MAX_CODES, |max| max as usize);
+        if !(2..=MAX_CODES).contains(&max) {
+            return Err(format!("`max` of `category` is from 2 to {MAX_CODES}"));
+        }
+        let counts = self.counts(threads);
+        let merged = category.unknown == UnknownPlace::Other;
+        let all = counts.len() + usize::from(merged) <= max;
+        let kept = if all { counts.len() } else { max - 1 };
+        let mut by_count: Vec<(Cow<'_, str>, u64)> = counts.into_iter().collect();
+        // Stable, so that equally frequent ones stay in the order of their bytes.
+        by_count.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let texts = by_count.into_iter().map(|(text, _)| text.into_owned());
+        let mut values: Vec<String> = texts.collect();
+        let mut rare = values.split_off(kept);
+        values.sort_unstable();
+        rare.sort_unstable();
+        // Where unknown values have the same code, which of them were seen does not matter.
+        if rare.len() > MAX_VALUES && !merged {
+            return Err(format!(
+                "`category` would keep {} rare values, more than {MAX_VALUES}: write `unknown: other`",
+                rare.len()
+            ));
+        }
+        Ok(Categories {
+            values,
+            rare: (!all && !merged).then_some(rare),
+            unknown: category.unknown,
         })
     }
 }
