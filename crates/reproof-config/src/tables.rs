@@ -304,8 +304,8 @@ pub(crate) static PIPELINE: Object = Object {
             ..optional(
                 "preprocess",
                 "How columns become features, by a chain for each: `cast`, then `fill` and `clip`, then \
-                 `bucketize` or `ordinal`, then `scale` or `one_hot`. A feature that is not named \
-                 gets a default by its type and the trainer.",
+                 `bucketize` or `ordinal`, then `scale`, `one_hot` or `category`. A feature that is not \
+                 named gets a default by its type and the trainer.",
                 Shape::Map {
                     key: KeyShape::Column,
                     of: &CHAIN,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::{Draft, Drafts, Evaluate, Parameters};
 use super::graph::{Graph, Note};
+use super::parameters::FOR_CATEGORIES;
 use super::{DataSource, Pipeline, columns, links, splits, tasks};
 use crate::diagnostic::{Diagnostics, Report, Span};
 use crate::registry::{Action, Needs, Task};
@@ -244,7 +245,16 @@ impl<'a> Expander<'a> {
                 if draft.spec.parameters.field("task").is_some() {
                     parameters.insert("task".to_owned(), Value::from(task.parameter()));
                 }
-                for setting in &train.defaulted {
+                let categories = links::categories(self.drafts, draft);
+                // Later than version 1, so written only where there are such.
+                if categories.is_empty() {
+                    parameters.retain(|name, _| !FOR_CATEGORIES.contains(&name.as_str()));
+                } else {
+                    let names: Vec<&str> = categories.into_keys().collect();
+                    parameters.insert("categorical".to_owned(), Value::from(names));
+                }
+                let written = train.defaulted.iter();
+                for setting in written.filter(|setting| parameters.contains_key(**setting)) {
                     self.note(name, setting, &parameters[*setting], "the default");
                 }
                 parameters.insert("label".to_owned(), label);

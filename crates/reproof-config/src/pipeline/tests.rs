@@ -1039,6 +1039,92 @@ fn gradient_boosting_has_a_task_by_its_label() {
     );
 }
 
+/// The short form with trees and a chain for `contract`.
+fn of_categories(settings: &str, chain: &str) -> String {
+    let trees = format!("gradient_boosting: {settings}\npreprocess: {{contract: {chain}}}");
+    MINIMAL.replacen("logistic_regression", &trees, 1).replacen(
+        "train: gradient_boosting:",
+        "train:\n  gradient_boosting:",
+        1,
+    )
+}
+
+#[test]
+fn categories_are_told_to_the_trainer() {
+    let check = |settings: &str, chain: &str, of_chain: serde_json::Value| {
+        let text = of_categories(settings, chain);
+        let (pipeline, graph) = expand(&text).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        let printed = graph.to_steps_yaml(&pipeline);
+        let again = expand(&printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+        assert_eq!(again.1.steps, graph.steps, "{printed}");
+        let features = &graph.steps["preprocess"].parameters["features"];
+        assert_eq!(features["contract"], of_chain);
+        let parameters = graph.steps["train"].parameters.clone();
+        let names = ["categorical", "cat_smooth", "cat_l2"];
+        names.map(|name| parameters.get(name).cloned())
+    };
+    let given = |smooth: f64, l2: i64| {
+        [
+            Some(json!(["contract"])),
+            Some(json!(smooth)),
+            Some(json!(l2)),
+        ]
+    };
+    let found = check("{}", "[category]", json!(["category"]));
+    assert_eq!(
+        found,
+        [Some(json!(["contract"])), Some(json!(10)), Some(json!(10))]
+    );
+    let found = check(
+        "{cat_smooth: 2.5, cat_l2: 0}",
+        "[{fill: mode}, {category: {max: 20, unknown: other}}]",
+        json!([{"fill": "mode"}, {"category": {"max": 20, "unknown": "other"}}]),
+    );
+    assert_eq!(found, given(2.5, 0));
+    check(
+        "{}",
+        "[{category: {max: 255, unknown: missing}}]",
+        json!(["category"]),
+    );
+    assert_eq!(
+        check("{}", "[ordinal]", json!(["ordinal"])),
+        [None, None, None]
+    );
+}
+
+#[test]
+fn categories_are_refused_where_they_mean_nothing() {
+    let check = |text: &str, expect: &str| {
+        let error = expand(text).unwrap_err().to_string();
+        assert!(error.contains(expect), "{error}");
+    };
+    let linear = MINIMAL.to_owned() + "preprocess: {contract: [category]}\n";
+    check(
+        &linear,
+        "'category' makes codes, which 'train_logistic_regression' would take for amounts",
+    );
+    check(
+        &of_categories("{cat_l2: 1}", "[ordinal]"),
+        "'cat_l2' is for categories, and there are none",
+    );
+    check(
+        &of_categories("{}", "[category, {scale: z_score}]"),
+        "neither scaled nor made one-hot",
+    );
+    check(
+        &of_categories("{}", "[{category: {max: 256}}]"),
+        "an integer from 2 to 255",
+    );
+    let (pipeline, graph) = expand(&of_categories("{}", "[category]")).unwrap();
+    let printed = graph.to_steps_yaml(&pipeline);
+    let other = printed.replacen("categorical: [contract]", "categorical: [tenure]", 1);
+    assert_ne!(other, printed);
+    check(
+        &other,
+        "the features whose chains end in 'category' are contract",
+    );
+}
+
 #[test]
 fn gradient_boosting_is_refused_where_it_cannot_be() {
     let check = |from: &str, to: &str, expect: &str| {

@@ -203,6 +203,30 @@ static ONE_HOT: Object = Object {
     later: &[],
 };
 
+static CATEGORY: Object = Object {
+    noun: "key",
+    fields: &[
+        with_default(
+            "max",
+            "The most categories. Where the training part has more values, the most frequent ones are \
+             a category each and the others are one together.",
+            Shape::Integer { min: 2, max: 255 },
+            "255",
+        ),
+        with_default(
+            "unknown",
+            "What becomes of a value that the training part does not have: `missing`, `error`, or \
+             `other`, the category that rare values share.",
+            Shape::Choice {
+                noun: "policy",
+                of: &["missing", "error", "other"],
+            },
+            "\"missing\"",
+        ),
+    ],
+    later: &[],
+};
+
 static NOTHING: Object = Object {
     noun: "key",
     fields: &[],
@@ -261,6 +285,12 @@ static CHAIN_ITEM: Object = Object {
             "one_hot",
             "A column of 0 and 1 for each value that the training part has.",
             Shape::Object(&ONE_HOT),
+        ),
+        field(
+            "category",
+            "For `gradient_boosting`: each value is a category, and trees part the rows by sets of \
+             them, whatever their order. Better than `ordinal` for texts of many values.",
+            Shape::Object(&CATEGORY),
         ),
         field(
             "none",

@@ -144,6 +144,21 @@ fn damaged_states_are_refused() {
     refused(&categories(json!({"values": many, "unknown": "other"})));
 }
 
+#[test]
+fn the_vector_of_the_third_format() {
+    let chains: Chains = serde_json::from_value(json!({
+        "count": [],
+        "flag": ["category"],
+        "name": [{"category": {"max": 2}}],
+        "size": [{"bucketize": {"count": 2}}],
+    }))
+    .unwrap();
+    let fitted = fit(&crate::vectors::sample(), &chains, Threads::ONE).unwrap();
+    let state = String::from_utf8(to_canonical(&fitted).unwrap()).unwrap();
+    let document = include_str!("../../../../docs/formats/preprocess.md");
+    assert!(document.contains(&format!("\n{state}\n")), "{state}");
+}
+
 proptest! {
     #[test]
     fn order_and_threads_change_no_code(
