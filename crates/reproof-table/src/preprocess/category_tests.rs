@@ -149,7 +149,7 @@ fn the_vector_of_the_third_format() {
     let chains: Chains = serde_json::from_value(json!({
         "count": [],
         "flag": ["category"],
-        "name": [{"category": {"max": 2}}],
+        "name": [{"category": {"max": 2, "unknown": "other"}}],
         "size": [{"bucketize": {"count": 2}}],
     }))
     .unwrap();
