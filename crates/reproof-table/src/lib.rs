@@ -37,4 +37,6 @@ pub use table::Table;
 pub use time::TimeType;
 
 #[cfg(test)]
+mod decimals;
+#[cfg(test)]
 mod vectors;
