@@ -9,6 +9,10 @@ use crate::tables::{BLOCKS, PIPELINE, PROJECT, REQUIRE_FIELD, STEP};
 /// A pattern of step names; what `reproof_record::StepName` takes.
 const NAME: &str = "^[a-z][a-z0-9_-]{0,62}$";
 
+/// A pattern of the types that [`reproof_record::DecimalType::named`] takes, but for the bounds of
+/// the digits.
+const DECIMAL: &str = "^decimal *\\( *[1-9][0-9]? *, *[0-9]{1,2} *\\)$";
+
 /// The JSON Schema of pipeline files.
 pub fn pipeline_json_schema() -> Value {
     let mut schema = object(&PIPELINE);
@@ -72,6 +76,10 @@ fn shape(of: &Shape) -> Value {
         Shape::Delimiter => json!({"type": "string", "minLength": 1, "maxLength": 1}),
         Shape::Scalar => json!({"type": ["boolean", "number", "string"]}),
         Shape::Choice { of, .. } => json!({"enum": of}),
+        Shape::Type(of) => json!({"anyOf": [
+            {"enum": of},
+            {"type": "string", "pattern": DECIMAL},
+        ]}),
         Shape::List { of, non_empty } => {
             let mut schema = json!({"type": "array", "items": shape(of)});
             if *non_empty {

@@ -40,18 +40,15 @@ const fn later_source(key: &'static str) -> Later {
     }
 }
 
-const COLUMN_TYPE: Shape = Shape::Choice {
-    noun: "type",
-    of: &[
-        "boolean",
-        "integer",
-        "float",
-        "string",
-        "date",
-        "timestamp_naive",
-        "timestamp_utc",
-    ],
-};
+const COLUMN_TYPE: Shape = Shape::Type(&[
+    "boolean",
+    "integer",
+    "float",
+    "string",
+    "date",
+    "timestamp_naive",
+    "timestamp_utc",
+]);
 
 /// One source of data.
 pub(crate) static DATA_SOURCE: Object = Object {
@@ -92,7 +89,9 @@ pub(crate) static DATA_SOURCE: Object = Object {
             ..optional(
                 "schema",
                 "The types of columns, by name. A value of a CSV file that does not fit is an error \
-                 that names its line; a Parquet file must have the declared types.",
+                 that names its line; a Parquet file must have the declared types. A decimal has so \
+                 many digits, of which so many stand after the point; inside braces it is written in \
+                 quotes.",
                 Shape::Map {
                     key: KeyShape::Column,
                     of: &COLUMN_TYPE,

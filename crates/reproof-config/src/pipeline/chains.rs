@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reproof_record::{Column, LogicalType};
 use serde_json::{Map, Value, json};
 
-use super::columns::misfit;
+use super::columns::{misfit, misfit_in_data};
 use super::draft::{Chain, ChainItem, What};
 use super::parameters::{number, scalar};
 use crate::diagnostic::{Report, Spanned};
@@ -73,11 +73,12 @@ fn differing(options: Option<&Node>, key: &str, default: &str) -> Option<(String
 
 fn cast(node: &Node) -> Option<ChainItem> {
     let to = node.text().or_else(|| node.get("to")?.text())?;
+    let logical_type = LogicalType::named(to)?;
+    let to = logical_type.to_string();
     let json = match differing(Some(node), "invalid", "error") {
         None => json!({ "cast": to }),
         Some((_, invalid)) => json!({"cast": {"to": to, "invalid": invalid}}),
     };
-    let logical_type = LogicalType::named(to)?;
     Some(ChainItem::new("cast", What::Cast(logical_type), json))
 }
 
@@ -308,7 +309,11 @@ fn check_values(
     report: &mut Report<'_>,
 ) {
     for (index, value) in order.iter().enumerate() {
-        if let Some(wanted) = misfit(logical_type, &value.value) {
+        let wanted = match logical_type {
+            LogicalType::Decimal(_) => misfit_in_data(logical_type, &value.value),
+            other => misfit(other, &value.value).map(str::to_owned),
+        };
+        if let Some(wanted) = wanted {
             report.error(
                 value.span,
                 format!("{named}; a value of its order must be {wanted}"),

@@ -52,7 +52,7 @@ pub(super) fn decide(
 fn by_type(logical_type: LogicalType, label: &Label, report: &mut Report<'_>) -> Option<Task> {
     match logical_type {
         LogicalType::Boolean | LogicalType::String => Some(Task::Classification),
-        LogicalType::Float => Some(Task::Regression),
+        LogicalType::Float | LogicalType::Decimal(_) => Some(Task::Regression),
         other => {
             report.hinted(
                 label.column.span,

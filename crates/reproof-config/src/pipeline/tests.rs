@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use reproof_record::{
-    Artifact, ArtifactKind, Column, Digest, LogicalType, Recipe, RecipeId, Schema, StepName,
+    Artifact, ArtifactKind, Column, DecimalType, Digest, LogicalType, Recipe, RecipeId, Schema,
+    StepName,
 };
 
 use serde_json::json;
@@ -1211,6 +1212,89 @@ fn a_source_is_one_file_and_may_declare_types() {
     assert_eq!(
         errors("{csv: a.csv, schema: {day: dates}}"),
         ["unknown type 'dates'"]
+    );
+}
+
+#[test]
+fn decimals_are_declared_by_their_digits() {
+    let read = |schema: &str| {
+        let text = MINIMAL.replace(
+            "{csv: a.csv}",
+            &format!("\n  csv: a.csv\n  schema: {schema}"),
+        );
+        parse_pipeline("f", &text, &[])
+    };
+    let price = LogicalType::Decimal(DecimalType::new(10, 2).unwrap());
+    for schema in ["\n    price: decimal(10, 2)", "{price: \"decimal(10,2)\"}"] {
+        let declared = read(schema).unwrap().data["data"].clone();
+        assert_eq!(declared.schema["price"], price);
+        assert_eq!(
+            declared.key(),
+            r#"csv{"schema":{"price":"decimal(10, 2)"}}:a.csv"#
+        );
+    }
+    for schema in [
+        "\n    price: decimal",
+        "\n    price: decimal(39, 2)",
+        "\n    price: decimal(2, 3)",
+        "{price: decimal(10, 2)}",
+    ] {
+        let errors = read(schema).unwrap_err();
+        let found = errors.iter().next().unwrap();
+        assert!(
+            found.message.starts_with("unknown type 'decimal"),
+            "{}",
+            found.message
+        );
+        let hint = found.hint.as_ref().unwrap();
+        assert!(
+            hint.contains("inside braces in quotes: \"decimal(10, 2)\""),
+            "{hint}"
+        );
+    }
+}
+
+#[test]
+fn decimals_are_numbers_and_no_classes() {
+    let column = |name: &str, logical_type| Column {
+        name: name.to_owned(),
+        logical_type,
+    };
+    let price = LogicalType::Decimal(DecimalType::new(10, 2).unwrap());
+    let check = |rest: &str, expect: &str| {
+        let text = format!("pipeline: p\ndata: {{csv: a.csv}}\n{rest}");
+        let schema = Schema::new(vec![
+            column("price", price),
+            column("x", LogicalType::Integer),
+        ]);
+        let schemas = BTreeMap::from([(name("data"), schema.unwrap())]);
+        let pipeline = parse_pipeline("f", &text, &[]).unwrap();
+        match pipeline.expand(&schemas, &ExpandOptions::default()) {
+            Ok(graph) => assert!(format!("{graph:?}").contains(expect), "{graph:?}"),
+            Err(errors) => assert!(errors.to_string().contains(expect), "{errors}"),
+        }
+    };
+    let train = "train: {linear_regression: {}}\nsplit: {random: {train: 0.5, eval: 0.5}}\n";
+    check(
+        &format!("label: price\n{train}evaluate: {{}}\n"),
+        "train_linear",
+    );
+    check(
+        "label: price\ntrain: {logistic_regression: {}}\nsplit: {random: {train: 0.5, eval: 0.5}}\n",
+        "the label 'price' is decimal(10, 2); a classification has two classes",
+    );
+    check(
+        &format!("label: x\npreprocess: {{price: [{{cast: \"decimal(5,1)\"}}]}}\n{train}"),
+        "decimal(5, 1)",
+    );
+    check(
+        &format!("label: x\npreprocess: {{price: [{{fill: {{constant: cheap}}}}]}}\n{train}"),
+        "the column 'price' is decimal(10, 2); the constant must be a number",
+    );
+    check(
+        "label: x\ntrain: {linear_regression: {}}\n\
+         split: {indexed: {by: price, values: {train: [1.5], eval: [\"2.50\", 0.001]}}}\n",
+        "its value must be a number that a decimal(10, 2) holds",
     );
 }
 

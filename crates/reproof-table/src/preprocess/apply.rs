@@ -76,7 +76,7 @@ impl<'a> Current<'a> {
         }
     }
 
-    /// The values as doubles: an integer as the nearest one, a boolean as 0 or 1, a day as the
+    /// The values as doubles: an integer or a decimal as the nearest one, a boolean as 0 or 1, a day as the
     /// number of days and a moment as that of microseconds since 1970; what is missing, and not
     /// filled, as NaN. A text is missing.
     pub fn numbers(&self) -> Vec<f64> {
@@ -95,6 +95,10 @@ impl<'a> Current<'a> {
                 let number = |&value: &f64| if value.is_nan() { fill } else { value };
                 values.iter().map(number).collect()
             }
+            ColumnData::Decimal(decimal, values) => values
+                .iter()
+                .map(|value| value.map_or(fill, |value| decimal.nearest_double(value)))
+                .collect(),
             ColumnData::String(values) => vec![f64::NAN; values.len()],
         }
     }
@@ -105,9 +109,17 @@ impl<'a> Current<'a> {
         self.data.text(row).or(fill.map(Cow::Borrowed))
     }
 
-    /// The text of the filling.
+    /// The text of the filling, written as the column's values are.
     pub fn fill_text(&self) -> Option<String> {
-        self.fill.as_ref().map(Filling::text)
+        let text = self.fill.as_ref().map(Filling::text)?;
+        Some(match &*self.data {
+            ColumnData::Decimal(decimal, _) => match decimal.parse(text.as_bytes()) {
+                Ok(value) => decimal.text(value),
+                // A mean may have more digits than the values.
+                Err(_) => text,
+            },
+            _ => text,
+        })
     }
 
     /// The column after a step that keeps it one column.

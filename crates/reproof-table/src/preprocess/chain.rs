@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use reproof_record::LogicalType;
+use reproof_record::{DecimalType, LogicalType};
 use serde::{Deserialize, Serialize};
+
+use crate::column::float_text;
 
 /// The chains of the features, by column.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -185,10 +187,22 @@ pub struct Category {
 pub enum Constant {
     /// Of a boolean column.
     Boolean(bool),
-    /// Of an integer or float column.
+    /// Of an integer, float or decimal column.
     Number(f64),
-    /// Of a string column.
+    /// Of a string column, or of a decimal one.
     Text(String),
+}
+
+impl Constant {
+    /// As a value of a decimal type, in units of its last place: a number by its shortest text;
+    /// none if the type does not hold it.
+    pub(crate) fn decimal(&self, decimal: DecimalType) -> Option<i128> {
+        match self {
+            Self::Boolean(_) => None,
+            Self::Number(number) => decimal.parse(float_text(*number).as_bytes()).ok(),
+            Self::Text(text) => decimal.parse(text.as_bytes()).ok(),
+        }
+    }
 }
 
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -203,7 +203,7 @@ impl Current<'_> {
         let values = match &ordinal.order {
             Some(order) => order
                 .iter()
-                .map(|value| Ok(constant(value, logical_type)?.text()))
+                .map(|value| category(value, logical_type))
                 .collect::<Result<Vec<_>, String>>()?,
             None if is_number(logical_type) => self.sorted_texts(),
             None => {
@@ -368,6 +368,17 @@ fn constant(constant: &Constant, logical_type: LogicalType) -> Result<Filling, S
         ));
     }
     Ok(filling)
+}
+
+/// The text of a value of a recipe, written as those of the column are.
+fn category(value: &Constant, logical_type: LogicalType) -> Result<String, String> {
+    let LogicalType::Decimal(decimal) = logical_type else {
+        return Ok(constant(value, logical_type)?.text());
+    };
+    let units = value.decimal(decimal);
+    units.map(|units| decimal.text(units)).ok_or_else(|| {
+        format!("the column is of type {decimal}, which does not hold a value of the given order")
+    })
 }
 
 /// What a mean needs. The same for any order and partition of the values.

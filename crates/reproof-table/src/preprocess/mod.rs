@@ -3,9 +3,10 @@
 //!
 //! The items of a chain are done in their order: a cast, then a fill and a clip, then buckets or
 //! places in an order, then a scaling, a one-hot coding or codes of categories; each may be left
-//! out. What comes out are floats only: an integer as the nearest double, a boolean as 0 or 1, a
-//! one-hot coding as a column of 0 and 1 for each category. A value that is missing and not filled stays missing, and
-//! is no category. The state is described in `docs/formats/preprocess.md`.
+//! out. What comes out are floats only: an integer or a decimal as the nearest double, a boolean as
+//! 0 or 1, a one-hot coding as a column of 0 and 1 for each category. A value that is missing and
+//! not filled stays missing, and is no category. The state is described in
+//! `docs/formats/preprocess.md`.
 
 mod apply;
 mod cast;
