@@ -21,6 +21,8 @@ mod boosting;
 mod compare;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/decimals.rs"]
+mod decimals;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/exit_codes.rs"]

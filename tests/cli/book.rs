@@ -17,6 +17,30 @@ fn pipelines(page: &str) -> Vec<String> {
         .collect()
 }
 
+/// The blocks of a page that begin with this line.
+fn blocks<'a>(page: &'a str, begin: &str) -> Vec<&'a str> {
+    let blocks = page.split(begin).skip(1);
+    blocks.filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn the_page_on_predictions_shows_what_comes_out() {
+    let project = Project::diabetes();
+    project.record(&[]);
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/predict.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    project.write("patients.csv", blocks(&page, "```csv\n")[0]);
+    let shown = blocks(&page, "```text\n$ reproof ");
+    assert_eq!(shown.len(), 2);
+    for block in shown {
+        let (command, expect) = block.split_once('\n').unwrap();
+        let call = project.reproof(&command.split(' ').collect::<Vec<_>>());
+        let folder = format!("{}/", project.root().canonicalize().unwrap().display());
+        let found = (call.out + &call.err).replace(&folder, "");
+        assert_eq!(found, expect, "{command}");
+    }
+}
+
 #[test]
 fn every_pipeline_in_the_book_can_be_planned() {
     let project = Project::diabetes();

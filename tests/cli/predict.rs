@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reproof_record::Digest;
+use reproof_record::{Column, DecimalType, Digest, Schema};
 use reproof_store::Store;
 use reproof_store::fs::RealIo;
 use reproof_table::{ColumnData, Table, read_table, write_parquet};
@@ -125,12 +125,119 @@ fn predictions_are_those_of_the_evaluation_bit_for_bit() {
     let mut described = part.schema().columns().to_vec();
     described[place].logical_type = reproof_record::LogicalType::Float;
     let other = Table::new(reproof_record::Schema::new(described).unwrap(), columns).unwrap();
-    parquet(&other)
-        .expect(2)
-        .says(&["column 'age' is float, and integer for the model"]);
+    parquet(&other).expect(2).says(&[
+        "column 'age' is float, and integer for the model, which does not hold 30.5 of row 1",
+    ]);
     // What was read leaves nothing in the store.
     let left = std::fs::read_dir(project.path(".reproof/store/tmp")).unwrap();
     assert_eq!(left.count(), 0);
+}
+
+/// A pipeline on a column of floats and one of integers, both filled.
+const NUMBERS: &str = "pipeline: numbers\n\
+    data: {csv: data/numbers.csv, null_tokens: [\"?\"]}\n\
+    label: y\n\
+    split: {random: {train: 0.8, eval: 0.2}}\n\
+    train: {linear_regression: {}}\n\
+    evaluate: {}\n";
+
+#[test]
+fn null_tokens_are_those_that_are_named() {
+    let project = Project::empty();
+    let mut text = "x,n,y\n".to_owned();
+    for row in 0..40 {
+        text += &format!("{}.5,{},{}.25\n", row % 7, row % 5, row % 11);
+    }
+    project.write("data/numbers.csv", &(text + "?,?,1.5\n"));
+    project.write("pipelines/numbers.yaml", NUMBERS);
+    project.write("reproof.toml", "");
+    let id = project.record(&[]);
+    project.write("rows.csv", "x,n\n1.5,?\nNA,2\n");
+    let predict = |options: &[&str]| {
+        let mut all = vec!["predict", &id, "rows.csv"];
+        all.extend(options);
+        project.reproof(&all)
+    };
+    predict(&[]).expect(2).says(&[
+        "line 2: column 'n' is integer for the model, and '?' is string",
+        "if '?' stands for a missing value, say so with --null",
+    ]);
+    // Named ones stand instead of the usual ones.
+    predict(&["--null", "?"])
+        .expect(2)
+        .says(&["line 3: column 'x'", "'NA' is string"]);
+    let both = predict(&["--null", "?", "--null", "NA"]).expect(0);
+    project.write("rows.csv", "x,n\n1.5,\n,2\n");
+    assert_eq!(predict(&[]).expect(0).out, both.out);
+    assert_eq!(predict(&["--null", ""]).expect(0).out, both.out);
+    project.write("rows.parquet", "");
+    project
+        .reproof(&["predict", &id, "rows.parquet", "--null", "?"])
+        .expect(2)
+        .says(&["--null is for CSV files"]);
+}
+
+#[test]
+fn numbers_of_a_parquet_file_are_converted_where_that_changes_none() {
+    let project = Project::empty();
+    let mut text = "x,n,y\n".to_owned();
+    for row in 0..40 {
+        text += &format!("{}.5,{},{}.25\n", row % 7, row % 5, row % 11);
+    }
+    project.write("data/numbers.csv", &text);
+    project.write("pipelines/numbers.yaml", NUMBERS);
+    project.write("reproof.toml", "");
+    let id = project.record(&[]);
+    project.write("rows.csv", "x,n\n3,1\n,2\n-4,\n");
+    let expect = project.reproof(&["predict", &id, "rows.csv"]).expect(0).out;
+    let predict = |x: ColumnData, n: ColumnData| {
+        let column = |name: &str, data: &ColumnData| Column {
+            name: name.to_owned(),
+            logical_type: data.logical_type(),
+        };
+        let schema = Schema::new(vec![column("x", &x), column("n", &n)]).unwrap();
+        let mut bytes = Vec::new();
+        write_parquet(&mut bytes, &Table::new(schema, vec![x, n]).unwrap()).unwrap();
+        std::fs::write(project.path("rows.parquet"), bytes).unwrap();
+        project.reproof(&["predict", &id, "rows.parquet", "--keep", "x"])
+    };
+    let integers = |values: &[Option<i64>]| ColumnData::Integer(values.to_vec());
+    let floats = |values: &[f64]| ColumnData::Float(values.to_vec());
+    let price = DecimalType::new(6, 2).unwrap();
+    let decimals = |values: &[Option<i128>]| ColumnData::Decimal(price, values.to_vec());
+    let xs = [
+        (integers(&[Some(3), None, Some(-4)]), "3"),
+        (floats(&[3.0, f64::NAN, -4.0]), "3"),
+        (decimals(&[Some(300), None, Some(-400)]), "3.00"),
+    ];
+    let ns = [
+        integers(&[Some(1), Some(2), None]),
+        floats(&[1.0, 2.0, f64::NAN]),
+        decimals(&[Some(100), Some(200), None]),
+    ];
+    for (x, kept) in &xs {
+        for n in &ns {
+            let out = predict(x.clone(), n.clone()).expect(0).out;
+            // What is kept is as it is in the file.
+            assert!(out.starts_with(&format!("x,prediction\n{kept},")), "{out}");
+            let fields = out.lines().map(|line| line.split(',').nth(1).unwrap());
+            assert_eq!(
+                fields.collect::<Vec<_>>(),
+                expect.lines().collect::<Vec<_>>()
+            );
+        }
+    }
+    predict(integers(&[Some((1 << 53) + 1), None, None]), ns[0].clone()).expect(2).says(&[
+        "column 'x' is integer, and float for the model, which does not hold 9007199254740993 of row 1",
+        "numbers are converted where that changes none of them",
+    ]);
+    predict(xs[0].0.clone(), decimals(&[Some(100), Some(250), None])).expect(2).says(&[
+        "column 'n' is decimal(6, 2), and integer for the model, which does not hold 2.50 of row 2",
+    ]);
+    let texts = ColumnData::String(["3", "4", "5"].map(Some).into_iter().collect());
+    predict(texts, ns[0].clone())
+        .expect(2)
+        .says(&["column 'x' is string, and float for the model"]);
 }
 
 /// Trees for three classes, through training, evaluation, comparison and prediction.

@@ -99,3 +99,40 @@ fn what_evaluate_computes_on_request_is_shown() {
     assert_eq!(metrics["rows"], sum);
     project.reproof(&["verify", "@latest"]).expect(0);
 }
+
+#[test]
+fn the_features_that_contribute_most_are_listed() {
+    let project = Project::diabetes();
+    project.record(&[]);
+    let shown = project.reproof(&["show"]).expect(0);
+    for text in ["features of 'train'   coefficients by size", "\n  glucose "] {
+        assert!(shown.out.contains(text), "no '{text}' in:\n{}", shown.out);
+    }
+    let listed = project.reproof(&["show", "--json"]).json();
+    let features = listed["features"]["train"].as_array().unwrap();
+    let sizes: Vec<f64> = features
+        .iter()
+        .map(|feature| feature["coefficient"].as_f64().unwrap().abs())
+        .collect();
+    assert_eq!(features.len(), 7);
+    assert!(sizes.is_sorted_by(|one, other| one >= other), "{sizes:?}");
+
+    let project = Project::example("churn");
+    project.write(
+        "pipelines/trees.yaml",
+        "pipeline: trees\ndata: {csv: data/telco_churn.csv}\nlabel: churn\n\
+         train:\n  gradient_boosting: {rounds: 20, max_depth: 3}\n",
+    );
+    project.reproof(&["run", "trees"]).expect(0);
+    let shown = project.reproof(&["show"]).expect(0);
+    for text in [
+        "share of the gain",
+        " %   ",
+        " splits",
+        "and 9 more: --json lists all",
+    ] {
+        assert!(shown.out.contains(text), "no '{text}' in:\n{}", shown.out);
+    }
+    let listed = project.reproof(&["show", "--json"]).json();
+    assert_eq!(listed["features"]["train"].as_array().unwrap().len(), 19);
+}

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod contributions;
 mod exit;
 mod format;
 mod generated;

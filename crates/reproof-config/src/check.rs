@@ -4,7 +4,7 @@ mod programs;
 
 pub(crate) use programs::runs_program;
 
-use reproof_record::{Operation, RelativePath, StepName};
+use reproof_record::{DecimalType, Operation, RelativePath, StepName};
 
 use crate::diagnostic::{Report, Span};
 use crate::names::{nearest, shown};
@@ -87,6 +87,7 @@ fn fits(shape: &Shape, node: &Node) -> bool {
             | Shape::Variable
             | Shape::Delimiter
             | Shape::Choice { .. }
+            | Shape::Type(_)
             | Shape::Tagged(_),
             Value::Text(_),
         )
@@ -182,7 +183,25 @@ fn check_scalar(shape: &Shape, node: &Node, report: &mut Report<'_>) {
         (Shape::Choice { noun, of }, Value::Text(text)) if !of.contains(&text.as_str()) => {
             report.unknown(node.span, noun, text, of.iter().copied());
         }
+        (Shape::Type(of), Value::Text(text)) => check_type(of, text, node.span, report),
         _ => {}
+    }
+}
+
+fn check_type(of: &[&str], text: &str, span: Span, report: &mut Report<'_>) {
+    if of.contains(&text) || DecimalType::named(text).is_some() {
+        return;
+    }
+    if text.starts_with("decimal") {
+        report.hinted(
+            span,
+            format!("unknown type '{}'", shown(text)),
+            "write decimal(10, 2) for 10 digits, at most 38, of which 2 stand after the point; \
+             inside braces in quotes: \"decimal(10, 2)\"",
+        );
+    } else {
+        let known = of.iter().copied().chain(["decimal(10, 2)"]);
+        report.unknown(span, "type", text, known);
     }
 }
 

@@ -11,6 +11,9 @@ const NAME: &str = "^[a-z][a-z0-9_-]{0,62}$";
 
 /// A pattern of the names of environment variables.
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+/// A pattern of the types that [`reproof_record::DecimalType::named`] takes, but for the bounds of
+/// the digits.
+const DECIMAL: &str = "^decimal *\\( *[1-9][0-9]? *, *[0-9]{1,2} *\\)$";
 
 /// The JSON Schema of pipeline files.
 pub fn pipeline_json_schema() -> Value {
@@ -76,6 +79,10 @@ fn shape(of: &Shape) -> Value {
         Shape::Delimiter => json!({"type": "string", "minLength": 1, "maxLength": 1}),
         Shape::Scalar => json!({"type": ["boolean", "number", "string"]}),
         Shape::Choice { of, .. } => json!({"enum": of}),
+        Shape::Type(of) => json!({"anyOf": [
+            {"enum": of},
+            {"type": "string", "pattern": DECIMAL},
+        ]}),
         Shape::List { of, non_empty } => {
             let mut schema = json!({"type": "array", "items": shape(of)});
             if *non_empty {

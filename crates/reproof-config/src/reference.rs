@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use reproof_record::LogicalType;
+use reproof_record::{DecimalType, LogicalType};
 
 use crate::registry::{Needs, OPERATIONS, OperationSpec, Outputs, default_chain};
 use crate::shape::{Field, Object, Shape};
@@ -61,8 +61,9 @@ fn default_table(out: &mut String) {
         let _ = write!(out, " {} |", trainers.join(", "));
     }
     out.push_str("\n|---|---|---|\n");
-    for logical_type in LogicalType::ALL {
-        let _ = write!(out, "| {logical_type} |");
+    let decimal = DecimalType::new(10, 2).map(LogicalType::Decimal);
+    for logical_type in LogicalType::SIMPLE.into_iter().chain(decimal) {
+        let _ = write!(out, "| {} |", logical_type.name());
         for needs in Needs::ALL {
             let _ = write!(out, " `{}` |", default_chain(needs, logical_type));
         }
@@ -129,6 +130,11 @@ fn kind(shape: &Shape) -> String {
         }
         Shape::Choice { of, .. } => {
             let of: Vec<_> = of.iter().map(|text| format!("`{text}`")).collect();
+            of.join(", ")
+        }
+        Shape::Type(of) => {
+            let of = of.iter().chain(&["decimal(10, 2)"]);
+            let of: Vec<_> = of.map(|text| format!("`{text}`")).collect();
             of.join(", ")
         }
         Shape::Column => "column".to_owned(),

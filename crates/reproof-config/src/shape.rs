@@ -32,6 +32,8 @@ pub(crate) enum Shape {
         noun: &'static str,
         of: &'static [&'static str],
     },
+    /// The type of a column: one of these names, or `decimal(10, 2)`.
+    Type(&'static [&'static str]),
     List {
         of: &'static Shape,
         non_empty: bool,
@@ -167,6 +169,7 @@ impl Shape {
                 [one] => format!("'{one}'"),
                 many => format!("one of {}", many.join(", ")),
             },
+            Self::Type(of) => format!("one of {}, decimal(10, 2)", of.join(", ")),
             // What is wrong inside is said of the item itself.
             Self::List { .. } => "a list".to_owned(),
             Self::Map { .. } => "a mapping".to_owned(),

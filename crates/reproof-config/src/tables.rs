@@ -44,18 +44,15 @@ const fn later_source(key: &'static str) -> Later {
     }
 }
 
-const COLUMN_TYPE: Shape = Shape::Choice {
-    noun: "type",
-    of: &[
-        "boolean",
-        "integer",
-        "float",
-        "string",
-        "date",
-        "timestamp_naive",
-        "timestamp_utc",
-    ],
-};
+const COLUMN_TYPE: Shape = Shape::Type(&[
+    "boolean",
+    "integer",
+    "float",
+    "string",
+    "date",
+    "timestamp_naive",
+    "timestamp_utc",
+]);
 
 /// One source of data.
 pub(crate) static DATA_SOURCE: Object = Object {
@@ -96,7 +93,9 @@ pub(crate) static DATA_SOURCE: Object = Object {
             ..optional(
                 "schema",
                 "The types of columns, by name. A value of a CSV file that does not fit is an error \
-                 that names its line; a Parquet file must have the declared types.",
+                 that names its line; a Parquet file must have the declared types. A decimal has so \
+                 many digits, of which so many stand after the point; inside braces it is written in \
+                 quotes.",
                 Shape::Map {
                     key: KeyShape::Column,
                     of: &COLUMN_TYPE,
@@ -323,8 +322,8 @@ pub(crate) static PIPELINE: Object = Object {
             ..optional(
                 "preprocess",
                 "How columns become features, by a chain for each: `cast`, then `fill` and `clip`, then \
-                 `bucketize` or `ordinal`, then `scale` or `one_hot`. A feature that is not named \
-                 gets a default by its type and the trainer. `none`, for a program: there is no \
+                 `bucketize` or `ordinal`, then `scale`, `one_hot` or `category`. A feature that is not \
+                 named gets a default by its type and the trainer. `none`, for a program: there is no \
                  preprocessing, and it gets the table as it is.",
                 Shape::Either(&[
                     Shape::Choice {

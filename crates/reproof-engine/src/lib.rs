@@ -52,7 +52,7 @@ pub use project::{
     LOCK_FILE, PROJECT_FILE, Project, SCHEMA_FILE, STATE_FOLDER, exists, read_text, write_schema,
 };
 pub use report::{
-    HistoryFilter, Repeatability, evaluation, final_looks, history, lock_is_committed,
+    HistoryFilter, Repeatability, evaluation, final_looks, history, lock_is_committed, models,
     repeatability, verdict,
 };
 pub use reproof_capture::environment::{

@@ -1,6 +1,7 @@
 //! Predictions for the rows of a file, by the model of a record, bit for bit as an evaluation of
 //! that record would predict them.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use reproof_learn::{LearnError, Matrix, Model};
@@ -12,7 +13,7 @@ use reproof_store::fs::FileKind;
 use reproof_table::preprocess::Fitted;
 use reproof_table::{
     ColumnData, CsvProblem, FileFormat, SnapshotOptions, StatisticsLevel, Table, TableError,
-    Threads, read_table, snapshot_file,
+    Threads, Unfit, read_table, snapshot_file,
 };
 
 use crate::operations::read_document;
@@ -45,7 +46,8 @@ pub struct Predicted {
 ///
 /// # Errors
 /// If the record has no model on preprocessed features, or the file has not the columns that the
-/// features are made of, with values of their types; each missing column is named.
+/// features are made of, with values of their types, or numbers that are such values; each missing
+/// column is named.
 pub fn predict(
     project: &Project,
     record: &RecordId,
@@ -58,9 +60,14 @@ pub fn predict(
     let state: Fitted = read_document(store, &recorded.state, "state.json").map_err(unusable)?;
     let model: Model = read_document(store, &recorded.model, "model.json").map_err(unusable)?;
     let trained_on = store.table_object(&recorded.training.digest)?.schema;
-    let table = read_file(project, &trained_on, &state, options, cancel)?;
+    let wanted: Vec<Column> = state
+        .features()
+        .filter_map(|name| trained_on.column(name).cloned())
+        .collect();
+    let table = read_file(project, &wanted, options, cancel)?;
+    let suited = suited(&table, &wanted, &options.file)?;
     let features = state
-        .apply(&table, options.threads)
+        .apply(&suited, options.threads)
         .map_err(|error| in_file(&options.file, error))?;
     let predictions = Matrix::from_table(&features)
         .and_then(|features| model.predict(&features, options.threads))
@@ -135,20 +142,16 @@ pub(crate) fn artifact(record: &Record, source: &Source) -> Option<Artifact> {
     }
 }
 
-/// Reads the file as a table in which the columns of features have the types they were fitted with.
+/// Reads the file as a table that has the columns of the features. In a CSV file these are read by
+/// the types they were fitted with; other files have types of their own.
 fn read_file(
     project: &Project,
-    trained_on: &Schema,
-    state: &Fitted,
+    wanted: &[Column],
     options: &PredictOptions,
     cancel: &Cancel,
 ) -> Result<Table, EngineError> {
-    let wanted: Vec<Column> = state
-        .features()
-        .filter_map(|name| trained_on.column(name).cloned())
-        .collect();
     let pinned =
-        Schema::new(wanted.clone()).map_err(|error| EngineError::Bug(error.to_string()))?;
+        Schema::new(wanted.to_vec()).map_err(|error| EngineError::Bug(error.to_string()))?;
     let path = find(project, &options.file)?;
     let scratch = project.store.scratch()?;
     let (store, format) = (Store::clone(&scratch), options.format.clone());
@@ -159,20 +162,6 @@ fn read_file(
     };
     let read = cancel.wait_for(move || read_table_of(&store, &path, &format, &snapshot))?;
     let table = read.map_err(|error| in_file(&options.file, error))?;
-    // A CSV file was read by these types; others have types of their own.
-    for column in &wanted {
-        if let Some(found) = table.schema().column(&column.name)
-            && found.logical_type != column.logical_type
-        {
-            return Err(EngineError::usage(format!(
-                "{}: column '{}' is {}, and {} for the model",
-                options.file.display(),
-                column.name,
-                found.logical_type,
-                column.logical_type
-            )));
-        }
-    }
     let missing: Vec<String> = wanted
         .iter()
         .filter(|column| table.column(&column.name).is_none())
@@ -192,6 +181,46 @@ fn read_file(
             "the columns are found by their names, in any order; others are ignored".to_owned(),
         ),
     })
+}
+
+/// The table with the columns of the features in the types they were fitted with, where that changes
+/// no value.
+fn suited<'a>(
+    table: &'a Table,
+    wanted: &[Column],
+    file: &Path,
+) -> Result<Cow<'a, Table>, EngineError> {
+    let is_suited = |column: &Column| table.schema().column(&column.name) == Some(column);
+    if wanted.iter().all(is_suited) {
+        return Ok(Cow::Borrowed(table));
+    }
+    let mut columns = Vec::with_capacity(wanted.len());
+    for Column { name, logical_type } in wanted {
+        let data = table.column(name).ok_or_else(|| {
+            EngineError::Bug(format!("the column '{name}' was found, and is not there"))
+        })?;
+        if data.logical_type() == *logical_type {
+            columns.push(data.clone());
+            continue;
+        }
+        let found = data.logical_type();
+        let named = format!("{}: column '{name}' is {found}", file.display());
+        columns.push(data.converted(*logical_type).map_err(|unfit| match unfit {
+            Unfit::Value { row, value } => EngineError::Usage {
+                message: format!(
+                    "{named}, and {logical_type} for the model, which does not hold {value} of row {}",
+                    row + 1
+                ),
+                hint: Some("numbers are converted where that changes none of them".to_owned()),
+            },
+            _ => EngineError::usage(format!("{named}, and {logical_type} for the model")),
+        })?);
+    }
+    let schema =
+        Schema::new(wanted.to_vec()).map_err(|error| EngineError::Bug(error.to_string()))?;
+    let suited =
+        Table::new(schema, columns).map_err(|error| EngineError::Bug(error.to_string()))?;
+    Ok(Cow::Owned(suited))
 }
 
 /// The regular file that a path leads to.
@@ -270,10 +299,16 @@ fn in_file(file: &Path, error: TableError) -> EngineError {
             ..
         } => {
             let line = line.map_or_else(String::new, |line| format!(", line {line}"));
-            EngineError::usage(format!(
-                "{}{line}: column '{column}' is {pinned} for the model, and '{value}' is {found}",
-                file.display()
-            ))
+            EngineError::Usage {
+                message: format!(
+                    "{}{line}: column '{column}' is {pinned} for the model, and '{value}' is {found}",
+                    file.display()
+                ),
+                hint: Some(format!(
+                    "if '{value}' stands for a missing value, say so with --null, once for each such \
+                     text of the file"
+                )),
+            }
         }
         error => {
             let (message, name) = (error.to_string(), file.display().to_string());

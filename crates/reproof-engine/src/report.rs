@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use reproof_capture::lock_committed;
 use reproof_catalog::ExecutionFilter;
-use reproof_learn::Metrics;
+use reproof_learn::{Metrics, Model};
 use reproof_record::{
     ArtifactKind, Bound, Execution, ExecutionKind, RecipeId, Record, RecordId, StepName, Timestamp,
     Verdict, Verification,
 };
 
 use crate::lookup::record_of;
-use crate::operations::read_metrics;
+use crate::operations::{read_document, read_metrics};
 use crate::run::unreadable;
 use crate::verify::read_record;
 use crate::{EngineError, Project};
@@ -188,6 +188,29 @@ pub fn evaluation(
         }
     }
     Ok(None)
+}
+
+/// The models of a record that built-in trainers made, by their steps.
+///
+/// # Errors
+/// A model that is not in the store, or is none.
+pub fn models(project: &Project, record: &Record) -> Result<Vec<(StepName, Model)>, EngineError> {
+    let mut models = Vec::new();
+    for (step, outputs) in &record.results {
+        let trains = record
+            .recipe
+            .steps
+            .get(step)
+            .is_some_and(|step| step.operation.name.as_str().starts_with("train_"));
+        let model = outputs
+            .values()
+            .find(|artifact| trains && artifact.kind == ArtifactKind::Model);
+        if let Some(artifact) = model {
+            let model = read_document(&project.store, artifact, "model.json");
+            models.push((step.clone(), model.map_err(unreadable)?));
+        }
+    }
+    Ok(models)
 }
 
 /// Whether the lock file, as it is now, is part of the commit that is checked out. None without a

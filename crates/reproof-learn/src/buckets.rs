@@ -73,17 +73,10 @@ impl Ranges {
 }
 
 fn numbers(column: &str, data: &ColumnData) -> Result<Vec<f64>, LearnError> {
-    match data {
-        ColumnData::Float(values) => Ok(values.clone()),
-        ColumnData::Integer(values) => Ok(values
-            .iter()
-            .map(|value| value.map_or(f64::NAN, |integer| integer as f64))
-            .collect()),
-        _ => Err(LearnError::NoNumbers {
-            column: column.to_owned(),
-            found: data.logical_type().name(),
-        }),
-    }
+    data.doubles().ok_or_else(|| LearnError::NoNumbers {
+        column: column.to_owned(),
+        found: data.logical_type().name(),
+    })
 }
 
 /// The values at equal shares of the sorted ones, each once, without the least: it would leave the
@@ -103,6 +96,8 @@ fn quantiles(values: &[f64], count: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use reproof_record::DecimalType;
+
     use super::*;
 
     #[test]
@@ -111,6 +106,13 @@ mod tests {
         let ranges = Ranges::new("age", &data, &Buckets::Edges(vec![30.0, 50.0])).unwrap();
         let found: Vec<_> = (0..5).map(|row| ranges.of(row)).collect();
         assert_eq!(found, [Some(0), Some(1), Some(1), Some(2), None]);
+        let price = DecimalType::new(4, 2).unwrap();
+        let decimals = ColumnData::Decimal(price, vec![Some(2999), Some(3000), None]);
+        let prices = Ranges::new("price", &decimals, &Buckets::Edges(vec![30.0])).unwrap();
+        assert_eq!(
+            [0, 1, 2].map(|row| prices.of(row)),
+            [Some(0), Some(1), None]
+        );
         let texts: Vec<_> = (0..3).map(|bucket| ranges.text(bucket)).collect();
         assert_eq!(texts, ["below 30", "30 to below 50", "50 or more"]);
     }

@@ -76,6 +76,21 @@ pub enum LearnError {
         /// Those that are there.
         classes: String,
     },
+    /// A value of a categorical feature that is no category.
+    #[error(
+        "feature '{column}' is categorical, and {value} in row {row} is no category: these are whole \
+         numbers, fewer than {limit}, as `category` makes them"
+    )]
+    Category {
+        /// The feature.
+        column: String,
+        /// The row, counted from 1.
+        row: usize,
+        /// The value.
+        value: String,
+        /// How many categories there may be.
+        limit: usize,
+    },
     /// A parameter outside its range.
     #[error("`{parameter}` is {value}: {wanted}")]
     Parameter {

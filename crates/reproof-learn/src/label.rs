@@ -305,7 +305,7 @@ fn classes(column: &str, data: &ColumnData) -> Result<Vec<ClassValue>, LearnErro
                     .map(|text| ClassValue::Text(text.to_owned()))
             })
             .collect(),
-        ColumnData::Float(_) | ColumnData::Time(..) => {
+        ColumnData::Float(_) | ColumnData::Decimal(..) | ColumnData::Time(..) => {
             return Err(LearnError::LabelType {
                 column: column.to_owned(),
                 found: data.logical_type().name(),
@@ -319,20 +319,11 @@ fn classes(column: &str, data: &ColumnData) -> Result<Vec<ClassValue>, LearnErro
 
 /// The labels of a regression; all must be finite numbers.
 pub(crate) fn numbers(column: &str, data: &ColumnData) -> Result<Vec<f64>, LearnError> {
-    let values: Vec<f64> = match data {
-        ColumnData::Float(values) => values.clone(),
-        ColumnData::Integer(values) => values
-            .iter()
-            .map(|value| value.map_or(f64::NAN, |integer| integer as f64))
-            .collect(),
-        _ => {
-            return Err(LearnError::LabelType {
-                column: column.to_owned(),
-                found: data.logical_type().name(),
-                wanted: "the label of a regression is a number",
-            });
-        }
-    };
+    let values = data.doubles().ok_or_else(|| LearnError::LabelType {
+        column: column.to_owned(),
+        found: data.logical_type().name(),
+        wanted: "the label of a regression is a number",
+    })?;
     refuse_missing(column, values.iter().map(|value| value.is_nan()))?;
     match values.iter().position(|value| value.is_infinite()) {
         Some(row) => Err(LearnError::InfiniteLabel {
@@ -386,6 +377,8 @@ fn list<'a>(classes: impl IntoIterator<Item = &'a ClassValue>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use reproof_record::DecimalType;
+
     use serde_json::json;
 
     use super::*;
@@ -532,6 +525,17 @@ mod tests {
     fn the_labels_of_a_regression_are_finite_numbers() {
         let integers = ColumnData::Integer(vec![Some(3), Some(-1)]);
         assert_eq!(numbers("y", &integers).unwrap(), [3.0, -1.0]);
+        let price = DecimalType::new(4, 2).unwrap();
+        let decimals = ColumnData::Decimal(price, vec![Some(10), Some(-1250)]);
+        assert_eq!(numbers("y", &decimals).unwrap(), [0.1, -12.5]);
+        let error = ClassLabel::resolve("y", &decimals).unwrap_err();
+        assert!(matches!(
+            error,
+            LearnError::LabelType {
+                found: "decimal",
+                ..
+            }
+        ));
         let error = numbers("y", &ColumnData::Integer(vec![Some(3), None])).unwrap_err();
         assert!(matches!(
             error,

@@ -36,8 +36,8 @@ pub use error::LearnError;
 pub use evaluate::{EvaluateParameters, EvaluatePredictionsParameters, baseline, evaluate};
 pub use gate::judge;
 pub use gbdt::{
-    BoostedModel, BoostingParameters, ClassWeights, Importance, NamedWeights, Tree, TreeNode,
-    train_boosting,
+    BoostedModel, BoostingParameters, CategorySet, ClassWeights, Condition, Importance,
+    NamedWeights, Tree, TreeNode, train_boosting,
 };
 pub use label::{BinaryLabel, ClassLabel, ClassValue, LabelParameters};
 pub use linear::{LinearLabelParameters, LinearParameters, train_linear};

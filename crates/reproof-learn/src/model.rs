@@ -223,6 +223,10 @@ impl Model {
     /// The format's name and version.
     pub const FORMAT: &str = "reproof.model/1";
 
+    /// The name and version of the format of trees with categorical features; all other models are
+    /// written in [`Model::FORMAT`].
+    pub const FORMAT_2: &str = "reproof.model/2";
+
     /// What it predicts.
     pub fn target(&self) -> Target {
         match self {

@@ -46,6 +46,23 @@ fn features() -> Matrix {
     matrix(&[("a", &a), ("b", &x.columns()[1]), ("c", &x.columns()[2])])
 }
 
+/// The same and a feature of eleven categories, some of them missing, that say something of the
+/// third.
+fn with_categories() -> Matrix {
+    let x = features();
+    let codes: Vec<f64> = (0..x.rows())
+        .map(
+            |row| match (x.columns()[2][row] * 3.0).abs().floor() % 10.0 {
+                _ if row % 9 == 4 => f64::NAN,
+                code if row % 5 == 2 => 10.0 - code,
+                code => (code * 7.0) % 11.0,
+            },
+        )
+        .collect();
+    let columns = x.columns();
+    matrix(&[("a", &columns[0]), ("b", &columns[1]), ("d", &codes)])
+}
+
 fn texts() -> ColumnData {
     let (_, _, numbers) = sample();
     let class = |number: &f64| match *number {
@@ -60,11 +77,14 @@ fn texts() -> ColumnData {
 #[test]
 fn the_bits_of_version_1_are_kept() {
     let (_, classes, numbers) = sample();
-    let check = |label: &ColumnData, changes: Value, golden: &str| {
-        let model = train(&features(), label, &changes).unwrap();
+    let check_on = |x: &Matrix, label: &ColumnData, changes: Value, golden: &str| {
+        let model = train(x, label, &changes).unwrap();
         let json = String::from_utf8(model.to_json().unwrap()).unwrap();
         assert_eq!(json, golden.trim_end());
         assert_eq!(Model::from_json(json.as_bytes()).unwrap(), model);
+    };
+    let check = |label: &ColumnData, changes: Value, golden: &str| {
+        check_on(&features(), label, changes, golden);
     };
     check(
         &booleans(&classes),
@@ -77,22 +97,37 @@ fn the_bits_of_version_1_are_kept() {
         include_str!("golden/boosted_multiclass.json"),
     );
     check(
-        &ColumnData::Float(numbers),
+        &ColumnData::Float(numbers.clone()),
         json!({"task": "regression", "row_fraction": 1.0}),
         include_str!("golden/boosted_regression.json"),
     );
+    check_on(
+        &with_categories(),
+        &ColumnData::Float(numbers),
+        json!({
+            "task": "regression", "rounds": 3, "column_fraction": 1.0,
+            "categorical": ["d"], "cat_smooth": 10.0, "cat_l2": 0.5,
+        }),
+        include_str!("golden/boosted_categories.json"),
+    );
 }
 
-/// What the model of the golden file predicts, by hand from its document.
+/// What the models of the golden files predict, by hand from their documents.
 #[test]
 fn a_prediction_is_what_the_format_page_says() {
-    let golden = include_str!("golden/boosted_regression.json").trim_end();
+    let golden = include_str!("golden/boosted_regression.json");
+    check_predictions(&features(), golden.trim_end());
+    let golden = include_str!("golden/boosted_categories.json");
+    assert!(golden.contains("\"categories\":["));
+    check_predictions(&with_categories(), golden.trim_end());
+}
+
+fn check_predictions(x: &Matrix, golden: &str) {
     let (model, document): (_, Value) = (
         Model::from_json(golden.as_bytes()).unwrap(),
         serde_json::from_str(golden).unwrap(),
     );
-    let x = features();
-    let Predictions::Values(found) = model.predict(&x, threads(3)).unwrap() else {
+    let Predictions::Values(found) = model.predict(x, threads(3)).unwrap() else {
         panic!("values are wanted");
     };
     for (row, found) in found.iter().enumerate() {
@@ -107,6 +142,8 @@ fn a_prediction_is_what_the_format_page_says() {
                 let value = x.columns()[node["feature"].as_u64().unwrap() as usize][row];
                 let left = if value.is_nan() {
                     node["missing"] == "left"
+                } else if let Some(categories) = node["categories"].as_array() {
+                    categories.iter().any(|code| code.as_f64() == Some(value))
                 } else {
                     value <= node["threshold"].as_f64().unwrap()
                 };

@@ -146,7 +146,7 @@ fn the_documents_of_the_format_page_are_sound() {
         let bytes = reproof_record::canonical_json(&value).unwrap();
         let format = value["format"].as_str().unwrap().to_owned();
         match format.as_str() {
-            Model::FORMAT => {
+            Model::FORMAT | Model::FORMAT_2 => {
                 assert_eq!(Model::from_json(&bytes).unwrap().to_json().unwrap(), bytes);
             }
             Metrics::FORMAT => {
@@ -159,6 +159,12 @@ fn the_documents_of_the_format_page_are_sound() {
     }
     assert_eq!(
         formats,
-        [Model::FORMAT, Model::FORMAT, Model::FORMAT, Metrics::FORMAT]
+        [
+            Model::FORMAT,
+            Model::FORMAT,
+            Model::FORMAT,
+            Model::FORMAT_2,
+            Metrics::FORMAT
+        ]
     );
 }

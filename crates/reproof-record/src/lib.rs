@@ -9,6 +9,7 @@
 
 mod artifact;
 mod canonical;
+mod decimal;
 mod digest;
 mod execution;
 mod gate;
@@ -24,6 +25,7 @@ pub use canonical::{
     CanonicalError, MAX_SAFE_INTEGER, canonical_json, canonical_number, from_canonical,
     to_canonical,
 };
+pub use decimal::{DecimalError, DecimalType, DecimalTypeError};
 pub use digest::{Digest, DigestError, RecipeId, RecordId, ResultsId, StepKey};
 pub use execution::{
     CodeState, DataUse, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
-use crate::{CanonicalError, Digest, to_canonical};
+use crate::{CanonicalError, DecimalType, Digest, to_canonical};
 
 /// What the values of a column are, whatever file they came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LogicalType {
     /// True or false.
@@ -19,6 +18,8 @@ pub enum LogicalType {
     Integer,
     /// An IEEE 754 double; NaN is missing.
     Float,
+    /// An exact decimal number.
+    Decimal(DecimalType),
     /// UTF-8 text, not normalised.
     String,
     /// A day of the Gregorian calendar, of the years 1 to 9999.
@@ -30,8 +31,8 @@ pub enum LogicalType {
 }
 
 impl LogicalType {
-    /// Every type, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    /// Every type but decimals, of which there are many, in the order of the documentation.
+    pub const SIMPLE: [Self; 7] = [
         Self::Boolean,
         Self::Integer,
         Self::Float,
@@ -41,12 +42,14 @@ impl LogicalType {
         Self::TimestampUtc,
     ];
 
-    /// Its name, as it stands in schemas and in the lock file.
+    /// Its name, without the digits of a decimal. In schemas and in the lock file the type stands
+    /// as it is displayed: `decimal(10, 2)`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Boolean => "boolean",
             Self::Integer => "integer",
             Self::Float => "float",
+            Self::Decimal(_) => "decimal",
             Self::String => "string",
             Self::Date => "date",
             Self::TimestampNaive => "timestamp_naive",
@@ -56,7 +59,7 @@ impl LogicalType {
 
     /// Whether its values are numbers.
     pub const fn is_numeric(self) -> bool {
-        matches!(self, Self::Integer | Self::Float)
+        matches!(self, Self::Integer | Self::Float | Self::Decimal(_))
     }
 
     /// Whether its values are days or moments.
@@ -64,15 +67,37 @@ impl LogicalType {
         matches!(self, Self::Date | Self::TimestampNaive | Self::TimestampUtc)
     }
 
-    /// The type of this name.
+    /// The type of this name, that of a decimal with or without blanks inside.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.name() == name)
+        let mut simple = Self::SIMPLE.into_iter();
+        simple
+            .find(|known| known.name() == name)
+            .or_else(|| DecimalType::named(name).map(Self::Decimal))
     }
 }
 
 impl fmt::Display for LogicalType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        match self {
+            Self::Decimal(decimal) => decimal.fmt(f),
+            simple => f.pad(simple.name()),
+        }
+    }
+}
+
+impl Serialize for LogicalType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogicalType {
+    /// Takes a type only as it is displayed, so that it has one form in what is hashed.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::named(&text)
+            .filter(|found| found.to_string() == text)
+            .ok_or_else(|| de::Error::custom(format_args!("unknown type `{text}`")))
     }
 }
 
@@ -194,10 +219,21 @@ mod tests {
 
     #[test]
     fn types_are_written_by_their_names() {
-        for logical_type in LogicalType::ALL {
+        for logical_type in LogicalType::SIMPLE {
             let json = serde_json::to_value(logical_type).unwrap();
             assert_eq!(json, logical_type.name());
             assert_eq!(LogicalType::named(logical_type.name()), Some(logical_type));
+        }
+        let decimal = LogicalType::Decimal(DecimalType::new(10, 2).unwrap());
+        let json = serde_json::to_value(decimal).unwrap();
+        assert_eq!(json, "decimal(10, 2)");
+        assert_eq!(
+            serde_json::from_value::<LogicalType>(json).unwrap(),
+            decimal
+        );
+        assert_eq!(LogicalType::named("decimal(10,2)"), Some(decimal));
+        for text in ["\"decimal(10,2)\"", "\"decimal\"", "\"number\"", "1"] {
+            assert!(serde_json::from_str::<LogicalType>(text).is_err(), "{text}");
         }
         assert_eq!(LogicalType::named("timestamp"), None);
     }

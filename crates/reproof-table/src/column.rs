@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use reproof_record::{LogicalType, canonical_number};
+use reproof_record::{DecimalType, LogicalType, canonical_number};
 
 use crate::time::TimeType;
 
@@ -40,6 +40,8 @@ pub enum ColumnData {
     Integer(Vec<Option<i64>>),
     /// Doubles; NaN is missing. A [`Table`](crate::Table) holds one NaN only, and no -0.
     Float(Vec<f64>),
+    /// Exact decimals, each as the number of units of its type's last place.
+    Decimal(DecimalType, Vec<Option<i128>>),
     /// Texts.
     String(StringColumn),
     /// Days since 1970-01-01, or microseconds since its beginning.
@@ -56,6 +58,7 @@ impl PartialEq for ColumnData {
                 let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
                 bits(a) == bits(b)
             }
+            (Self::Decimal(one, a), Self::Decimal(other, b)) => one == other && a == b,
             (Self::String(a), Self::String(b)) => a == b,
             (Self::Time(one, a), Self::Time(other, b)) => one == other && a == b,
             _ => false,
@@ -70,6 +73,7 @@ impl ColumnData {
             Self::Boolean(values) => values.len(),
             Self::Integer(values) | Self::Time(_, values) => values.len(),
             Self::Float(values) => values.len(),
+            Self::Decimal(_, values) => values.len(),
             Self::String(values) => values.len(),
         }
     }
@@ -85,6 +89,7 @@ impl ColumnData {
             Self::Boolean(_) => LogicalType::Boolean,
             Self::Integer(_) => LogicalType::Integer,
             Self::Float(_) => LogicalType::Float,
+            Self::Decimal(decimal, _) => LogicalType::Decimal(*decimal),
             Self::String(_) => LogicalType::String,
             Self::Time(time, _) => time.logical_type(),
         }
@@ -98,6 +103,7 @@ impl ColumnData {
                 values.get(row).is_none_or(Option::is_none)
             }
             Self::Float(values) => values.get(row).is_none_or(|value| value.is_nan()),
+            Self::Decimal(_, values) => values.get(row).is_none_or(Option::is_none),
             Self::String(values) => values.get(row).is_none(),
         }
     }
@@ -108,8 +114,8 @@ impl ColumnData {
     }
 
     /// The canonical text of the value of this row; none if it is missing. Floats are written as
-    /// the shortest text that gives them back, the way ECMAScript does;
-    /// days and moments as ISO 8601 does.
+    /// the shortest text that gives them back, the way ECMAScript does; decimals with all digits
+    /// of their scale; days and moments as ISO 8601 does.
     pub fn text(&self, row: usize) -> Option<Cow<'_, str>> {
         match self {
             Self::Boolean(values) => {
@@ -124,11 +130,37 @@ impl ColumnData {
                 let value = values.get(row).copied().filter(|value| !value.is_nan())?;
                 Some(Cow::Owned(float_text(value)))
             }
+            Self::Decimal(decimal, values) => {
+                let value = values.get(row).copied().flatten()?;
+                Some(Cow::Owned(decimal.text(value)))
+            }
             Self::String(values) => values.get(row).map(Cow::Borrowed),
             Self::Time(time, values) => {
                 let value = values.get(row).copied().flatten()?;
                 Some(Cow::Owned(time.text(value)))
             }
+        }
+    }
+
+    /// Numbers as doubles: an integer or a decimal as the nearest one, a missing value as NaN; none
+    /// if the values are no numbers.
+    pub fn doubles(&self) -> Option<Vec<f64>> {
+        match self {
+            Self::Float(values) => Some(values.clone()),
+            Self::Integer(values) => {
+                let double = |value: &Option<i64>| value.map_or(f64::NAN, |value| value as f64);
+                Some(values.iter().map(double).collect())
+            }
+            Self::Decimal(decimal, values) => {
+                let double = |value: i128| decimal.nearest_double(value);
+                Some(
+                    values
+                        .iter()
+                        .map(|value| value.map_or(f64::NAN, double))
+                        .collect(),
+                )
+            }
+            Self::Boolean(_) | Self::String(_) | Self::Time(..) => None,
         }
     }
 
@@ -141,6 +173,9 @@ impl ColumnData {
                 let value = values.get(row).copied();
                 value.unwrap_or(f64::from_bits(MISSING_BITS))
             })),
+            Self::Decimal(decimal, values) => {
+                Self::Decimal(*decimal, pick(rows, |row| values.get(row).copied()?))
+            }
             Self::String(values) => Self::String(rows.iter().map(|&row| values.get(row)).collect()),
             Self::Time(time, values) => {
                 Self::Time(*time, pick(rows, |row| values.get(row).copied()?))
@@ -252,6 +287,11 @@ mod tests {
                 Some("1e+21"),
                 Some("-Infinity"),
             ],
+        );
+        let decimal = DecimalType::new(5, 2).unwrap();
+        check(
+            ColumnData::Decimal(decimal, vec![Some(-5), None, Some(1250)]),
+            &[Some("-0.05"), None, Some("12.50")],
         );
         check(
             ColumnData::String([Some("é"), None, Some("")].into_iter().collect()),

@@ -1,7 +1,7 @@
 //! The bytes of a column, as they are hashed and stored. Described, with test vectors, in
 //! `docs/formats/table.md`.
 
-use reproof_record::LogicalType;
+use reproof_record::{DecimalType, LogicalType};
 
 use crate::column::canonical_float;
 use crate::time::TimeType;
@@ -26,6 +26,18 @@ pub(crate) fn put_integer(out: &mut Vec<u8>, value: Option<i64>) {
         None => out.push(MISSING),
         Some(value) => {
             let mut bytes = [PRESENT; 9];
+            bytes[1..].copy_from_slice(&value.to_le_bytes());
+            out.extend_from_slice(&bytes);
+        }
+    }
+}
+
+#[inline]
+pub(crate) fn put_decimal(out: &mut Vec<u8>, value: Option<i128>) {
+    match value {
+        None => out.push(MISSING),
+        Some(value) => {
+            let mut bytes = [PRESENT; 17];
             bytes[1..].copy_from_slice(&value.to_le_bytes());
             out.extend_from_slice(&bytes);
         }
@@ -62,6 +74,7 @@ pub(crate) fn put_value(out: &mut Vec<u8>, data: &ColumnData, row: usize) -> Res
             put_integer(out, values[row]);
         }
         ColumnData::Float(values) => put_float(out, values[row]),
+        ColumnData::Decimal(_, values) => put_decimal(out, values[row]),
         ColumnData::String(values) => {
             let value = values.get(row).map(str::as_bytes);
             if !put_text(out, value) {
@@ -90,6 +103,10 @@ pub(crate) fn decode(
             ColumnData::Integer(input.values(rows, capacity, Input::integer)?)
         }
         LogicalType::Float => ColumnData::Float(input.values(rows, capacity, Input::float)?),
+        LogicalType::Decimal(decimal) => {
+            let read = |input: &mut Input<'_>| input.decimal(decimal);
+            ColumnData::Decimal(decimal, input.values(rows, capacity, read)?)
+        }
         LogicalType::String => {
             let mut column = StringColumn::new();
             for _ in 0..rows {
@@ -174,6 +191,18 @@ impl<'a> Input<'a> {
         }
     }
 
+    fn decimal(&mut self, decimal: DecimalType) -> Result<Option<i128>, String> {
+        if !self.present()? {
+            return Ok(None);
+        }
+        let value = i128::from_le_bytes(self.array()?);
+        if decimal.holds(value) {
+            Ok(Some(value))
+        } else {
+            Err(format!("{value} has more digits than the type {decimal}"))
+        }
+    }
+
     fn float(&mut self) -> Result<f64, String> {
         let value = f64::from_le_bytes(self.array()?);
         if canonical_float(value).to_bits() == value.to_bits() {
@@ -243,6 +272,15 @@ mod tests {
         check(LogicalType::String, &[1, 1, 0, 0, 0, 255], 1, "UTF-8");
         let year_10000 = [&[1][..], &2_932_897_i64.to_le_bytes()].concat();
         check(LogicalType::Date, &year_10000, 1, "years 1 to 9999");
+        let decimal = LogicalType::Decimal(DecimalType::new(2, 1).unwrap());
+        let hundred = [&[1][..], &100_i128.to_le_bytes()].concat();
+        check(
+            decimal,
+            &hundred,
+            1,
+            "more digits than the type decimal(2, 1)",
+        );
+        check(decimal, &hundred[..9], 1, "fewer bytes");
     }
 
     proptest! {
@@ -259,7 +297,8 @@ mod tests {
             bytes in prop::collection::vec(prop_oneof![0_u8..3, any::<u8>()], 0..40),
             rows in 0_usize..6,
         ) {
-            for logical_type in LogicalType::ALL {
+            let decimal = LogicalType::Decimal(DecimalType::new(38, 2).unwrap());
+            for logical_type in LogicalType::SIMPLE.into_iter().chain([decimal]) {
                 if let Ok(data) = decode(logical_type, &bytes, rows) {
                     prop_assert_eq!(encode(&data), bytes.clone());
                 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reproof_record::{CanonicalError, LogicalType, SchemaError};
+use reproof_record::{CanonicalError, DecimalError, DecimalType, LogicalType, SchemaError};
 use reproof_store::StoreError;
 use reproof_store::fs::IoError;
 use thiserror::Error;
@@ -206,6 +206,21 @@ pub enum CsvProblem {
         column: String,
         /// The value.
         value: String,
+    },
+    /// A number that a column of decimals cannot hold without change.
+    #[error(
+        "column '{column}' is {decimal}, and {value} does not fit: {reason}; declare a wider decimal, \
+         or round the file"
+    )]
+    Decimal {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+        /// The type of the column.
+        decimal: DecimalType,
+        /// Why it does not fit.
+        reason: DecimalError,
     },
     /// A value that is not of the type that the column is pinned to.
     #[error("column '{column}' is pinned to the type {pinned}, and '{value}' is of type {found}")]

@@ -9,6 +9,7 @@
 //! store's `fs` module.
 
 mod column;
+mod convert;
 mod csv;
 mod encoding;
 mod error;
@@ -26,6 +27,7 @@ mod time;
 
 pub use crate::parquet::write_parquet;
 pub use column::{ColumnData, StringColumn};
+pub use convert::Unfit;
 pub use csv::{CsvOptions, csv_schema, csv_values, snapshot_csv};
 pub use error::{CsvProblem, ParquetProblem, TableError};
 pub use parallel::{Threads, map_ranges};
@@ -36,5 +38,7 @@ pub use storage::{read_statistics, read_table, write_table};
 pub use table::Table;
 pub use time::TimeType;
 
+#[cfg(test)]
+mod decimals;
 #[cfg(test)]
 mod vectors;

@@ -103,12 +103,23 @@ impl Table {
 }
 
 fn check_range(column: &Column, data: &ColumnData) -> Result<(), TableError> {
-    let ColumnData::Time(time, values) = data else {
-        return Ok(());
+    let outside = match data {
+        ColumnData::Time(time, values) => {
+            let value = values.iter().flatten().find(|&&value| !time.holds(value));
+            value.map(|value| format!("{value}, which lies outside the years 1 to 9999"))
+        }
+        ColumnData::Decimal(decimal, values) => {
+            let value = values
+                .iter()
+                .flatten()
+                .find(|&&value| !decimal.holds(value));
+            value.map(|value| format!("{value} units of the last place, which has more digits"))
+        }
+        _ => None,
     };
-    match values.iter().flatten().find(|&&value| !time.holds(value)) {
-        Some(value) => Err(TableError::Shape(format!(
-            "column '{}' is of type {} and holds {value}, which lies outside the years 1 to 9999",
+    match outside {
+        Some(what) => Err(TableError::Shape(format!(
+            "column '{}' is of type {} and holds {what}",
             column.name, column.logical_type
         ))),
         None => Ok(()),
@@ -137,7 +148,7 @@ fn check(column: &Column, data: &ColumnData, rows: usize) -> Result<(), TableErr
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
-    use reproof_record::LogicalType;
+    use reproof_record::{DecimalType, LogicalType};
 
     use super::*;
     use crate::TimeType;
@@ -157,6 +168,10 @@ pub(crate) mod tests {
             .collect();
         let schema = schema(&types);
         Table::new(schema, columns.into_iter().map(|(_, data)| data).collect()).unwrap()
+    }
+
+    pub(crate) fn decimal(precision: u8, scale: u8) -> DecimalType {
+        DecimalType::new(precision, scale).unwrap()
     }
 
     fn float() -> impl Strategy<Value = f64> {
@@ -179,8 +194,14 @@ pub(crate) mod tests {
             prop::option::of(crate::time::tests::values(TimeType::Date)),
             prop::option::of(crate::time::tests::values(TimeType::Utc)),
             prop::option::of(crate::time::tests::values(TimeType::Naive)),
+            prop::option::of(-999_999_i128..1_000_000),
+            prop::option::of(prop_oneof![
+                any::<i64>().prop_map(i128::from),
+                any::<i128>()
+            ]),
         );
-        prop::collection::vec(row, 0..40).prop_map(|rows| {
+        let (price, wide) = (decimal(6, 2), decimal(38, 10));
+        prop::collection::vec(row, 0..40).prop_map(move |rows| {
             let strings = rows.iter().map(|row| row.3.as_deref()).collect();
             table(vec![
                 (
@@ -208,6 +229,19 @@ pub(crate) mod tests {
                     "clock",
                     ColumnData::Time(TimeType::Naive, rows.iter().map(|row| row.6).collect()),
                 ),
+                (
+                    "price",
+                    ColumnData::Decimal(price, rows.iter().map(|row| row.7).collect()),
+                ),
+                (
+                    "wide",
+                    ColumnData::Decimal(
+                        wide,
+                        rows.iter()
+                            .map(|row| row.8.map(|value| value % 10_i128.pow(38)))
+                            .collect(),
+                    ),
+                ),
             ])
         })
     }
@@ -223,6 +257,18 @@ pub(crate) mod tests {
         assert_eq!(
             error.to_string(),
             "the columns are not a table: column 'b' has 0 values where there are 1 rows"
+        );
+    }
+
+    #[test]
+    fn decimals_have_the_digits_of_their_type() {
+        let column = schema(&[("a", LogicalType::Decimal(decimal(3, 1)))]);
+        let data = |value| vec![ColumnData::Decimal(decimal(3, 1), vec![None, Some(value)])];
+        assert!(Table::new(column.clone(), data(-999)).is_ok());
+        let error = Table::new(column, data(1000)).unwrap_err().to_string();
+        assert!(
+            error.contains("is of type decimal(3, 1) and holds 1000 units"),
+            "{error}"
         );
     }
 

@@ -1,6 +1,6 @@
 //! The test vectors of `docs/formats`, computed here and found there.
 
-use reproof_record::{Digest, TableObject, to_canonical};
+use reproof_record::{DecimalType, Digest, TableObject, to_canonical};
 use serde_json::json;
 
 use crate::encoding::put_value;
@@ -95,18 +95,46 @@ fn the_encoding_of_days_and_moments() {
 }
 
 #[test]
+fn the_encoding_of_decimals() {
+    for (precision, scale, one, other) in [
+        (10, 2, "12.50", "-0.05"),
+        (38, 0, "99999999999999999999999999999999999999", "-1"),
+    ] {
+        let decimal = DecimalType::new(precision, scale).unwrap();
+        let values = [one, other].map(|text| decimal.parse(text.as_bytes()).ok());
+        let bytes = encoded(&ColumnData::Decimal(
+            decimal,
+            [&values[..], &[None]].concat(),
+        ));
+        let row = format!(
+            "| {decimal} | `{one}`, `{other}`, - | `{}` | `{}` |\n",
+            hex(&bytes),
+            Digest::of(&bytes)
+        );
+        check(TABLE, &row);
+    }
+    let decimal = DecimalType::new(10, 2).unwrap();
+    let data = ColumnData::Decimal(decimal, vec![Some(1250), Some(-5), None]);
+    let document = object(&table(vec![("price", data)]));
+    check(TABLE, &format!("\n{document}\n"));
+    check(TABLE, &format!("`{}`\n", Digest::of(document.as_bytes())));
+}
+
+/// The canonical JSON of a table's object.
+fn object(table: &Table) -> String {
+    let columns = table.columns().iter();
+    let object = TableObject {
+        format: TableObject::FORMAT.to_owned(),
+        schema: table.schema().clone(),
+        rows: table.rows() as u64,
+        columns: columns.map(|data| Digest::of(&encoded(data))).collect(),
+    };
+    String::from_utf8(object.to_bytes().unwrap()).unwrap()
+}
+
+#[test]
 fn the_identity_of_a_table() {
     let sample = sample();
-    let object = |table: &Table| {
-        let columns = table.columns().iter();
-        let object = TableObject {
-            format: TableObject::FORMAT.to_owned(),
-            schema: table.schema().clone(),
-            rows: table.rows() as u64,
-            columns: columns.map(|data| Digest::of(&encoded(data))).collect(),
-        };
-        String::from_utf8(object.to_bytes().unwrap()).unwrap()
-    };
     let document = object(&sample);
     check(TABLE, &format!("\n{document}\n"));
     check(TABLE, &format!("`{}`\n", Digest::of(document.as_bytes())));

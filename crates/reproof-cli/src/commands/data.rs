@@ -133,9 +133,10 @@ fn print(
             .map(|column| missing(column, statistics.rows)),
     );
     let ranges = widest(&mut columns.iter().map(range));
+    let types = widest(&mut columns.iter().map(|column| short_type(column.logical_type))).max(9);
     for column in columns {
         let head = format!(
-            "  {:<name$}  {:<9}  {:<gone$}{}",
+            "  {:<name$}  {:<types$}  {:<gone$}{}",
             format::cut(&format::visible(&column.name), name),
             short_type(column.logical_type),
             missing(column, statistics.rows),
@@ -165,12 +166,12 @@ fn range(column: &ColumnStatistics) -> String {
     }
 }
 
-/// A type in nine letters.
-fn short_type(logical_type: LogicalType) -> &'static str {
+/// A type in few letters.
+fn short_type(logical_type: LogicalType) -> String {
     match logical_type {
-        LogicalType::TimestampNaive => "time",
-        LogicalType::TimestampUtc => "time UTC",
-        other => other.name(),
+        LogicalType::TimestampNaive => "time".to_owned(),
+        LogicalType::TimestampUtc => "time UTC".to_owned(),
+        other => other.to_string(),
     }
 }
 

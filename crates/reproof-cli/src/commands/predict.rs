@@ -34,6 +34,11 @@ pub struct Arguments {
     /// The character between the fields of a CSV file.
     #[arg(long, value_name = "CHARACTER", default_value = ",")]
     pub delimiter: String,
+    /// A field of a CSV file that means a missing value. Give it once for each such text, as
+    /// `null_tokens` of the training data lists them; `--null ""` is the empty field. Left out: the
+    /// empty field, NA, N/A, NaN, nan, null and NULL.
+    #[arg(long = "null", value_name = "TOKEN")]
+    pub null_tokens: Vec<String>,
     /// How many threads to use; they change no result.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -55,14 +60,7 @@ pub fn execute(
     let here = session::folder(global)?;
     let options = PredictOptions {
         file: here.join(&arguments.file),
-        format: if is_parquet(&arguments.file) {
-            FileFormat::Parquet
-        } else {
-            FileFormat::Csv(CsvOptions {
-                delimiter: delimiter(&arguments.delimiter)?,
-                ..CsvOptions::default()
-            })
-        },
+        format: file_format(arguments)?,
         keep: arguments.keep.clone(),
         threads: session::threads(arguments.threads),
     };
@@ -103,6 +101,27 @@ pub fn execute(
         ));
     }
     Ok(Exit::Done)
+}
+
+/// How the file is read. A record does not say how its data was written, so that is said again.
+fn file_format(arguments: &Arguments) -> Result<FileFormat, EngineError> {
+    if is_parquet(&arguments.file) {
+        return if arguments.null_tokens.is_empty() {
+            Ok(FileFormat::Parquet)
+        } else {
+            Err(EngineError::usage(
+                "--null is for CSV files: what is missing in a Parquet file is null there",
+            ))
+        };
+    }
+    let mut options = CsvOptions {
+        delimiter: delimiter(&arguments.delimiter)?,
+        ..CsvOptions::default()
+    };
+    if !arguments.null_tokens.is_empty() {
+        options.null_tokens.clone_from(&arguments.null_tokens);
+    }
+    Ok(FileFormat::Csv(options))
 }
 
 /// Whether a file's name says that it is Parquet.

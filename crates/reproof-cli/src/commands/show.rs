@@ -3,8 +3,8 @@
 use clap::Args;
 use reproof_catalog::{ExecutionFilter, Named};
 use reproof_engine::{
-    EngineError, Project, Repeatability, evaluation, lock_is_committed, read_record, repeatability,
-    resolve, verdict,
+    EngineError, Project, Repeatability, evaluation, lock_is_committed, models, read_record,
+    repeatability, resolve, verdict,
 };
 use reproof_learn::Metrics;
 use reproof_record::{
@@ -17,7 +17,7 @@ use super::log::ending;
 use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
-use crate::{format, session, summary};
+use crate::{contributions, format, session, summary};
 
 /// The options of the command.
 #[derive(Debug, Args)]
@@ -47,6 +47,7 @@ fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<()
     let record = read_record(project, id)?;
     let recipe = record.recipe.id()?;
     let metrics = evaluation(project, &record)?.map(|(_, metrics)| metrics);
+    let models = models(project, &record)?;
     let filter = ExecutionFilter {
         record: Some(*id),
         ..Default::default()
@@ -59,6 +60,7 @@ fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<()
             "results_id": record.results_id()?,
             "record": record,
             "metrics": metrics,
+            "features": contributions::json(&models),
             "executions": executions,
         }));
         return Ok(());
@@ -78,6 +80,9 @@ fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<()
     print_recipe(&record.recipe, Some(&record), printer);
     if let Some(metrics) = metrics {
         print_metrics(&metrics, printer);
+    }
+    for line in contributions::lines(&models) {
+        printer.line(&line);
     }
     printer.line("\nexecutions");
     for execution in &executions {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reproof_record::{Column, LogicalType};
 use serde_json::{Map, Value, json};
 
-use super::columns::misfit;
+use super::columns::{misfit, misfit_in_data};
 use super::draft::{Chain, ChainItem, What};
 use super::parameters::{number, scalar};
 use crate::diagnostic::{Report, Spanned};
@@ -50,6 +50,7 @@ fn read_item(node: &Node, report: &mut Report<'_>) -> Option<ChainItem> {
         "ordinal" => ordinal(options),
         "scale" => ChainItem::new("scale", What::Numbers, json!({"scale": options?.text()?})),
         "one_hot" => one_hot(options),
+        "category" => category(options),
         "none" => ChainItem::new("none", What::Nothing, Value::Null),
         _ => return None,
     })
@@ -72,11 +73,12 @@ fn differing(options: Option<&Node>, key: &str, default: &str) -> Option<(String
 
 fn cast(node: &Node) -> Option<ChainItem> {
     let to = node.text().or_else(|| node.get("to")?.text())?;
+    let logical_type = LogicalType::named(to)?;
+    let to = logical_type.to_string();
     let json = match differing(Some(node), "invalid", "error") {
         None => json!({ "cast": to }),
         Some((_, invalid)) => json!({"cast": {"to": to, "invalid": invalid}}),
     };
-    let logical_type = LogicalType::named(to)?;
     Some(ChainItem::new("cast", What::Cast(logical_type), json))
 }
 
@@ -182,6 +184,17 @@ fn one_hot(options: Option<&Node>) -> ChainItem {
     ChainItem::new("one_hot", What::OneHot, with_options("one_hot", &json))
 }
 
+fn category(options: Option<&Node>) -> ChainItem {
+    let mut json: Map<_, _> = differing(options, "unknown", "missing")
+        .into_iter()
+        .collect();
+    let max = options.and_then(|node| node.get("max")?.integer());
+    if let Some(max) = max.filter(|max| *max != 255) {
+        json.insert("max".to_owned(), max.into());
+    }
+    ChainItem::new("category", What::Category, with_options("category", &json))
+}
+
 /// Where an item stands in a chain.
 fn rank(name: &str) -> u8 {
     match name {
@@ -208,7 +221,11 @@ fn check_order(items: &[Spanned<ChainItem>], report: &mut Report<'_>) {
         } else if rank(this) == 3 && rank(last) == 3 {
             report.error(
                 item.span,
-                "a column is either scaled or made one-hot, not both",
+                if [this, last].contains(&"category") {
+                    "the codes of a category are neither scaled nor made one-hot"
+                } else {
+                    "a column is either scaled or made one-hot, not both"
+                },
             );
         } else if rank(this) == 2 && rank(last) == 2 {
             report.error(
@@ -224,13 +241,13 @@ fn check_order(items: &[Spanned<ChainItem>], report: &mut Report<'_>) {
 pub(super) fn checked(column: &Column, chain: &Chain, report: &mut Report<'_>) -> Value {
     let mut logical_type = column.logical_type;
     let mut named = format!("the column '{}' is {logical_type}", shown(&column.name));
-    let one_hot = chain
+    let categories = chain
         .items
         .iter()
-        .any(|item| matches!(item.value.what, What::OneHot));
+        .any(|item| matches!(item.value.what, What::OneHot | What::Category));
     for item in &chain.items {
         let text = logical_type == LogicalType::String;
-        if let Some(trouble) = trouble(&item.value, logical_type, one_hot) {
+        if let Some(trouble) = trouble(&item.value, logical_type, categories) {
             report.error(item.span, format!("{named}; {trouble}"));
         }
         match &item.value.what {
@@ -242,7 +259,7 @@ pub(super) fn checked(column: &Column, chain: &Chain, report: &mut Report<'_>) -
                 check_values(logical_type, &named, order, report);
                 logical_type = LogicalType::Float;
             }
-            What::OneHot => logical_type = LogicalType::Float,
+            What::OneHot | What::Category => logical_type = LogicalType::Float,
             // Said of this item; that the chain does not end in numbers would be a second error.
             What::Numbers if text => logical_type = LogicalType::Float,
             _ => {}
@@ -260,11 +277,11 @@ pub(super) fn checked(column: &Column, chain: &Chain, report: &mut Report<'_>) -
 }
 
 /// What is wrong with an item for values of a type, if anything is.
-fn trouble(item: &ChainItem, logical_type: LogicalType, one_hot: bool) -> Option<String> {
+fn trouble(item: &ChainItem, logical_type: LogicalType, categories: bool) -> Option<String> {
     let text = logical_type == LogicalType::String;
     match &item.what {
         What::FillAverage(of) if text => Some(format!("it has no {of}: fill with a constant")),
-        What::FillAverage(of) if one_hot => {
+        What::FillAverage(of) if categories => {
             Some(format!("its {of} is no category: fill with a constant"))
         }
         What::FillNumber(of) if text => {
@@ -292,7 +309,11 @@ fn check_values(
     report: &mut Report<'_>,
 ) {
     for (index, value) in order.iter().enumerate() {
-        if let Some(wanted) = misfit(logical_type, &value.value) {
+        let wanted = match logical_type {
+            LogicalType::Decimal(_) => misfit_in_data(logical_type, &value.value),
+            other => misfit(other, &value.value).map(str::to_owned),
+        };
+        if let Some(wanted) = wanted {
             report.error(
                 value.span,
                 format!("{named}; a value of its order must be {wanted}"),

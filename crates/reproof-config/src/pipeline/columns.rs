@@ -85,7 +85,9 @@ pub(super) fn features(
 pub(super) fn misfit(logical_type: LogicalType, value: &Value) -> Option<&'static str> {
     let (fits, wanted) = match logical_type {
         LogicalType::Boolean => (value.is_boolean(), "true or false"),
-        LogicalType::Integer | LogicalType::Float => (value.is_number(), "a number"),
+        LogicalType::Integer | LogicalType::Float | LogicalType::Decimal(_) => {
+            (value.is_number(), "a number")
+        }
         time if time.is_time() => (
             value.is_number(),
             "a number, of days or microseconds since 1970",
@@ -96,6 +98,27 @@ pub(super) fn misfit(logical_type: LogicalType, value: &Value) -> Option<&'stati
         ),
     };
     (!fits).then_some(wanted)
+}
+
+/// As [`misfit`], where the value is compared with those of the data: days, moments and decimals may
+/// be the texts that they have there.
+pub(super) fn misfit_in_data(logical_type: LogicalType, value: &Value) -> Option<String> {
+    match logical_type {
+        time if time.is_time() => {
+            let wanted = "text such as \"2024-02-29\"";
+            (!value.is_string()).then(|| wanted.to_owned())
+        }
+        LogicalType::Decimal(decimal) => {
+            let text = match value {
+                Value::Number(number) => number.to_string(),
+                Value::String(text) => text.clone(),
+                _ => String::new(),
+            };
+            let wanted = || format!("a number that a {decimal} holds");
+            decimal.parse(text.as_bytes()).is_err().then(wanted)
+        }
+        other => misfit(other, value).map(str::to_owned),
+    }
 }
 
 /// What predicts a label, for hints.
@@ -139,10 +162,14 @@ pub(super) fn label(
         }
         return Some(Value::Object(json));
     }
-    if column.logical_type == LogicalType::Float {
+    if matches!(
+        column.logical_type,
+        LogicalType::Float | LogicalType::Decimal(_)
+    ) {
+        let logical_type = column.logical_type;
         report.hinted(
             label.column.span,
-            format!("the label '{name}' is float; a classification has two classes"),
+            format!("the label '{name}' is {logical_type}; a classification has two classes"),
             match predictor {
                 Predictor::Trainer => {
                     "use a boolean, integer or string column, or train linear_regression"

@@ -128,6 +128,8 @@ pub(crate) enum What {
     /// With this order, if one is given.
     Ordinal(Vec<Spanned<Value>>),
     OneHot,
+    /// Codes, which only a trainer of trees knows to be such.
+    Category,
 }
 
 impl ChainItem {
@@ -151,6 +153,10 @@ pub(crate) struct Train {
     pub settings: Map<String, Value>,
     /// Which of them got their defaults.
     pub defaulted: Vec<&'static str>,
+    /// The features that are said to be categories.
+    pub categorical: Option<Spanned<Vec<String>>>,
+    /// Settings that only categories have a use for.
+    pub for_categories: Vec<Spanned<&'static str>>,
 }
 
 /// What is predicted, where no trainer of ours says it.

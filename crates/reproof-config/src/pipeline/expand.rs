@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::columns::Predictor;
 use super::draft::{Draft, Drafts, Evaluate, Parameters, Target};
 use super::graph::{Graph, Note};
+use super::parameters::FOR_CATEGORIES;
 use super::{Pipeline, columns, final_look, links, splits, tasks};
 use crate::diagnostic::{Diagnostics, Report, Spanned};
 use crate::program::ProgramSpec;
@@ -285,7 +286,16 @@ impl<'a> Expander<'a> {
                 if draft.spec.parameters.field("task").is_some() {
                     parameters.insert("task".to_owned(), Value::from(task.parameter()));
                 }
-                for setting in &train.defaulted {
+                let categories = links::categories(self.drafts, draft);
+                // Later than version 1, so written only where there are such.
+                if categories.is_empty() {
+                    parameters.retain(|name, _| !FOR_CATEGORIES.contains(&name.as_str()));
+                } else {
+                    let names: Vec<&str> = categories.into_keys().collect();
+                    parameters.insert("categorical".to_owned(), Value::from(names));
+                }
+                let written = train.defaulted.iter();
+                for setting in written.filter(|setting| parameters.contains_key(**setting)) {
                     self.note(name, setting, &parameters[*setting], "the default");
                 }
                 parameters.insert("label".to_owned(), label);

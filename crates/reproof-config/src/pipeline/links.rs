@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{ArtifactKind, Source, StepName};
 
-use super::draft::{Draft, Drafts, Evaluate, Parameters, Train};
+use super::draft::{Draft, Drafts, Evaluate, Parameters, Train, What};
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
 use crate::registry::{Action, Role, Task};
@@ -33,6 +33,7 @@ pub(super) fn check(drafts: &Drafts, data: &BTreeSet<StepName>, report: &mut Rep
                 check_rows(drafts, draft, ["features", "table"], report);
                 check_stopping(drafts, draft, train, report);
                 check_label(drafts, draft, train, report);
+                check_categories(drafts, draft, train, report);
             }
             Parameters::Evaluate(evaluate) => {
                 check_rows(drafts, draft, ["features", "table"], report);
@@ -325,6 +326,71 @@ fn check_label(drafts: &Drafts, draft: &Draft, train: &Train, report: &mut Repor
     if let Some(feature) = found {
         let message = format!("'{}' is the label: it cannot be a feature", shown(column));
         report.error(feature.span, message);
+    }
+}
+
+/// The features of a training that are categories, sorted, each with the item that says so.
+pub(super) fn categories<'a>(drafts: &'a Drafts, draft: &'a Draft) -> BTreeMap<&'a str, Span> {
+    let Some((_, preprocess, _)) = origin(drafts, draft, "features") else {
+        return BTreeMap::new();
+    };
+    let Parameters::Preprocess(preprocess) = &preprocess.parameters else {
+        return BTreeMap::new();
+    };
+    let is_feature = |name: &str| match &preprocess.features {
+        Some(features) => features.iter().any(|feature| feature.value == name),
+        None => preprocess.label.as_ref().is_none_or(|label| label.value != *name),
+    };
+    let chains = preprocess.chains.iter();
+    chains
+        .filter(|(name, _)| is_feature(name))
+        .filter_map(|(name, chain)| {
+            let last = chain.items.last()?;
+            matches!(last.value.what, What::Category).then_some((name.as_str(), last.span))
+        })
+        .collect()
+}
+
+/// Only trees know that codes of categories are no amounts, and only categories need what is said
+/// for them.
+fn check_categories(drafts: &Drafts, draft: &Draft, train: &Train, report: &mut Report<'_>) {
+    let categories = categories(drafts, draft);
+    if draft.spec.parameters.field("categorical").is_none() {
+        for span in categories.values() {
+            let message = format!(
+                "'category' makes codes, which '{}' would take for amounts",
+                draft.spec.name
+            );
+            report.hinted(*span, message, "use one_hot, or train gradient_boosting");
+        }
+        return;
+    }
+    if let Some(given) = &train.categorical
+        && !given
+            .value
+            .iter()
+            .map(String::as_str)
+            .eq(categories.keys().copied())
+    {
+        let names: Vec<_> = categories.keys().map(|name| shown(name)).collect();
+        let message = if names.is_empty() {
+            "no chain of a feature ends in 'category'".to_owned()
+        } else {
+            format!(
+                "the features whose chains end in 'category' are {}, in this order",
+                names.join(", ")
+            )
+        };
+        report.hinted(given.span, message, "leave 'categorical' out");
+    }
+    for setting in &train.for_categories {
+        if categories.is_empty() {
+            report.hinted(
+                setting.span,
+                format!("'{}' is for categories, and there are none", setting.value),
+                "leave it out, or end the chain of a feature in 'category'",
+            );
+        }
     }
 }
 

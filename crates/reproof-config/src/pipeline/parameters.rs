@@ -51,6 +51,9 @@ pub(super) fn label(node: &Node) -> Option<Label> {
     })
 }
 
+/// The settings of a trainer that only categories have a use for.
+pub(super) const FOR_CATEGORIES: [&str; 2] = ["cat_smooth", "cat_l2"];
+
 /// The training of a model; `settings` holds its parameters, with or without the label.
 pub(super) fn train(
     task: Option<Task>,
@@ -66,10 +69,16 @@ pub(super) fn train(
         label,
         settings: Map::new(),
         defaulted: Vec::new(),
+        categorical: settings.and_then(|node| categorical(node.get("categorical")?)),
+        for_categories: Vec::new(),
     };
-    let others = |field: &&Field| field.name != "label" && field.name != "task";
+    let others = |field: &&Field| !["label", "task", "categorical"].contains(&field.name);
     for field in object.fields.iter().filter(others) {
         let value = if let Some(node) = settings.and_then(|node| node.get(field.name)) {
+            if FOR_CATEGORIES.contains(&field.name) {
+                let given = Spanned::new(field.name, node.span);
+                train.for_categories.push(given);
+            }
             setting(node)
         } else {
             train.defaulted.push(field.name);
@@ -113,6 +122,16 @@ pub(super) fn target(label: Label, node: Option<&Node>, report: &mut Report<'_>)
 pub(super) fn set_flag(node: Option<&Node>, key: &str) -> Option<Span> {
     let entry = node.and_then(|node| node.entry(key))?;
     (entry.value.boolean() == Some(true)).then_some(entry.key.span)
+}
+
+/// The features that are said to be categories.
+fn categorical(node: &Node) -> Option<Spanned<Vec<String>>> {
+    let names: Option<Vec<String>> = node
+        .items()
+        .iter()
+        .map(|item| Some(item.text()?.to_owned()))
+        .collect();
+    Some(Spanned::new(names?, node.span))
 }
 
 /// A setting of a trainer: a value, or a mapping of such.

@@ -118,7 +118,8 @@ impl DataSource {
     /// The declared types as JSON.
     pub(super) fn schema_json(&self) -> Value {
         let types = self.schema.iter();
-        let types = types.map(|(name, logical_type)| (name.clone(), logical_type.name().into()));
+        let types =
+            types.map(|(name, logical_type)| (name.clone(), logical_type.to_string().into()));
         Value::Object(types.collect())
     }
 }

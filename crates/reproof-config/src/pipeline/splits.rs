@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reproof_record::{LogicalType, Schema};
 use serde_json::{Map, Value, json};
 
-use super::columns::misfit;
+use super::columns::misfit_in_data;
 use super::draft::Split;
 use super::parameters::{number, scalar};
 use crate::diagnostic::{Report, Span, Spanned};
@@ -263,14 +263,7 @@ pub(super) fn check(spec: &OperationSpec, split: &Split, schema: &Schema, report
             _ => {}
         }
         for value in &split.values {
-            // Days and moments are compared as the texts that they have in the data.
-            let wanted = if logical_type.is_time() {
-                let text = value.value.is_string();
-                (!text).then_some("text such as \"2024-02-29\"")
-            } else {
-                misfit(logical_type, &value.value)
-            };
-            if let Some(wanted) = wanted {
+            if let Some(wanted) = misfit_in_data(logical_type, &value.value) {
                 report.error(value.span, format!("{named}; its value must be {wanted}"));
             }
         }

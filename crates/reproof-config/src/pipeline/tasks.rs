@@ -78,7 +78,7 @@ fn by_type(
 ) -> Option<Task> {
     match logical_type {
         LogicalType::Boolean | LogicalType::String => Some(Task::Classification),
-        LogicalType::Float => Some(Task::Regression),
+        LogicalType::Float | LogicalType::Decimal(_) => Some(Task::Regression),
         other => {
             report.hinted(
                 label.column.span,

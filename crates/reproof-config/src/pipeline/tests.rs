@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use reproof_record::{
-    Artifact, ArtifactKind, Column, Digest, Isolation, LogicalType, Program, Recipe, RecipeId,
-    Schema, StepName,
+    Artifact, ArtifactKind, Column, DecimalType, Digest, Isolation, LogicalType, Program, Recipe,
+    RecipeId, Schema, StepName,
 };
 
 use serde_json::json;
@@ -1061,6 +1061,92 @@ fn gradient_boosting_has_a_task_by_its_label() {
     );
 }
 
+/// The short form with trees and a chain for `contract`.
+fn of_categories(settings: &str, chain: &str) -> String {
+    let trees = format!("gradient_boosting: {settings}\npreprocess: {{contract: {chain}}}");
+    MINIMAL.replacen("logistic_regression", &trees, 1).replacen(
+        "train: gradient_boosting:",
+        "train:\n  gradient_boosting:",
+        1,
+    )
+}
+
+#[test]
+fn categories_are_told_to_the_trainer() {
+    let check = |settings: &str, chain: &str, of_chain: serde_json::Value| {
+        let text = of_categories(settings, chain);
+        let (pipeline, graph) = expand(&text).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        let printed = graph.to_steps_yaml(&pipeline);
+        let again = expand(&printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+        assert_eq!(again.1.steps, graph.steps, "{printed}");
+        let features = &graph.steps["preprocess"].parameters["features"];
+        assert_eq!(features["contract"], of_chain);
+        let parameters = graph.steps["train"].parameters.clone();
+        let names = ["categorical", "cat_smooth", "cat_l2"];
+        names.map(|name| parameters.get(name).cloned())
+    };
+    let given = |smooth: f64, l2: i64| {
+        [
+            Some(json!(["contract"])),
+            Some(json!(smooth)),
+            Some(json!(l2)),
+        ]
+    };
+    let found = check("{}", "[category]", json!(["category"]));
+    assert_eq!(
+        found,
+        [Some(json!(["contract"])), Some(json!(10)), Some(json!(10))]
+    );
+    let found = check(
+        "{cat_smooth: 2.5, cat_l2: 0}",
+        "[{fill: mode}, {category: {max: 20, unknown: other}}]",
+        json!([{"fill": "mode"}, {"category": {"max": 20, "unknown": "other"}}]),
+    );
+    assert_eq!(found, given(2.5, 0));
+    check(
+        "{}",
+        "[{category: {max: 255, unknown: missing}}]",
+        json!(["category"]),
+    );
+    assert_eq!(
+        check("{}", "[ordinal]", json!(["ordinal"])),
+        [None, None, None]
+    );
+}
+
+#[test]
+fn categories_are_refused_where_they_mean_nothing() {
+    let check = |text: &str, expect: &str| {
+        let error = expand(text).unwrap_err().to_string();
+        assert!(error.contains(expect), "{error}");
+    };
+    let linear = MINIMAL.to_owned() + "preprocess: {contract: [category]}\n";
+    check(
+        &linear,
+        "'category' makes codes, which 'train_logistic_regression' would take for amounts",
+    );
+    check(
+        &of_categories("{cat_l2: 1}", "[ordinal]"),
+        "'cat_l2' is for categories, and there are none",
+    );
+    check(
+        &of_categories("{}", "[category, {scale: z_score}]"),
+        "neither scaled nor made one-hot",
+    );
+    check(
+        &of_categories("{}", "[{category: {max: 256}}]"),
+        "an integer from 2 to 255",
+    );
+    let (pipeline, graph) = expand(&of_categories("{}", "[category]")).unwrap();
+    let printed = graph.to_steps_yaml(&pipeline);
+    let other = printed.replacen("categorical: [contract]", "categorical: [tenure]", 1);
+    assert_ne!(other, printed);
+    check(
+        &other,
+        "the features whose chains end in 'category' are contract",
+    );
+}
+
 #[test]
 fn gradient_boosting_is_refused_where_it_cannot_be() {
     let check = |from: &str, to: &str, expect: &str| {
@@ -1147,6 +1233,89 @@ fn a_source_is_one_file_and_may_declare_types() {
     assert_eq!(
         errors("{csv: a.csv, schema: {day: dates}}"),
         ["unknown type 'dates'"]
+    );
+}
+
+#[test]
+fn decimals_are_declared_by_their_digits() {
+    let read = |schema: &str| {
+        let text = MINIMAL.replace(
+            "{csv: a.csv}",
+            &format!("\n  csv: a.csv\n  schema: {schema}"),
+        );
+        parse_pipeline("f", &text, &[])
+    };
+    let price = LogicalType::Decimal(DecimalType::new(10, 2).unwrap());
+    for schema in ["\n    price: decimal(10, 2)", "{price: \"decimal(10,2)\"}"] {
+        let declared = read(schema).unwrap().data["data"].clone();
+        assert_eq!(declared.schema["price"], price);
+        assert_eq!(
+            declared.key(),
+            r#"csv{"schema":{"price":"decimal(10, 2)"}}:a.csv"#
+        );
+    }
+    for schema in [
+        "\n    price: decimal",
+        "\n    price: decimal(39, 2)",
+        "\n    price: decimal(2, 3)",
+        "{price: decimal(10, 2)}",
+    ] {
+        let errors = read(schema).unwrap_err();
+        let found = errors.iter().next().unwrap();
+        assert!(
+            found.message.starts_with("unknown type 'decimal"),
+            "{}",
+            found.message
+        );
+        let hint = found.hint.as_ref().unwrap();
+        assert!(
+            hint.contains("inside braces in quotes: \"decimal(10, 2)\""),
+            "{hint}"
+        );
+    }
+}
+
+#[test]
+fn decimals_are_numbers_and_no_classes() {
+    let column = |name: &str, logical_type| Column {
+        name: name.to_owned(),
+        logical_type,
+    };
+    let price = LogicalType::Decimal(DecimalType::new(10, 2).unwrap());
+    let check = |rest: &str, expect: &str| {
+        let text = format!("pipeline: p\ndata: {{csv: a.csv}}\n{rest}");
+        let schema = Schema::new(vec![
+            column("price", price),
+            column("x", LogicalType::Integer),
+        ]);
+        let schemas = BTreeMap::from([(name("data"), schema.unwrap())]);
+        let pipeline = parse_pipeline("f", &text, &[]).unwrap();
+        match pipeline.expand(&schemas, &BTreeMap::new(), &ExpandOptions::default()) {
+            Ok(graph) => assert!(format!("{graph:?}").contains(expect), "{graph:?}"),
+            Err(errors) => assert!(errors.to_string().contains(expect), "{errors}"),
+        }
+    };
+    let train = "train: {linear_regression: {}}\nsplit: {random: {train: 0.5, eval: 0.5}}\n";
+    check(
+        &format!("label: price\n{train}evaluate: {{}}\n"),
+        "train_linear",
+    );
+    check(
+        "label: price\ntrain: {logistic_regression: {}}\nsplit: {random: {train: 0.5, eval: 0.5}}\n",
+        "the label 'price' is decimal(10, 2); a classification has two classes",
+    );
+    check(
+        &format!("label: x\npreprocess: {{price: [{{cast: \"decimal(5,1)\"}}]}}\n{train}"),
+        "decimal(5, 1)",
+    );
+    check(
+        &format!("label: x\npreprocess: {{price: [{{fill: {{constant: cheap}}}}]}}\n{train}"),
+        "the column 'price' is decimal(10, 2); the constant must be a number",
+    );
+    check(
+        "label: x\ntrain: {linear_regression: {}}\n\
+         split: {indexed: {by: price, values: {train: [1.5], eval: [\"2.50\", 0.001]}}}\n",
+        "its value must be a number that a decimal(10, 2) holds",
     );
 }
 

@@ -149,6 +149,33 @@ const CLASS_WEIGHTS: Field = with_default(
     "null",
 );
 
+const CAT_SMOOTH: Field = with_default(
+    "cat_smooth",
+    "Where features are categories: what is added to the sum of the second derivatives of each \
+     (for a number, that is its rows) before they are sorted by their mean gradients, so that those \
+     of few rows stand in the middle. Features of at most 4 categories are sorted without.",
+    FROM_ZERO,
+    "10.0",
+);
+
+const CAT_L2: Field = with_default(
+    "cat_l2",
+    "Where features are categories: what is added to `l2` when splits by sets of them are compared, \
+     but for features of at most 4 categories.",
+    FROM_ZERO,
+    "10.0",
+);
+
+const CATEGORICAL: Field = field(
+    "categorical",
+    "The features whose chains end in `category`, as `reproof plan` writes them out. Left out it is \
+     those, and it cannot be others.",
+    Shape::List {
+        of: &Shape::Column,
+        non_empty: true,
+    },
+);
+
 /// The parameters of `train_gradient_boosting`.
 pub(super) static BOOSTING_PARAMETERS: Object = Object {
     noun: "parameter",
@@ -167,6 +194,9 @@ pub(super) static BOOSTING_PARAMETERS: Object = Object {
         COLUMN_FRACTION,
         EARLY_STOPPING_ROUNDS,
         CLASS_WEIGHTS,
+        CAT_SMOOTH,
+        CAT_L2,
+        CATEGORICAL,
     ],
     later: &[],
 };
@@ -188,6 +218,8 @@ pub(crate) static BOOSTING_SETTINGS: Object = Object {
         COLUMN_FRACTION,
         EARLY_STOPPING_ROUNDS,
         CLASS_WEIGHTS,
+        CAT_SMOOTH,
+        CAT_L2,
     ],
     later: &[],
 };

@@ -57,9 +57,12 @@ impl Needs {
 
 /// The chain of a feature that `preprocess` does not name, as JSON.
 pub(crate) fn default_chain(needs: Needs, logical_type: LogicalType) -> &'static str {
-    let row = DEFAULTS
-        .iter()
-        .find(|(types, ..)| types.contains(&logical_type));
+    let known = match logical_type {
+        // A number like another.
+        LogicalType::Decimal(_) => LogicalType::Float,
+        simple => simple,
+    };
+    let row = DEFAULTS.iter().find(|(types, ..)| types.contains(&known));
     match (row, needs) {
         (Some((_, scaled, _)), Needs::Scaled) => scaled,
         (Some((.., ordered)), Needs::Ordered) => ordered,
@@ -78,10 +81,7 @@ static CONSTANT: Object = Object {
     later: &[],
 };
 
-const TYPES: Shape = Shape::Choice {
-    noun: "type",
-    of: &["boolean", "integer", "float", "string"],
-};
+const TYPES: Shape = Shape::Type(&["boolean", "integer", "float", "string"]);
 
 static CAST: Object = Object {
     noun: "key",
@@ -203,6 +203,30 @@ static ONE_HOT: Object = Object {
     later: &[],
 };
 
+static CATEGORY: Object = Object {
+    noun: "key",
+    fields: &[
+        with_default(
+            "max",
+            "The most categories. Where the training part has more values, the most frequent ones are \
+             a category each and the others are one together.",
+            Shape::Integer { min: 2, max: 255 },
+            "255",
+        ),
+        with_default(
+            "unknown",
+            "What becomes of a value that the training part does not have: `missing`, `error`, or \
+             `other`, the category that rare values share.",
+            Shape::Choice {
+                noun: "policy",
+                of: &["missing", "error", "other"],
+            },
+            "\"missing\"",
+        ),
+    ],
+    later: &[],
+};
+
 static NOTHING: Object = Object {
     noun: "key",
     fields: &[],
@@ -215,7 +239,7 @@ static CHAIN_ITEM: Object = Object {
         field(
             "cast",
             "Another type of the values: texts that are numbers become such, a float loses what \
-             stands after its point.",
+             stands after its point, a decimal is rounded to its last place.",
             Shape::Either(&[TYPES, Shape::Object(&CAST)]),
         ),
         field(
@@ -263,6 +287,12 @@ static CHAIN_ITEM: Object = Object {
             Shape::Object(&ONE_HOT),
         ),
         field(
+            "category",
+            "For `gradient_boosting`: each value is a category, and trees part the rows by sets of \
+             them, whatever their order. Better than `ordinal` for texts of many values.",
+            Shape::Object(&CATEGORY),
+        ),
+        field(
             "none",
             "Nothing: the column as it is. It stands alone.",
             Shape::Object(&NOTHING),
@@ -298,7 +328,12 @@ mod tests {
 
     #[test]
     fn every_type_has_one_default() {
-        for logical_type in LogicalType::ALL {
+        let decimal = reproof_record::DecimalType::new(10, 2).unwrap();
+        assert_eq!(
+            default_chain(Needs::Scaled, LogicalType::Decimal(decimal)),
+            default_chain(Needs::Scaled, LogicalType::Float)
+        );
+        for logical_type in LogicalType::SIMPLE {
             let rows = DEFAULTS
                 .iter()
                 .filter(|(types, ..)| types.contains(&logical_type));

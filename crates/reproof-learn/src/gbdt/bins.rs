@@ -13,14 +13,57 @@ pub(super) const MAX_BINS: usize = MISSING as usize;
 /// How many features stand together in a row of [`Binned::quads`].
 pub(super) const QUAD: usize = 4;
 
+/// What the bins of a feature stand for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Bins {
+    /// The thresholds between the bins: bin `b` holds the values that are more than `b` of them.
+    Ordered(Vec<f64>),
+    /// So many categories, each of which is a bin by its code.
+    Categories(usize),
+}
+
+impl Bins {
+    /// At most so many bins of a feature, but for the categories of one that is `categorical`, whose
+    /// values are codes.
+    fn new(values: &[f64], bins: usize, categorical: bool) -> Self {
+        if categorical {
+            // The largest is none where all are missing.
+            let most = values.iter().copied().fold(-1.0, f64::max);
+            Self::Categories((most + 1.0) as usize)
+        } else {
+            Self::Ordered(thresholds(values, bins))
+        }
+    }
+
+    /// How many hold values.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Ordered(thresholds) => thresholds.len() + 1,
+            Self::Categories(count) => *count,
+        }
+    }
+
+    /// The bins of values. A category that no row of the training has, has the bin of its code, too.
+    pub fn of(&self, values: &[f64]) -> Vec<u8> {
+        match self {
+            Self::Ordered(thresholds) => binned(values, thresholds),
+            Self::Categories(_) => {
+                let bin = |&value: &f64| {
+                    if value.is_nan() { MISSING } else { value as u8 }
+                };
+                values.iter().map(bin).collect()
+            }
+        }
+    }
+}
+
 /// The features of a training in bins.
 #[derive(Debug)]
 pub(super) struct Binned {
     /// The number of rows.
     pub rows: usize,
-    /// For each feature the thresholds between its bins: bin `b` holds the values that are more
-    /// than `b` of them.
-    pub thresholds: Vec<Vec<f64>>,
+    /// What the bins of each feature stand for.
+    pub bins: Vec<Bins>,
     /// The bins, feature by feature: rows are divided by these.
     pub columns: Vec<Vec<u8>>,
     /// The bins, row by row, in [`Binned::groups`] groups of four features: histograms are made
@@ -31,38 +74,38 @@ pub(super) struct Binned {
 }
 
 impl Binned {
-    /// Puts the features into at most so many bins each. The bins depend on how often each value
-    /// occurs, not on the order of the rows.
-    pub fn new(x: &Matrix, bins: usize, threads: Threads) -> Self {
+    /// Puts the features into at most so many bins each, those that are categorical into one for
+    /// each code. The bins depend on how often each value occurs, not on the order of the rows.
+    pub fn new(x: &Matrix, bins: usize, categorical: &[bool], threads: Threads) -> Self {
         let parts = map_ranges(threads, x.columns().len(), |range| {
-            x.columns()[range]
-                .iter()
-                .map(|values| {
-                    let thresholds = thresholds(values, bins);
-                    let column = binned(values, &thresholds);
-                    (thresholds, column)
+            let columns = x.columns()[range.clone()].iter().zip(&categorical[range]);
+            columns
+                .map(|(values, &categorical)| {
+                    let bins = Bins::new(values, bins, categorical);
+                    let column = bins.of(values);
+                    (bins, column)
                 })
                 .collect::<Vec<_>>()
         });
-        let (thresholds, columns): (Vec<_>, Vec<_>) = parts.into_iter().flatten().unzip();
+        let (bins, columns): (Vec<_>, Vec<_>) = parts.into_iter().flatten().unzip();
         let groups = columns.len().div_ceil(QUAD);
         Self {
             rows: x.rows(),
             quads: quads(&columns, x.rows(), groups, threads),
             groups,
-            thresholds,
+            bins,
             columns,
         }
     }
 
     /// How many bins of a feature may hold values.
     pub fn bins(&self, feature: usize) -> usize {
-        self.thresholds[feature].len() + 1
+        self.bins[feature].count()
     }
 }
 
 /// The bins of a feature's values.
-pub(super) fn binned(values: &[f64], thresholds: &[f64]) -> Vec<u8> {
+fn binned(values: &[f64], thresholds: &[f64]) -> Vec<u8> {
     let bin = |&value: &f64| {
         if value.is_nan() {
             MISSING

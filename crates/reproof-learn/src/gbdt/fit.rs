@@ -9,12 +9,12 @@ use reproof_table::exact::ExactSum;
 use reproof_table::random::{u64_at, unit_at};
 
 use super::BoostingParameters;
-use super::bins::Binned;
+use super::bins::{Binned, Bins};
 use super::grow::{Exchange, Grower, Limits, Node, Soil, leaf};
 use super::histogram::{Pair, Scale};
 use super::loss::{Loss, Truth};
-use super::model::{Tree, TreeNode};
-use super::split::Rule;
+use super::model::{Condition, Tree, TreeNode};
+use super::split::{Cut, Rule, Split};
 use super::sync::lock;
 
 /// How many values of features a thread must have for its own: for fewer, the threads would rather
@@ -124,6 +124,8 @@ impl<'a> Worker<'a> {
             min_rows: i64::from(task.parameters.min_rows),
             l2: task.parameters.l2,
             min_gain: task.parameters.min_gain,
+            cat_smooth: task.parameters.cat_smooth.unwrap_or_default(),
+            cat_l2: task.parameters.cat_l2.unwrap_or_default(),
         };
         Self {
             task,
@@ -290,14 +292,9 @@ fn tree(data: &Binned, nodes: &[Node], values: &[f64]) -> Tree {
                 rows,
             }),
             Some((split, [left, right])) => {
-                let thresholds = &data.thresholds[split.feature];
                 tree.push(TreeNode::Split {
                     feature: split.feature,
-                    // Behind the last bin only missing values lie.
-                    threshold: thresholds
-                        .get(usize::from(split.bin))
-                        .copied()
-                        .unwrap_or(f64::MAX),
+                    condition: condition(&data.bins[split.feature], split),
                     missing_left: split.missing_left,
                     right: 0,
                     gain: split.gain,
@@ -309,4 +306,18 @@ fn tree(data: &Binned, nodes: &[Node], values: &[f64]) -> Tree {
         }
     }
     Tree { nodes: tree }
+}
+
+/// What a split asks of values.
+fn condition(bins: &Bins, split: &Split) -> Condition {
+    match (split.cut, bins) {
+        (Cut::Categories(set), _) => Condition::Categories(set),
+        (Cut::Last(last), Bins::Ordered(thresholds)) => {
+            // Behind the last bin only missing values lie.
+            let threshold = thresholds.get(usize::from(last)).copied();
+            Condition::Threshold(threshold.unwrap_or(f64::MAX))
+        }
+        // Categories are cut as such; these would be their codes.
+        (Cut::Last(last), Bins::Categories(_)) => Condition::Threshold(f64::from(last)),
+    }
 }

@@ -10,10 +10,11 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::{Mutex, RwLock};
 
-use super::bins::{Binned, MISSING, QUAD};
+use super::bins::{Binned, Bins, MISSING, QUAD};
+use super::categories::best_of_categories;
 use super::histogram::{Entry, Gatherer, Pair, Quad, Scale, Sums};
 use super::order::first_of;
-use super::split::{Rule, Split, best};
+use super::split::{Cut, Rule, Split, best};
 use super::sync::{Rendezvous, lock, read, write};
 
 /// How much memory the unsummed histograms of a batch of nodes may take on each thread, and how
@@ -234,8 +235,8 @@ impl<'a> Grower<'a> {
         for leaf in &batch {
             let parent = &nodes[leaf.node];
             let (rows, path, depth) = (parent.rows.clone(), parent.path, parent.depth + 1);
-            let middle = self.partition(rows.clone(), &leaf.split);
             let split = &leaf.split;
+            let middle = self.partition(rows.clone(), split);
             let children = [
                 (2 * path, split.left, rows.start..middle),
                 (2 * path + 1, split.right, middle..rows.end),
@@ -252,16 +253,33 @@ impl<'a> Grower<'a> {
         batch
     }
 
-    /// Puts the rows that go left before the others, and returns where those begin. Both keep
-    /// their order, so that rows are read in the order in which they lie in memory.
+    /// Puts the rows that go left before the others, and returns where those begin.
     fn partition(&mut self, range: Range<usize>, split: &Split) -> usize {
-        let column = &self.data.columns[split.feature][self.first..];
+        // A loop for each kind of cut, so that none asks for the kind at every row.
+        match split.cut {
+            Cut::Last(last) => self.partition_by(range, split.feature, |bin| {
+                up_to(bin, last, split.missing_left)
+            }),
+            Cut::Categories(_) => {
+                self.partition_by(range, split.feature, |bin| goes_left(bin, split))
+            }
+        }
+    }
+
+    /// Both sides keep their order, so that rows are read in the order in which they lie in memory.
+    fn partition_by(
+        &mut self,
+        range: Range<usize>,
+        feature: usize,
+        goes_left: impl Fn(u8) -> bool,
+    ) -> usize {
+        let column = &self.data.columns[feature][self.first..];
         let rows = &mut self.rows[range.clone()];
         let spare = &mut self.spare[..rows.len()];
         let (mut left, mut right) = (0, 0);
         for place in 0..rows.len() {
             let row = rows[place];
-            let goes_left = goes_left(column[row as usize], split);
+            let goes_left = goes_left(column[row as usize]);
             rows[left] = row;
             spare[right] = row;
             left += usize::from(goes_left);
@@ -432,6 +450,10 @@ impl Grower<'_> {
             let bins = self.data.bins(feature) + 1;
             if soil.selected[feature] {
                 let entries = &histogram[place..place + bins];
+                let best = match self.data.bins[feature] {
+                    Bins::Ordered(_) => best,
+                    Bins::Categories(_) => best_of_categories,
+                };
                 let split = best(feature, entries, node.sums, &self.rule, &soil.scale);
                 found = better(found, split);
             }
@@ -471,9 +493,19 @@ fn better(one: Option<Split>, other: Option<Split>) -> Option<Split> {
 
 /// Whether a bin goes left.
 #[inline]
+fn goes_left(bin: u8, split: &Split) -> bool {
+    match split.cut {
+        Cut::Last(last) => up_to(bin, last, split.missing_left),
+        Cut::Categories(_) if bin == MISSING => split.missing_left,
+        Cut::Categories(set) => set.contains(bin),
+    }
+}
+
+/// Whether a bin goes left where those up to `last` do.
+#[inline]
 #[allow(clippy::needless_bitwise_bool, reason = "without a branch")]
-pub(super) fn goes_left(bin: u8, split: &Split) -> bool {
-    (bin <= split.bin) | ((bin == MISSING) & split.missing_left)
+fn up_to(bin: u8, last: u8, missing_left: bool) -> bool {
+    (bin <= last) | ((bin == MISSING) & missing_left)
 }
 
 /// The leaf of a row that is given by the bins of its features.

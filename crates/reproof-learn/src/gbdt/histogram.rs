@@ -75,6 +75,12 @@ impl Scale {
         }
     }
 
+    /// A sum of second derivatives in integers, rounded down; what is beyond 2^62 is that.
+    pub fn hessian_units(&self, hessian: f64) -> i64 {
+        const MOST: f64 = (1_u64 << 62) as f64;
+        (hessian * self.to_hessian).clamp(0.0, MOST) as i64
+    }
+
     /// What a row adds to an entry.
     #[inline]
     pub fn entry(&self, pair: Pair) -> Entry {

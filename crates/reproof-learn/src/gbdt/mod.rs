@@ -6,10 +6,11 @@
 //! and the gain of Chen and Guestrin, *XGBoost* (2016).
 //!
 //! The same bits come out for any number of threads, and, without sampling of rows, for any order
-//! of the rows: sums over rows are sums of integers ([`histogram`]) or exact, bins depend on the
-//! values alone, and what is drawn at random is addressed by round and row or column.
+//! of the rows: sums over rows are sums of integers ([`histogram`]) or exact, bins and the order of
+//! categories ([`categories`]) depend on the values alone, and what is drawn at random is addressed by round and row or column.
 
 mod bins;
+mod categories;
 mod fit;
 mod grow;
 mod histogram;
@@ -22,7 +23,8 @@ mod sync;
 
 use reproof_table::{ColumnData, Threads};
 
-use bins::{Binned, binned};
+use bins::Binned;
+use categories::{categorical, check_codes};
 use fit::{Stopping, Task, fit, useful_threads};
 use grow::Limits;
 use histogram::MAX_ROWS;
@@ -31,8 +33,10 @@ use loss::{Loss, Truth};
 use crate::model::Model;
 use crate::{LearnError, Matrix};
 
+pub use categories::CategorySet;
 pub use loss::{ClassWeights, NamedWeights};
-pub use model::{BoostedModel, Importance, Tree, TreeNode};
+use model::Features;
+pub use model::{BoostedModel, Condition, Importance, Tree, TreeNode};
 pub(crate) use model::{Document, OPERATION};
 pub use parameters::BoostingParameters;
 
@@ -74,8 +78,9 @@ fn train(
     let column = &parameters.label.column;
     let (loss, truth) = Loss::new(label, parameters)?;
     same_rows(column, &truth, x)?;
-    let data = Binned::new(x, parameters.bins as usize, threads);
-    let stopping = stopping_part(&data, &loss, x, eval, parameters)?;
+    let categorical = categorical(x, &parameters.categorical)?;
+    let data = Binned::new(x, parameters.bins as usize, &categorical, threads);
+    let stopping = stopping_part((&data, &categorical), &loss, x, eval, parameters)?;
     let mut limits = Limits::new(parameters.max_depth, parameters.max_leaves, &data);
     let mut count = useful_threads(&data, threads);
     if let Some((threads, spare)) = exactly {
@@ -100,13 +105,18 @@ fn train(
             }),
     };
     let trees = fit(&task, count);
-    BoostedModel::new(loss.target, x.names().to_vec(), loss.base, trees)
+    let marked = categorical.iter().enumerate().filter(|(_, mark)| **mark);
+    let features = Features {
+        names: x.names().to_vec(),
+        categorical: marked.map(|(feature, _)| feature).collect(),
+    };
+    BoostedModel::new(loss.target, features, loss.base, trees)
 }
 
 type StoppingPart = (Vec<Vec<u8>>, Truth, u32);
 
 fn stopping_part(
-    data: &Binned,
+    (data, categorical): (&Binned, &[bool]),
     loss: &Loss,
     x: &Matrix,
     eval: Option<(&Matrix, &ColumnData)>,
@@ -124,8 +134,9 @@ fn stopping_part(
         return Err(LearnError::NoStoppingPart);
     }
     crate::model::same_features(x.names(), features.names())?;
-    let columns = features.columns().iter().zip(&data.thresholds);
-    let columns = columns.map(|(values, thresholds)| binned(values, thresholds));
+    check_codes(features, categorical)?;
+    let columns = features.columns().iter().zip(&data.bins);
+    let columns = columns.map(|(values, bins)| bins.of(values));
     Ok(Some((columns.collect(), truth, patience)))
 }
 
@@ -140,5 +151,7 @@ fn same_rows(column: &str, truth: &Truth, x: &Matrix) -> Result<(), LearnError> 
     })
 }
 
+#[cfg(test)]
+mod category_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use reproof_table::{Threads, map_ranges};
 use serde::{Deserialize, Serialize};
 
+use super::categories::CategorySet;
 use super::loss::softmax;
 use crate::label::{BinaryLabel, ClassLabel, ClassValue};
 use crate::logistic::sigmoid;
@@ -18,9 +19,17 @@ pub(crate) const OPERATION: &str = "train_gradient_boosting@1";
 #[derive(Clone, Debug, PartialEq)]
 pub struct BoostedModel {
     target: Target,
-    features: Vec<String>,
+    features: Features,
     base: Vec<f64>,
     trees: Vec<Tree>,
+}
+
+/// What a model is trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Features {
+    pub names: Vec<String>,
+    /// The indices of those whose values are categories, rising.
+    pub categorical: Vec<usize>,
 }
 
 /// A regression tree, its nodes in pre-order: the left child of a split comes right behind it.
@@ -37,8 +46,8 @@ pub enum TreeNode {
     Split {
         /// The index of the feature.
         feature: usize,
-        /// Values up to this one go left.
-        threshold: f64,
+        /// Which values go left.
+        condition: Condition,
         /// Where missing values go.
         missing_left: bool,
         /// The index of the right child.
@@ -57,6 +66,15 @@ pub enum TreeNode {
     },
 }
 
+/// Which values go left at a split.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Condition {
+    /// Those up to this one.
+    Threshold(f64),
+    /// These categories.
+    Categories(CategorySet),
+}
+
 impl Tree {
     /// The value of the leaf that a row falls in.
     fn value(&self, feature: impl Fn(usize) -> f64) -> f64 {
@@ -66,22 +84,26 @@ impl Tree {
                 TreeNode::Leaf { value, .. } => return value,
                 TreeNode::Split {
                     feature: index,
-                    threshold,
+                    condition,
                     missing_left,
                     right,
                     ..
                 } => {
                     let value = feature(index);
-                    let left = value <= threshold || (missing_left && value.is_nan());
+                    let named = match condition {
+                        Condition::Threshold(threshold) => value <= threshold,
+                        Condition::Categories(set) => set.contains_value(value),
+                    };
+                    let left = named || (missing_left && value.is_nan());
                     place = if left { place + 1 } else { right };
                 }
             }
         }
     }
 
-    /// Whether every node but the root is the child of one split before it, in pre-order, and all
-    /// features exist.
-    fn is_sound(&self, features: usize) -> bool {
+    /// Whether every node but the root is the child of one split before it, in pre-order, all
+    /// features exist, and those that are categorical are split by categories.
+    fn is_sound(&self, features: &Features) -> bool {
         // Where the subtrees to come begin; none stands for right behind the last node.
         let mut open: Vec<Option<usize>> = vec![None];
         for (place, node) in self.nodes.iter().enumerate() {
@@ -90,8 +112,16 @@ impl Tree {
                 Some(_) => {}
                 None => return false,
             }
-            if let TreeNode::Split { feature, right, .. } = node {
-                if *feature >= features {
+            if let TreeNode::Split {
+                feature,
+                condition,
+                right,
+                ..
+            } = node
+            {
+                let categorical = features.categorical.binary_search(feature).is_ok();
+                let by_categories = matches!(condition, Condition::Categories(_));
+                if *feature >= features.names.len() || categorical != by_categories {
                     return false;
                 }
                 open.extend([Some(*right), None]);
@@ -103,8 +133,11 @@ impl Tree {
     fn numbers(&self) -> impl Iterator<Item = f64> {
         self.nodes.iter().flat_map(|node| match node {
             TreeNode::Split {
-                threshold, gain, ..
+                condition: Condition::Threshold(threshold),
+                gain,
+                ..
             } => [*threshold, *gain],
+            TreeNode::Split { gain, .. } => [*gain, 0.0],
             TreeNode::Leaf { value, .. } => [*value, 0.0],
         })
     }
@@ -123,7 +156,7 @@ pub struct Importance {
 impl BoostedModel {
     pub(super) fn new(
         target: Target,
-        features: Vec<String>,
+        features: Features,
         base: Vec<f64>,
         trees: Vec<Tree>,
     ) -> Result<Self, LearnError> {
@@ -154,7 +187,12 @@ impl BoostedModel {
 
     /// The names of the features.
     pub fn features(&self) -> &[String] {
-        &self.features
+        &self.features.names
+    }
+
+    /// The indices of the features whose values are categories, rising.
+    pub fn categorical(&self) -> &[usize] {
+        &self.features.categorical
     }
 
     /// The score that every row begins with; for several classes one for each.
@@ -175,8 +213,8 @@ impl BoostedModel {
     /// How much each feature contributes.
     pub fn importance(&self) -> Importance {
         let mut importance = Importance {
-            count: vec![0; self.features.len()],
-            gain: vec![0.0; self.features.len()],
+            count: vec![0; self.features.names.len()],
+            gain: vec![0.0; self.features.names.len()],
         };
         for node in self.trees.iter().flat_map(|tree| &tree.nodes) {
             if let TreeNode::Split { feature, gain, .. } = node {
@@ -205,7 +243,7 @@ impl BoostedModel {
     }
 
     pub(crate) fn predict(&self, x: &Matrix, threads: Threads) -> Result<Predictions, LearnError> {
-        same_features(&self.features, x.names())?;
+        same_features(&self.features.names, x.names())?;
         let mut scores = self.scores(x, threads);
         match &self.target {
             Target::Number { .. } => Ok(Predictions::Values(scores)),
@@ -239,6 +277,8 @@ pub(crate) struct Document {
     operation: String,
     label: Label,
     features: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    categorical: Vec<usize>,
     base: Vec<f64>,
     importance: Importance,
     trees: Vec<Vec<Node>>,
@@ -256,10 +296,11 @@ struct Label {
     classes: Option<Vec<ClassValue>>,
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Node {
     Split(SplitNode),
+    CategorySplit(CategorySplitNode),
     Leaf(LeafNode),
 }
 
@@ -268,6 +309,18 @@ enum Node {
 struct SplitNode {
     feature: usize,
     threshold: f64,
+    missing: Side,
+    right: usize,
+    gain: f64,
+    rows: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CategorySplitNode {
+    feature: usize,
+    /// Those that go left.
+    categories: Vec<u8>,
     missing: Side,
     right: usize,
     gain: f64,
@@ -288,13 +341,19 @@ enum Side {
     Right,
 }
 
+impl Side {
+    const fn of_missing(left: bool) -> Self {
+        if left { Self::Left } else { Self::Right }
+    }
+}
+
 impl From<&TreeNode> for Node {
     fn from(node: &TreeNode) -> Self {
         match *node {
             TreeNode::Leaf { value, rows } => Self::Leaf(LeafNode { value, rows }),
             TreeNode::Split {
                 feature,
-                threshold,
+                condition: Condition::Threshold(threshold),
                 missing_left,
                 right,
                 gain,
@@ -302,11 +361,22 @@ impl From<&TreeNode> for Node {
             } => Self::Split(SplitNode {
                 feature,
                 threshold,
-                missing: if missing_left {
-                    Side::Left
-                } else {
-                    Side::Right
-                },
+                missing: Side::of_missing(missing_left),
+                right,
+                gain,
+                rows,
+            }),
+            TreeNode::Split {
+                feature,
+                condition: Condition::Categories(set),
+                missing_left,
+                right,
+                gain,
+                rows,
+            } => Self::CategorySplit(CategorySplitNode {
+                feature,
+                categories: set.codes().collect(),
+                missing: Side::of_missing(missing_left),
                 right,
                 gain,
                 rows,
@@ -315,19 +385,28 @@ impl From<&TreeNode> for Node {
     }
 }
 
-impl From<Node> for TreeNode {
-    fn from(node: Node) -> Self {
-        match node {
-            Node::Leaf(LeafNode { value, rows }) => Self::Leaf { value, rows },
-            Node::Split(split) => Self::Split {
+impl Node {
+    /// The node; none if its categories are no set.
+    fn read(self) -> Option<TreeNode> {
+        Some(match self {
+            Self::Leaf(LeafNode { value, rows }) => TreeNode::Leaf { value, rows },
+            Self::Split(split) => TreeNode::Split {
                 feature: split.feature,
-                threshold: split.threshold,
+                condition: Condition::Threshold(split.threshold),
                 missing_left: split.missing == Side::Left,
                 right: split.right,
                 gain: split.gain,
                 rows: split.rows,
             },
-        }
+            Self::CategorySplit(split) => TreeNode::Split {
+                feature: split.feature,
+                condition: Condition::Categories(CategorySet::from_codes(&split.categories)?),
+                missing_left: split.missing == Side::Left,
+                right: split.right,
+                gain: split.gain,
+                rows: split.rows,
+            },
+        })
     }
 }
 
@@ -335,15 +414,17 @@ impl From<BoostedModel> for Document {
     fn from(model: BoostedModel) -> Self {
         let importance = model.importance();
         let trees = model.trees.iter();
+        let format = Self::format(&model.features.categorical);
         Self {
-            format: Model::FORMAT.to_owned(),
+            format: format.to_owned(),
             task: model.target.task(),
             operation: OPERATION.to_owned(),
             label: Label::from(&model.target),
             trees: trees
                 .map(|tree| tree.nodes.iter().map(Node::from).collect())
                 .collect(),
-            features: model.features,
+            features: model.features.names,
+            categorical: model.features.categorical,
             base: model.base,
             importance,
         }
@@ -398,11 +479,24 @@ impl Label {
     }
 }
 
+impl Document {
+    /// The format of a model with these categorical features.
+    const fn format(categorical: &[usize]) -> &'static str {
+        if categorical.is_empty() {
+            Model::FORMAT
+        } else {
+            Model::FORMAT_2
+        }
+    }
+}
+
 impl TryFrom<Document> for BoostedModel {
     type Error = LearnError;
 
     fn try_from(document: Document) -> Result<Self, LearnError> {
-        if document.format != Model::FORMAT || document.operation != OPERATION {
+        if document.format != Document::format(&document.categorical)
+            || document.operation != OPERATION
+        {
             return Err(malformed(format!(
                 "its format is '{}' and its operation '{}'",
                 document.format, document.operation
@@ -424,17 +518,20 @@ impl TryFrom<Document> for BoostedModel {
         if names.len() != document.features.len() {
             return Err(malformed("a feature stands in it twice".to_owned()));
         }
-        let trees = document.trees.into_iter().map(|nodes| Tree {
-            nodes: nodes.into_iter().map(TreeNode::from).collect(),
-        });
-        let trees: Vec<Tree> = trees.collect();
-        let unsound = trees
-            .iter()
-            .position(|tree| !tree.is_sound(document.features.len()));
-        if let Some(tree) = unsound {
-            return Err(malformed(format!("tree number {} is none", tree + 1)));
+        let features = Features {
+            names: document.features,
+            categorical: document.categorical,
+        };
+        let known = |feature: &usize| *feature < features.names.len();
+        if !features.categorical.is_sorted_by(|one, other| one < other)
+            || !features.categorical.iter().all(known)
+        {
+            return Err(malformed(
+                "its categorical features are not rising indices of features".to_owned(),
+            ));
         }
-        let model = Self::new(target, document.features, document.base, trees)?;
+        let trees = read_trees(document.trees, &features)?;
+        let model = Self::new(target, features, document.base, trees)?;
         if model.importance() != document.importance {
             return Err(malformed(
                 "its importance is not that of its trees".to_owned(),
@@ -442,4 +539,15 @@ impl TryFrom<Document> for BoostedModel {
         }
         Ok(model)
     }
+}
+
+fn read_trees(trees: Vec<Vec<Node>>, features: &Features) -> Result<Vec<Tree>, LearnError> {
+    let read = |(number, nodes): (usize, Vec<Node>)| {
+        let nodes: Option<Vec<TreeNode>> = nodes.into_iter().map(Node::read).collect();
+        nodes
+            .map(|nodes| Tree { nodes })
+            .filter(|tree| tree.is_sound(features))
+            .ok_or_else(|| malformed(format!("tree number {number} is none")))
+    };
+    (1..).zip(trees).map(read).collect()
 }

@@ -51,6 +51,17 @@ pub struct BoostingParameters {
     pub early_stopping_rounds: Option<u32>,
     /// What rows count by their class.
     pub class_weights: Option<ClassWeights>,
+    /// The features whose values are categories: whole numbers from 0 to 254 without an order. Later
+    /// than version 1, so written only where there are such; the same is true of the next two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categorical: Vec<String>,
+    /// What is added to the second derivatives of a category before categories are sorted by their
+    /// mean gradients, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cat_smooth: Option<f64>,
+    /// What is added to `l2` where splits by categories are compared, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cat_l2: Option<f64>,
 }
 
 impl BoostingParameters {
@@ -127,7 +138,34 @@ impl BoostingParameters {
                 });
             }
         }
+        self.check_categories()?;
         self.check_stopping_and_weights()
+    }
+
+    fn check_categories(&self) -> Result<(), LearnError> {
+        let settings = [("cat_smooth", self.cat_smooth), ("cat_l2", self.cat_l2)];
+        for (parameter, value) in settings {
+            let (good, wanted) = match value {
+                Some(_) if self.categorical.is_empty() => (false, "no feature is categorical"),
+                Some(value) => (
+                    value.is_finite() && value >= 0.0,
+                    "a number from 0 is needed",
+                ),
+                None => (
+                    self.categorical.is_empty(),
+                    "it is needed where features are categorical",
+                ),
+            };
+            if !good {
+                let value = value.map_or("missing".to_owned(), |value| value.to_string());
+                return Err(LearnError::Parameter {
+                    parameter,
+                    value,
+                    wanted,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn check_stopping_and_weights(&self) -> Result<(), LearnError> {

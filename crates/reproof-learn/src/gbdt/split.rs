@@ -1,12 +1,13 @@
 //! The best split of a node.
 
+use super::categories::CategorySet;
 use super::histogram::{Entry, Scale, Sums};
 
 /// The least sum of second derivatives of a child: below, Newton's step means nothing.
 const MIN_HESSIAN: f64 = 1e-3;
 
 /// Which share of the two children's scores a gain must be to count: below, it is rounding.
-const NOISE: f64 = 1e-12;
+pub(super) const NOISE: f64 = 1e-12;
 
 /// What a split must fulfil.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,10 @@ pub(super) struct Rule {
     pub min_rows: i64,
     pub l2: f64,
     pub min_gain: f64,
+    /// What is added to the second derivatives of a category before categories are sorted.
+    pub cat_smooth: f64,
+    /// What is added to `l2` where the children of a split by categories are scored.
+    pub cat_l2: f64,
 }
 
 impl Rule {
@@ -29,7 +34,7 @@ impl Rule {
 
     /// By how much that value lowers the loss, times two.
     #[inline]
-    fn score(&self, sums: Sums, scale: &Scale) -> f64 {
+    pub fn score(&self, sums: Sums, scale: &Scale) -> f64 {
         let gradient = sums.gradient as f64 * scale.gradient;
         let hessian = sums.hessian as f64 * scale.hessian + self.l2;
         if hessian > 0.0 {
@@ -40,7 +45,7 @@ impl Rule {
     }
 
     #[inline]
-    fn allows(&self, sums: Sums, scale: &Scale) -> bool {
+    pub fn allows(&self, sums: Sums, scale: &Scale) -> bool {
         sums.rows >= self.min_rows && sums.hessian as f64 * scale.hessian >= MIN_HESSIAN
     }
 
@@ -50,12 +55,20 @@ impl Rule {
     }
 }
 
+/// What goes left of values that are there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Cut {
+    /// The bins up to this one. If it is the last of all values, only missing ones go right.
+    Last(u8),
+    /// These categories.
+    Categories(CategorySet),
+}
+
 /// A split of a node in two.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Split {
     pub feature: usize,
-    /// The last bin that goes left. If it is the last of all values, only missing ones go right.
-    pub bin: u8,
+    pub cut: Cut,
     /// Where missing values go. Without any in the node, to the child with more rows.
     pub missing_left: bool,
     /// By how much it lowers the loss, in its quadratic approximation.
@@ -64,7 +77,7 @@ pub(super) struct Split {
     pub right: Sums,
 }
 
-/// The best split of a node by one feature. Of equal ones it is that with the lower bin, and that
+/// The best split of a node by a feature in an order. Of equal ones it is that with the lower bin, and that
 /// which sends missing values right.
 ///
 /// The histogram's last entry is that of missing values; the others are the bins in their order.
@@ -104,7 +117,7 @@ pub(super) fn best(
             if gain > least && gain > NOISE * children {
                 best = Some(Split {
                     feature,
-                    bin: bin as u8,
+                    cut: Cut::Last(bin as u8),
                     missing_left,
                     gain,
                     left,
@@ -126,7 +139,7 @@ pub(super) fn best(
     best
 }
 
-fn plus(one: Sums, other: Sums) -> Sums {
+pub(super) fn plus(one: Sums, other: Sums) -> Sums {
     Sums {
         gradient: one.gradient + other.gradient,
         hessian: one.hessian + other.hessian,
@@ -134,7 +147,7 @@ fn plus(one: Sums, other: Sums) -> Sums {
     }
 }
 
-fn minus(one: Sums, other: Sums) -> Sums {
+pub(super) fn minus(one: Sums, other: Sums) -> Sums {
     Sums {
         gradient: one.gradient - other.gradient,
         hessian: one.hessian - other.hessian,
@@ -168,13 +181,18 @@ mod tests {
         min_rows: 1,
         l2: 0.0,
         min_gain: 0.0,
+        cat_smooth: 0.0,
+        cat_l2: 0.0,
     };
 
     #[test]
     fn the_gain_is_what_the_loss_loses() {
         let (histogram, node) = histogram(4, &[(0, -1.0), (0, -1.0), (1, 1.0), (2, 1.0)]);
         let split = best(5, &histogram, node, &RULE, &scale()).unwrap();
-        assert_eq!((split.feature, split.bin, split.left.rows), (5, 0, 2));
+        assert_eq!(
+            (split.feature, split.cut, split.left.rows),
+            (5, Cut::Last(0), 2)
+        );
         // ½ (2²/2 + 2²/2 - 0)
         assert!((split.gain - 2.0).abs() < 1e-8);
         assert!((RULE.value(split.left, &scale()) - 1.0).abs() < 1e-8);
@@ -194,8 +212,8 @@ mod tests {
         let (alone, node) = histogram(2, &[(1, 1.0), (0, -1.0), (0, -1.0)]);
         let split = best(0, &alone, node, &RULE, &scale()).unwrap();
         assert_eq!(
-            (split.bin, split.missing_left, split.right.rows),
-            (0, false, 1)
+            (split.cut, split.missing_left, split.right.rows),
+            (Cut::Last(0), false, 1)
         );
     }
 

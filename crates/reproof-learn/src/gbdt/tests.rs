@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::predictions::Predictions;
 
-fn matrix(columns: &[(&str, Vec<f64>)]) -> Matrix {
+pub(super) fn matrix(columns: &[(&str, Vec<f64>)]) -> Matrix {
     let rows = columns.first().map_or(0, |(_, values)| values.len());
     let named = columns
         .iter()
@@ -19,7 +19,7 @@ fn matrix(columns: &[(&str, Vec<f64>)]) -> Matrix {
 
 /// Parameters with some changed.
 #[allow(clippy::needless_pass_by_value)]
-fn parameters(task: &str, changes: Value) -> BoostingParameters {
+pub(super) fn parameters(task: &str, changes: Value) -> BoostingParameters {
     let mut parameters = json!({
         "task": task,
         "label": {"column": "y"},
@@ -42,15 +42,19 @@ fn parameters(task: &str, changes: Value) -> BoostingParameters {
     serde_json::from_value(parameters).unwrap()
 }
 
-fn fitted(x: &Matrix, label: &ColumnData, parameters: &BoostingParameters) -> BoostedModel {
+pub(super) fn fitted(
+    x: &Matrix,
+    label: &ColumnData,
+    parameters: &BoostingParameters,
+) -> BoostedModel {
     train(x, label, None, parameters, 1, Threads::ONE, None).unwrap()
 }
 
-fn threads(count: usize) -> Threads {
+pub(super) fn threads(count: usize) -> Threads {
     Threads::new(NonZeroUsize::new(count).unwrap())
 }
 
-fn values(model: &BoostedModel, x: &Matrix) -> Vec<f64> {
+pub(super) fn values(model: &BoostedModel, x: &Matrix) -> Vec<f64> {
     let predictions = model.predict(x, Threads::ONE).unwrap();
     predictions.single().unwrap().to_vec()
 }

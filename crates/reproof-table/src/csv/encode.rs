@@ -1,12 +1,12 @@
 //! From fields to encoded columns.
 
-use reproof_record::LogicalType;
+use reproof_record::{DecimalError, LogicalType};
 
 use super::Pin;
 use super::infer::{boolean, shown, type_of};
 use super::number::Number;
 use crate::CsvProblem;
-use crate::encoding::{put_boolean, put_float, put_integer, put_text};
+use crate::encoding::{put_boolean, put_decimal, put_float, put_integer, put_text};
 use crate::time::TimeType;
 
 /// The texts that stand for a missing value.
@@ -57,6 +57,7 @@ pub(super) fn put_missing(out: &mut Vec<u8>, logical_type: LogicalType) {
         | LogicalType::TimestampNaive
         | LogicalType::TimestampUtc => put_integer(out, None),
         LogicalType::Float => put_float(out, f64::NAN),
+        LogicalType::Decimal(_) => put_decimal(out, None),
         _ => {
             put_text(out, None);
         }
@@ -80,6 +81,11 @@ pub(super) fn put_field(out: &mut Vec<u8>, logical_type: LogicalType, field: &[u
         LogicalType::Float => {
             let value = Number::scan(field).and_then(|number| fitting_float(&number));
             put_float(out, value.unwrap_or(f64::NAN));
+            value.is_some()
+        }
+        LogicalType::Decimal(decimal) => {
+            let value = decimal.parse(field).ok();
+            put_decimal(out, value);
             value.is_some()
         }
         other => match TimeType::of(other) {
@@ -109,6 +115,15 @@ pub(super) fn misfit(column: &str, pin: Pin, field: &[u8]) -> CsvProblem {
         }
         (LogicalType::Float, LogicalType::Integer) => CsvProblem::InexactInteger { column, value },
         (LogicalType::Float, LogicalType::Float) => CsvProblem::FloatTooLarge { column, value },
+        (LogicalType::Decimal(decimal), LogicalType::Integer | LogicalType::Float) => {
+            let reason = decimal.parse(field).err();
+            CsvProblem::Decimal {
+                column,
+                value,
+                decimal,
+                reason: reason.unwrap_or(DecimalError::NotANumber),
+            }
+        }
         _ if pin.declared => CsvProblem::Declared {
             column,
             value,

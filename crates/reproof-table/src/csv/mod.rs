@@ -468,6 +468,7 @@ fn about_a_pin(problem: &CsvProblem) -> bool {
             | CsvProblem::IntegerTooLarge { .. }
             | CsvProblem::InexactInteger { .. }
             | CsvProblem::FloatTooLarge { .. }
+            | CsvProblem::Decimal { .. }
     )
 }
 

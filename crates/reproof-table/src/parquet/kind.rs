@@ -3,7 +3,7 @@
 use parquet::basic::Type as Physical;
 use parquet::basic::{ConvertedType, LogicalType as Annotation, Repetition, TimeUnit};
 use parquet::schema::types::Type;
-use reproof_record::LogicalType;
+use reproof_record::{DecimalType, LogicalType};
 
 use crate::{ParquetProblem, TimeType};
 
@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Float16,
     Float32,
     Float64,
+    /// Units of the last place: an integer, or bytes of one in two's complement, the highest first.
+    Decimal(DecimalType),
     Text,
     Uuid,
     Date,
@@ -61,6 +63,11 @@ impl Kind {
     fn plain(field: &Type) -> Result<Self, &'static str> {
         let info = field.get_basic_info();
         let (converted, annotation) = (info.converted_type(), info.logical_type_ref());
+        if matches!(annotation, Some(Annotation::Decimal(_)))
+            || annotation.is_none() && converted == ConvertedType::DECIMAL
+        {
+            return decimal(field.get_precision(), field.get_scale()).map(Self::Decimal);
+        }
         match field.get_physical_type() {
             Physical::BOOLEAN => Ok(Self::Boolean),
             Physical::FLOAT => Ok(Self::Float32),
@@ -81,13 +88,11 @@ impl Kind {
                 | (None, ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON) => {
                     Ok(Self::Text)
                 }
-                (_, ConvertedType::DECIMAL) => Err(DECIMAL),
                 _ => Err("bytes that are not marked as text: write the column as text (UTF8)"),
             },
             Physical::FIXED_LEN_BYTE_ARRAY => match annotation {
                 Some(Annotation::Float16) => Ok(Self::Float16),
                 Some(Annotation::Uuid) => Ok(Self::Uuid),
-                _ if converted == ConvertedType::DECIMAL => Err(DECIMAL),
                 _ => Err("write the column as text or as a number"),
             },
         }
@@ -99,6 +104,7 @@ impl Kind {
             Self::Boolean => LogicalType::Boolean,
             Self::Int32 | Self::Uint32 | Self::Int64 | Self::Uint64 => LogicalType::Integer,
             Self::Float16 | Self::Float32 | Self::Float64 => LogicalType::Float,
+            Self::Decimal(decimal) => LogicalType::Decimal(decimal),
             Self::Text | Self::Uuid => LogicalType::String,
             Self::Date => LogicalType::Date,
             Self::Timestamp(time, _) => time.logical_type(),
@@ -106,8 +112,12 @@ impl Kind {
     }
 }
 
-const DECIMAL: &str = "decimals are not supported by this version: write the column as a double, \
-                       or as an integer of the smallest unit";
+fn decimal(precision: i32, scale: i32) -> Result<DecimalType, &'static str> {
+    let digits = u8::try_from(precision).ok().zip(u8::try_from(scale).ok());
+    digits
+        .and_then(|(precision, scale)| DecimalType::new(precision, scale).ok())
+        .ok_or("a decimal has at most 38 digits: write the column as a double or as text")
+}
 
 fn integer(
     annotation: Option<&Annotation>,
@@ -133,7 +143,6 @@ fn integer(
             | ConvertedType::INT_32
             | ConvertedType::INT_64,
         ) => Ok(signed),
-        (_, ConvertedType::DECIMAL) => Err(DECIMAL),
         (Some(Annotation::Time(_)), _)
         | (_, ConvertedType::TIME_MILLIS | ConvertedType::TIME_MICROS) => {
             Err("a time of day: write the column as an integer or as text")

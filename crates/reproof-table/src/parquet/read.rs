@@ -3,12 +3,12 @@
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{DataType, FixedLenByteArray};
 use parquet::file::reader::FileReader;
-use reproof_record::Column;
+use reproof_record::{Column, DecimalType};
 use reproof_store::Batch;
 
 use super::Source;
 use super::kind::{Kind, Unit};
-use crate::encoding::{put_boolean, put_float, put_integer, put_text};
+use crate::encoding::{put_boolean, put_decimal, put_float, put_integer, put_text};
 use crate::snapshot::FinishedColumn;
 use crate::storage::ColumnWriter;
 use crate::{ParquetProblem, StatisticsLevel, TableError, TimeType};
@@ -71,10 +71,16 @@ impl Target<'_> {
                 Ok(())
             }),
             ColumnReader::Int32ColumnReader(reader) => self.values(reader, |out, &value| {
+                if let Kind::Decimal(decimal) = kind {
+                    return units(out, decimal, i128::from(value));
+                }
                 put_integer(out, Some(narrow_integer(kind, value)?));
                 Ok(())
             }),
             ColumnReader::Int64ColumnReader(reader) => self.values(reader, |out, &value| {
+                if let Kind::Decimal(decimal) = kind {
+                    return units(out, decimal, i128::from(value));
+                }
                 put_integer(out, Some(wide_integer(kind, value)?));
                 Ok(())
             }),
@@ -88,6 +94,9 @@ impl Target<'_> {
             }),
             ColumnReader::ByteArrayColumnReader(reader) => self.values(reader, |out, value| {
                 let bytes = value.data();
+                if let Kind::Decimal(decimal) = kind {
+                    return bytes_of_decimal(out, decimal, bytes);
+                }
                 if std::str::from_utf8(bytes).is_err() {
                     return Err("the text is not UTF-8".to_owned());
                 }
@@ -164,6 +173,7 @@ fn put_missing(out: &mut Vec<u8>, kind: Kind) {
     match kind {
         Kind::Boolean => put_boolean(out, None),
         Kind::Float16 | Kind::Float32 | Kind::Float64 => put_float(out, f64::NAN),
+        Kind::Decimal(_) => put_decimal(out, None),
         Kind::Text | Kind::Uuid => {
             put_text(out, None);
         }
@@ -206,9 +216,37 @@ fn held(time: TimeType, value: i64) -> Result<i64, String> {
     }
 }
 
+fn units(out: &mut Vec<u8>, decimal: DecimalType, units: i128) -> Result<(), String> {
+    if !decimal.holds(units) {
+        return Err(format!(
+            "{units} units of the last place have more digits than the type {decimal}"
+        ));
+    }
+    put_decimal(out, Some(units));
+    Ok(())
+}
+
+/// Two's complement, the highest byte first.
+fn bytes_of_decimal(out: &mut Vec<u8>, decimal: DecimalType, bytes: &[u8]) -> Result<(), String> {
+    let negative = bytes.first().is_some_and(|byte| byte >> 7 == 1);
+    let sign = if negative { 0xff } else { 0 };
+    let (head, tail) = bytes.split_at(bytes.len().saturating_sub(16));
+    let mut all = [sign; 16];
+    if let Some(place) = all.get_mut(16 - tail.len()..) {
+        place.copy_from_slice(tail);
+    }
+    let value = i128::from_be_bytes(all);
+    // Bytes that only repeat the sign tell nothing.
+    if head.iter().any(|&byte| byte != sign) || (value < 0) != negative {
+        return Err(format!("a value has more digits than the type {decimal}"));
+    }
+    units(out, decimal, value)
+}
+
 fn fixed(out: &mut Vec<u8>, kind: Kind, value: &FixedLenByteArray) -> Result<(), String> {
     let bytes = value.data();
     match kind {
+        Kind::Decimal(decimal) => bytes_of_decimal(out, decimal, bytes)?,
         Kind::Float16 => {
             let bytes = bytes.first_chunk().ok_or("a value is too short")?;
             put_float(out, half(u16::from_le_bytes(*bytes)));

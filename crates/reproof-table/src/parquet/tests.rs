@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
-use reproof_record::LogicalType;
+use reproof_record::{DecimalType, LogicalType};
 
 use super::*;
 use crate::storage::tests::scratch;
@@ -224,6 +224,47 @@ fn days_and_moments_of_any_unit() {
 }
 
 #[test]
+fn decimals_of_any_physical_type() {
+    let price = DecimalType::new(9, 2).unwrap();
+    let expect = ColumnData::Decimal(price, vec![Some(-1250), Some(7)]);
+    let narrow = column::<Int32Type>("required int32 a (DECIMAL(9,2));", &[-1250, 7], None);
+    assert_eq!(read(&narrow), expect);
+    let wide = column::<Int64Type>("required int64 a (DECIMAL(9,2));", &[-1250, 7], None);
+    assert_eq!(read(&wide), expect);
+    let fixed = [vec![0xff, 0xff, 0xfb, 0x1e], vec![0, 0, 0, 7]].map(FixedLenByteArray::from);
+    let field = "required fixed_len_byte_array(4) a (DECIMAL(9,2));";
+    assert_eq!(
+        read(&column::<FixedLenByteArrayType>(field, &fixed, None)),
+        expect
+    );
+    // As few bytes as a value takes, and more than 16.
+    let mut long = vec![0xff; 18];
+    long.extend([0xfb, 0x1e]);
+    for bytes in [vec![0xfb, 0x1e], long] {
+        let values = [ByteArray::from(bytes), ByteArray::from(vec![7])];
+        let bytes = column::<ByteArrayType>("required binary a (DECIMAL(9,2));", &values, None);
+        assert_eq!(read(&bytes), expect);
+    }
+    let nothing = column::<ByteArrayType>(
+        "optional binary a (DECIMAL(9,2));",
+        &[ByteArray::from(Vec::new())],
+        Some(&[0, 1]),
+    );
+    assert_eq!(
+        read(&nothing),
+        ColumnData::Decimal(price, vec![None, Some(0)])
+    );
+    for bytes in [
+        [vec![1], vec![0; 16]].concat(),
+        [vec![0], vec![0x80; 16]].concat(),
+    ] {
+        let value = [ByteArray::from(bytes)];
+        let large = column::<ByteArrayType>("required binary a (DECIMAL(9,2));", &value, None);
+        assert!(error(&large).contains("column 'a', row 1: a value has more digits than the type"));
+    }
+}
+
+#[test]
 fn what_a_table_cannot_hold_is_refused_by_name() {
     let large = column::<Int64Type>("required int64 a (UINT_64);", &[0, -1], None);
     assert!(error(&large).contains("column 'a', row 2: 18446744073709551615 does not fit"));
@@ -232,8 +273,16 @@ fn what_a_table_cannot_hold_is_refused_by_name() {
     let text = ByteArray::from(vec![255]);
     let text = column::<ByteArrayType>("required binary a (STRING);", &[text], None);
     assert!(error(&text).contains("column 'a', row 1: the text is not UTF-8"));
-    let decimal = column::<Int64Type>("required int64 a (DECIMAL(9,2));", &[1], None);
-    assert!(error(&decimal).contains("column 'a' is of the Parquet type INT64 (DECIMAL)"));
+    let digits = column::<Int64Type>(
+        "required int64 a (DECIMAL(9,2));",
+        &[0, 1_000_000_000],
+        None,
+    );
+    assert!(error(&digits).contains("column 'a', row 2: 1000000000 units of the last place have"));
+    let wide = ByteArray::from(vec![1]);
+    let wide = column::<ByteArrayType>("required binary a (DECIMAL(39,2));", &[wide], None);
+    assert!(error(&wide).contains("column 'a' is of the Parquet type BYTE_ARRAY (DECIMAL)"));
+    assert!(error(&wide).contains("a decimal has at most 38 digits"));
     let moment = column::<Int96Type>("required int96 a;", &[Int96::new()], None);
     assert!(error(&moment).contains("column 'a' is of the Parquet type INT96"));
     let list = column::<Int32Type>("repeated int32 a;", &[1], Some(&[1]));

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use parquet::basic::{Compression, ConvertedType, LogicalType as Annotation, Repetition, TimeUnit};
 use parquet::basic::{Type as Physical, ZstdLevel};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType};
-use parquet::data_type::{Int32Type, Int64Type};
+use parquet::data_type::{FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::Type;
-use reproof_record::{Column, LogicalType};
+use reproof_record::{Column, DecimalType, LogicalType};
 
 use crate::{ColumnData, Table, TableError, TimeType};
 
 /// How many rows a group has.
 const GROUP: usize = 1 << 18;
 
-/// Writes a table as a Parquet file: integers of 64 bits, doubles, texts in UTF-8, days, and
-/// moments in microseconds; what is missing is null. Pages are compressed with zstd.
+/// Writes a table as a Parquet file: integers of 64 bits, doubles, decimals, texts in UTF-8, days,
+/// and moments in microseconds; what is missing is null. Pages are compressed with zstd.
 ///
 /// # Errors
 /// Whatever `out` fails with.
@@ -66,12 +66,31 @@ fn field(column: &Column) -> Result<Arc<Type>> {
         LogicalType::Date => (Physical::INT32, Some(Annotation::Date)),
         LogicalType::TimestampNaive => (Physical::INT64, Some(moment(false))),
         LogicalType::TimestampUtc => (Physical::INT64, Some(moment(true))),
+        LogicalType::Decimal(decimal) => return decimal_field(&column.name, decimal),
         other => return Err(ParquetError::General(format!("no type for {other}"))),
     };
     let builder = Type::primitive_type_builder(&column.name, physical)
         .with_repetition(Repetition::OPTIONAL)
         .with_converted_type(ConvertedType::NONE)
         .with_logical_type(annotation);
+    Ok(Arc::new(builder.build()?))
+}
+
+/// In as few bytes as the format has for so many digits: an integer of 32 bits holds 9, one of 64
+/// bits 18.
+fn decimal_field(name: &str, decimal: DecimalType) -> Result<Arc<Type>> {
+    let (precision, scale) = (i32::from(decimal.precision()), i32::from(decimal.scale()));
+    let builder = match decimal.precision() {
+        ..=9 => Type::primitive_type_builder(name, Physical::INT32),
+        10..=18 => Type::primitive_type_builder(name, Physical::INT64),
+        _ => Type::primitive_type_builder(name, Physical::FIXED_LEN_BYTE_ARRAY).with_length(16),
+    };
+    let builder = builder
+        .with_repetition(Repetition::OPTIONAL)
+        .with_converted_type(ConvertedType::NONE)
+        .with_logical_type(Some(Annotation::decimal(scale, precision)))
+        .with_precision(precision)
+        .with_scale(scale);
     Ok(Arc::new(builder.build()?))
 }
 
@@ -91,6 +110,9 @@ fn put(
             let present = values.map(|value| (!value.is_nan()).then_some(*value));
             put_values::<DoubleType>(column, present)
         }
+        ColumnData::Decimal(decimal, values) => {
+            put_decimals(column, *decimal, values[rows].iter().copied())
+        }
         ColumnData::String(values) => {
             let texts = rows.map(|row| values.get(row).map(ByteArray::from));
             put_values::<ByteArrayType>(column, texts)
@@ -104,6 +126,28 @@ fn put(
         ColumnData::Integer(values) | ColumnData::Time(_, values) => {
             put_values::<Int64Type>(column, values[rows].iter().copied())
         }
+    }
+}
+
+/// A table holds values of its type's digits only, which the integers have room for.
+fn put_decimals(
+    column: &mut SerializedColumnWriter<'_>,
+    decimal: DecimalType,
+    values: impl Iterator<Item = Option<i128>>,
+) -> Result<()> {
+    match decimal.precision() {
+        ..=9 => {
+            put_values::<Int32Type>(column, values.map(|value| value.map(|value| value as i32)))
+        }
+        10..=18 => {
+            put_values::<Int64Type>(column, values.map(|value| value.map(|value| value as i64)))
+        }
+        _ => put_values::<FixedLenByteArrayType>(
+            column,
+            values.map(|value| {
+                value.map(|value| FixedLenByteArray::from(value.to_be_bytes().to_vec()))
+            }),
+        ),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::cast::cast;
 use super::chain::{UnknownCategory, UnknownPlace};
-use super::step::{Bounds, Coding, Filling, Places, Range, Step, ZScore, shown};
+use super::step::{Bounds, Categories, Coding, Filling, Places, Range, Step, ZScore, shown};
 use super::{Exact, Feature, Fitted};
 use crate::{ColumnData, Table, TableError, Threads, map_ranges};
 
@@ -76,7 +76,7 @@ impl<'a> Current<'a> {
         }
     }
 
-    /// The values as doubles: an integer as the nearest one, a boolean as 0 or 1, a day as the
+    /// The values as doubles: an integer or a decimal as the nearest one, a boolean as 0 or 1, a day as the
     /// number of days and a moment as that of microseconds since 1970; what is missing, and not
     /// filled, as NaN. A text is missing.
     pub fn numbers(&self) -> Vec<f64> {
@@ -95,6 +95,10 @@ impl<'a> Current<'a> {
                 let number = |&value: &f64| if value.is_nan() { fill } else { value };
                 values.iter().map(number).collect()
             }
+            ColumnData::Decimal(decimal, values) => values
+                .iter()
+                .map(|value| value.map_or(fill, |value| decimal.nearest_double(value)))
+                .collect(),
             ColumnData::String(values) => vec![f64::NAN; values.len()],
         }
     }
@@ -105,9 +109,17 @@ impl<'a> Current<'a> {
         self.data.text(row).or(fill.map(Cow::Borrowed))
     }
 
-    /// The text of the filling.
+    /// The text of the filling, written as the column's values are.
     pub fn fill_text(&self) -> Option<String> {
-        self.fill.as_ref().map(Filling::text)
+        let text = self.fill.as_ref().map(Filling::text)?;
+        Some(match &*self.data {
+            ColumnData::Decimal(decimal, _) => match decimal.parse(text.as_bytes()) {
+                Ok(value) => decimal.text(value),
+                // A mean may have more digits than the values.
+                Err(_) => text,
+            },
+            _ => text,
+        })
     }
 
     /// The column after a step that keeps it one column.
@@ -126,6 +138,7 @@ impl<'a> Current<'a> {
                 });
             }
             Step::Ordinal(places) => ordinal(&self, places, threads)?,
+            Step::Category(categories) => codes(&self, categories, threads)?,
             numeric => {
                 let mut values = self.numbers();
                 transform(numeric, &mut values);
@@ -159,7 +172,7 @@ fn transform(step: &Step, values: &mut [f64]) {
                 edges.partition_point(|edge| edge.0 <= v) as f64
             }
         }),
-        Step::Cast(_) | Step::Fill(_) | Step::Ordinal(_) | Step::OneHot(_) => {}
+        Step::Cast(_) | Step::Fill(_) | Step::Ordinal(_) | Step::OneHot(_) | Step::Category(_) => {}
     }
 }
 
@@ -189,6 +202,37 @@ fn ordinal(current: &Current<'_>, places: &Places, threads: Threads) -> Result<V
             }
         };
         range.map(place).collect::<Result<Vec<f64>, String>>()
+    });
+    let parts: Vec<_> = parts.into_iter().collect::<Result<_, _>>()?;
+    Ok(parts.concat())
+}
+
+/// The code of each value.
+fn codes(
+    current: &Current<'_>,
+    categories: &Categories,
+    threads: Threads,
+) -> Result<Vec<f64>, String> {
+    let fill = current.fill_text();
+    let rare = categories.rare.as_deref().unwrap_or_default();
+    let find = |of: &[String], text: &str| of.binary_search_by(|known| known.as_str().cmp(text));
+    let shared = categories.values.len() as f64;
+    let parts = map_ranges(threads, current.data.len(), |range| {
+        let code = |row| {
+            let Some(text) = current.category(fill.as_deref(), row) else {
+                return Ok(f64::NAN);
+            };
+            if let Ok(code) = find(&categories.values, &text) {
+                return Ok(code as f64);
+            }
+            match categories.unknown {
+                _ if find(rare, &text).is_ok() => Ok(shared),
+                UnknownPlace::Other => Ok(shared),
+                UnknownPlace::Missing => Ok(f64::NAN),
+                UnknownPlace::Error => Err(unknown(&text, row, "the training part")),
+            }
+        };
+        range.map(code).collect::<Result<Vec<f64>, String>>()
     });
     let parts: Vec<_> = parts.into_iter().collect::<Result<_, _>>()?;
     Ok(parts.concat())

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use reproof_record::LogicalType;
+use reproof_record::{DecimalType, LogicalType};
 use serde::{Deserialize, Serialize};
+
+use crate::column::float_text;
 
 /// The chains of the features, by column.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub enum Item {
     Scale(Scale),
     /// Makes a column of 0 and 1 for each value that the training part has.
     OneHot(OneHot),
+    /// Puts a code for each value, for trainers that part values by sets of them.
+    Category(Category),
 }
 
 /// Another type of the values.
@@ -110,7 +114,7 @@ pub struct Ordinal {
     pub unknown: UnknownPlace,
 }
 
-/// What becomes of a value that has no place in an order.
+/// What becomes of a value that has no place in an order, or no code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownPlace {
@@ -119,7 +123,7 @@ pub enum UnknownPlace {
     Missing,
     /// It is an error.
     Error,
-    /// It has the place after the last.
+    /// It has the place after the last; as a code, that which rare values share.
     Other,
 }
 
@@ -163,16 +167,42 @@ pub enum UnknownCategory {
     Other,
 }
 
+/// Codes of categories: whole numbers from 0 whose order means nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Category {
+    /// The most codes, from 2 to 255. Where the training part has more values, the most frequent
+    /// ones, of equally frequent ones the first by bytes, have one each, and the others share one.
+    /// Left out it is 255.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+    /// What becomes of a value that the training part does not have.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unknown: UnknownPlace,
+}
+
 /// A value in a recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Constant {
     /// Of a boolean column.
     Boolean(bool),
-    /// Of an integer or float column.
+    /// Of an integer, float or decimal column.
     Number(f64),
-    /// Of a string column.
+    /// Of a string column, or of a decimal one.
     Text(String),
+}
+
+impl Constant {
+    /// As a value of a decimal type, in units of its last place: a number by its shortest text;
+    /// none if the type does not hold it.
+    pub(crate) fn decimal(&self, decimal: DecimalType) -> Option<i128> {
+        match self {
+            Self::Boolean(_) => None,
+            Self::Number(number) => decimal.parse(float_text(*number).as_bytes()).ok(),
+            Self::Text(text) => decimal.parse(text.as_bytes()).ok(),
+        }
+    }
 }
 
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -190,6 +220,7 @@ impl Item {
             Self::Ordinal(_) => ("ordinal", 2),
             Self::Scale(_) => ("scale", 3),
             Self::OneHot(_) => ("one_hot", 3),
+            Self::Category(_) => ("category", 3),
         }
     }
 }
@@ -207,6 +238,7 @@ enum Written {
 enum Bare {
     Ordinal,
     OneHot,
+    Category,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -219,6 +251,7 @@ enum Tagged {
     Ordinal(Ordinal),
     Scale(Scale),
     OneHot(OneHot),
+    Category(Category),
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -233,6 +266,7 @@ impl From<Written> for Item {
         match written {
             Written::Bare(Bare::Ordinal) => Self::Ordinal(Ordinal::default()),
             Written::Bare(Bare::OneHot) => Self::OneHot(OneHot::default()),
+            Written::Bare(Bare::Category) => Self::Category(Category::default()),
             Written::Tagged(Tagged::Cast(WrittenCast::To(to))) => Self::Cast(Cast {
                 to,
                 invalid: Invalid::default(),
@@ -244,6 +278,7 @@ impl From<Written> for Item {
             Written::Tagged(Tagged::Ordinal(ordinal)) => Self::Ordinal(ordinal),
             Written::Tagged(Tagged::Scale(scale)) => Self::Scale(scale),
             Written::Tagged(Tagged::OneHot(one_hot)) => Self::OneHot(one_hot),
+            Written::Tagged(Tagged::Category(category)) => Self::Category(category),
         }
     }
 }
@@ -253,6 +288,9 @@ impl From<Item> for Written {
         Self::Tagged(match item {
             Item::OneHot(one_hot) if is_default(&one_hot) => return Self::Bare(Bare::OneHot),
             Item::Ordinal(ordinal) if is_default(&ordinal) => return Self::Bare(Bare::Ordinal),
+            Item::Category(category) if is_default(&category) => {
+                return Self::Bare(Bare::Category);
+            }
             Item::Cast(cast) if is_default(&cast.invalid) => Tagged::Cast(WrittenCast::To(cast.to)),
             Item::Cast(cast) => Tagged::Cast(WrittenCast::With(cast)),
             Item::Fill(fill) => Tagged::Fill(fill),
@@ -261,6 +299,7 @@ impl From<Item> for Written {
             Item::Ordinal(ordinal) => Tagged::Ordinal(ordinal),
             Item::Scale(scale) => Tagged::Scale(scale),
             Item::OneHot(one_hot) => Tagged::OneHot(one_hot),
+            Item::Category(category) => Tagged::Category(category),
         })
     }
 }

@@ -1,4 +1,5 @@
-//! The state as it is stored: in format 1 where that can say it, else in format 2.
+//! The state as it is stored: in format 1 where that can say it, with codes of categories in format
+//! 3, else in format 2.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ struct FeatureDocument {
     z_score: Option<ZScore>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     one_hot: Option<Vec<String>>,
-    // Format 2.
+    // Formats 2 and 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chain: Option<Vec<Step>>,
 }
@@ -102,7 +103,7 @@ impl FeatureDocument {
                 logical_type,
                 steps,
             }),
-            _ => Err("a feature of format 2 is its type and its chain"),
+            _ => Err("a feature of formats 2 and 3 is its type and its chain"),
         }
     }
 }
@@ -120,7 +121,11 @@ impl From<Fitted> for Document {
                 features,
             },
             None => Self {
-                format: Fitted::FORMAT_2.to_owned(),
+                format: if fitted.has_categories() {
+                    Fitted::FORMAT_3.to_owned()
+                } else {
+                    Fitted::FORMAT_2.to_owned()
+                },
                 features: fitted
                     .features
                     .into_iter()
@@ -137,12 +142,13 @@ impl TryFrom<Document> for Fitted {
     fn try_from(document: Document) -> Result<Self, TableError> {
         let read = match document.format.as_str() {
             Self::FORMAT => FeatureDocument::read_first,
-            Self::FORMAT_2 => FeatureDocument::read_second,
+            Self::FORMAT_2 | Self::FORMAT_3 => FeatureDocument::read_second,
             other => {
                 return Err(TableError::State(format!(
-                    "its format is '{other}'; this version reads '{}' and '{}'",
+                    "its format is '{other}'; this version reads '{}', '{}' and '{}'",
                     Self::FORMAT,
-                    Self::FORMAT_2
+                    Self::FORMAT_2,
+                    Self::FORMAT_3
                 )));
             }
         };
@@ -151,6 +157,14 @@ impl TryFrom<Document> for Fitted {
             let feature = read(feature).map_err(|reason| TableError::feature(&name, reason))?;
             Ok((name, feature))
         });
-        Self::new(features.collect::<Result<_, TableError>>()?)
+        let fitted = Self::new(features.collect::<Result<_, TableError>>()?)?;
+        if fitted.has_categories() != (document.format == Self::FORMAT_3) {
+            return Err(TableError::State(format!(
+                "its format is '{}', and '{}' is that of states with a `category`",
+                document.format,
+                Self::FORMAT_3
+            )));
+        }
+        Ok(fitted)
     }
 }

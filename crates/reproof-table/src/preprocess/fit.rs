@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 use reproof_record::{LogicalType, MAX_SAFE_INTEGER};
 
 use super::apply::Current;
-use super::chain::{Bucketize, Clip, Constant, Fill, Item, OneHot, Ordinal, Scale};
-use super::step::{Bounds, Coding, Filling, Places, Range, Step, ZScore, is_number, needs_numbers};
+use super::chain::{
+    Bucketize, Category, Clip, Constant, Fill, Item, OneHot, Ordinal, Scale, UnknownPlace,
+};
+use super::step::{
+    Bounds, Categories, Coding, Filling, Places, Range, Step, ZScore, is_number, needs_numbers,
+};
 use super::{
-    Chains, Exact, Feature, Fitted, MAX_CATEGORIES, MAX_VALUES, UnknownCategory, check_place, order,
+    Chains, Exact, Feature, Fitted, MAX_CATEGORIES, MAX_CODES, MAX_VALUES, UnknownCategory,
+    check_place, order,
 };
 use crate::exact::ExactSum;
 use crate::{ColumnData, Table, TableError, Threads, map_ranges};
@@ -69,6 +74,7 @@ impl Current<'_> {
             Item::Scale(Scale::MinMax) => Step::MinMax(range(&self.needed("min_max")?)?),
             Item::Scale(Scale::ZeroOne) => Step::ZeroOne(range(&self.needed("zero_one")?)?),
             Item::OneHot(one_hot) => Step::OneHot(self.coding(*one_hot, threads)?),
+            Item::Category(category) => Step::Category(self.categories(*category, threads)?),
         })
     }
 
@@ -197,7 +203,7 @@ impl Current<'_> {
         let values = match &ordinal.order {
             Some(order) => order
                 .iter()
-                .map(|value| Ok(constant(value, logical_type)?.text()))
+                .map(|value| category(value, logical_type))
                 .collect::<Result<Vec<_>, String>>()?,
             None if is_number(logical_type) => self.sorted_texts(),
             None => {
@@ -302,6 +308,40 @@ impl Current<'_> {
     }
 }
 
+impl Current<'_> {
+    fn categories(&self, category: Category, threads: Threads) -> Result<Categories, String> {
+        self.check_category(self.fill.is_some())?;
+        let max = category.max.map_or(MAX_CODES, |max| max as usize);
+        if !(2..=MAX_CODES).contains(&max) {
+            return Err(format!("`max` of `category` is from 2 to {MAX_CODES}"));
+        }
+        let counts = self.counts(threads);
+        let merged = category.unknown == UnknownPlace::Other;
+        let all = counts.len() + usize::from(merged) <= max;
+        let kept = if all { counts.len() } else { max - 1 };
+        let mut by_count: Vec<(Cow<'_, str>, u64)> = counts.into_iter().collect();
+        // Stable, so that equally frequent ones stay in the order of their bytes.
+        by_count.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let texts = by_count.into_iter().map(|(text, _)| text.into_owned());
+        let mut values: Vec<String> = texts.collect();
+        let mut rare = values.split_off(kept);
+        values.sort_unstable();
+        rare.sort_unstable();
+        // Where unknown values have the same code, which of them were seen does not matter.
+        if rare.len() > MAX_VALUES && !merged {
+            return Err(format!(
+                "`category` would keep {} rare values, more than {MAX_VALUES}: write `unknown: other`",
+                rare.len()
+            ));
+        }
+        Ok(Categories {
+            values,
+            rare: (!all && !merged).then_some(rare),
+            unknown: category.unknown,
+        })
+    }
+}
+
 fn all_missing() -> String {
     "all its values are missing in the training part: fill a constant, or leave the feature out"
         .to_owned()
@@ -328,6 +368,17 @@ fn constant(constant: &Constant, logical_type: LogicalType) -> Result<Filling, S
         ));
     }
     Ok(filling)
+}
+
+/// The text of a value of a recipe, written as those of the column are.
+fn category(value: &Constant, logical_type: LogicalType) -> Result<String, String> {
+    let LogicalType::Decimal(decimal) = logical_type else {
+        return Ok(constant(value, logical_type)?.text());
+    };
+    let units = value.decimal(decimal);
+    units.map(|units| decimal.text(units)).ok_or_else(|| {
+        format!("the column is of type {decimal}, which does not hold a value of the given order")
+    })
 }
 
 /// What a mean needs. The same for any order and partition of the values.

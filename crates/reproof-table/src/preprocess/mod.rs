@@ -2,10 +2,11 @@
 //! prepares any part, and whatever is served later, in the same way bit for bit.
 //!
 //! The items of a chain are done in their order: a cast, then a fill and a clip, then buckets or
-//! places in an order, then a scaling or a one-hot coding; each may be left out. What comes out
-//! are floats only: an integer as the nearest double, a boolean as 0 or 1, a one-hot coding as a
-//! column of 0 and 1 for each category. A value that is missing and not filled stays missing, and
-//! is no category. The state is described in `docs/formats/preprocess.md`.
+//! places in an order, then a scaling, a one-hot coding or codes of categories; each may be left
+//! out. What comes out are floats only: an integer or a decimal as the nearest double, a boolean as
+//! 0 or 1, a one-hot coding as a column of 0 and 1 for each category. A value that is missing and
+//! not filled stays missing, and is no category. The state is described in
+//! `docs/formats/preprocess.md`.
 
 mod apply;
 mod cast;
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TableError;
 pub use chain::{
-    Bucketize, Cast, Chains, Clip, Constant, Fill, Invalid, Item, OneHot, Ordinal, Scale,
+    Bucketize, Cast, Category, Chains, Clip, Constant, Fill, Invalid, Item, OneHot, Ordinal, Scale,
     UnknownCategory, UnknownPlace,
 };
 use document::Document;
@@ -33,6 +34,9 @@ use step::Step;
 
 /// The most categories of a one-hot coding.
 pub const MAX_CATEGORIES: usize = 1_000;
+
+/// The most codes of categories.
+pub const MAX_CODES: usize = 255;
 
 /// The most values that a state holds of one column.
 pub const MAX_VALUES: usize = 100_000;
@@ -56,12 +60,21 @@ impl Fitted {
     /// plain `one_hot`.
     pub const FORMAT: &str = "reproof.preprocess/1";
 
-    /// The name and version of the format of other states.
+    /// The name and version of the format of other states without a `category`.
     pub const FORMAT_2: &str = "reproof.preprocess/2";
+
+    /// The name and version of the format of states with a `category`.
+    pub const FORMAT_3: &str = "reproof.preprocess/3";
 
     /// The columns that features are made of, sorted by the bytes of their names.
     pub fn features(&self) -> impl Iterator<Item = &str> {
         self.features.keys().map(String::as_str)
+    }
+
+    /// Whether a chain ends in codes of categories.
+    fn has_categories(&self) -> bool {
+        let mut steps = self.features.values().flat_map(|feature| &feature.steps);
+        steps.any(|step| matches!(step, Step::Category(_)))
     }
 
     /// The columns that [`Fitted::apply`] gives, all of them floats: sorted by the bytes of the
@@ -118,7 +131,8 @@ impl Feature {
             Ok(())
         } else {
             Err(format!(
-                "a text becomes a number by `one_hot`, `ordinal` or `cast` only; this is {logical_type}"
+                "a text becomes a number by `one_hot`, `ordinal`, `category` or `cast` only; this is \
+                 {logical_type}"
             ))
         }
     }
@@ -134,11 +148,13 @@ fn check_place(before: Option<(&str, u8)>, this: (&str, u8)) -> Result<(), Strin
     }
     Err(format!(
         "`{}` cannot follow `{}`: a chain is a cast, then one fill and one clip, then bucketize or \
-         ordinal, then either a scaling or `one_hot`",
+         ordinal, then either a scaling, `one_hot` or `category`",
         this.0, before.0
     ))
 }
 
+#[cfg(test)]
+mod category_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use reproof_record::LogicalType;
 use serde::{Deserialize, Serialize};
 
 use super::chain::{Cast, UnknownCategory, UnknownPlace, is_default};
-use super::{Exact, MAX_CATEGORIES, MAX_VALUES};
+use super::{Exact, MAX_CATEGORIES, MAX_CODES, MAX_VALUES};
 use crate::column::float_text;
 
 /// An item of a fitted chain.
@@ -21,6 +21,7 @@ pub(super) enum Step {
     MinMax(Range),
     ZeroOne(Range),
     OneHot(Coding),
+    Category(Categories),
 }
 
 /// What is put where a value is missing.
@@ -78,6 +79,37 @@ pub(super) struct Coding {
     pub rare: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub unknown: UnknownCategory,
+}
+
+/// The values that have a code: their index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Categories {
+    /// Those with a code of their own, sorted by their bytes.
+    pub values: Vec<String>,
+    /// Those that share the code after the last, sorted by their bytes; none if nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rare: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unknown: UnknownPlace,
+}
+
+impl Categories {
+    fn check(&self) -> Result<(), String> {
+        let rare = self.rare.as_deref().unwrap_or_default();
+        if !rises(&self.values) || !rises(rare) {
+            return Err("categories are sorted and differ".to_owned());
+        }
+        let shared = self.rare.is_some() || self.unknown == UnknownPlace::Other;
+        if self.values.len() + usize::from(shared) > MAX_CODES {
+            return Err(format!("there are more than {MAX_CODES} codes"));
+        }
+        let both = |value: &String| self.values.binary_search(value).is_ok();
+        if rare.len() > MAX_VALUES || rare.iter().any(both) {
+            return Err("rare categories are others, and not too many".to_owned());
+        }
+        Ok(())
+    }
 }
 
 impl Filling {
@@ -151,6 +183,7 @@ impl Step {
             Self::Ordinal(_) => ("ordinal", 2),
             Self::ZScore(_) | Self::MinMax(_) | Self::ZeroOne(_) => ("scale", 3),
             Self::OneHot(_) => ("one_hot", 3),
+            Self::Category(_) => ("category", 3),
         }
     }
 
@@ -163,6 +196,7 @@ impl Step {
                 return Err(format!("a column of type {logical_type} is not filled so"));
             }
             Self::OneHot(coding) => coding.check()?,
+            Self::Category(categories) => categories.check()?,
             Self::Ordinal(places) => {
                 let distinct: std::collections::BTreeSet<_> = places.values.iter().collect();
                 if distinct.len() < places.values.len() || distinct.len() > MAX_VALUES {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::filled_parts;
 use crate::column::float_text;
 use crate::preprocess::Constant;
-use crate::{Table, TableError};
+use crate::{ColumnData, Table, TableError};
 
 /// The parameters of `split_indexed@1`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -34,11 +34,7 @@ impl SplitIndexed {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for (place, (part, values)) in self.values.iter().enumerate() {
             for value in values {
-                let text = match value {
-                    Constant::Boolean(value) => value.to_string(),
-                    Constant::Number(value) => float_text(*value + 0.0),
-                    Constant::Text(text) => text.clone(),
-                };
+                let text = self.text(value, data)?;
                 if places.insert(text.clone(), place).is_some() {
                     return Err(TableError::Split(format!(
                         "'{text}' stands for the part '{part}' and once more"
@@ -67,5 +63,23 @@ impl SplitIndexed {
         let parts: Vec<usize> = parts.collect::<Result<_, _>>()?;
         let names: Vec<&str> = self.values.keys().map(String::as_str).collect();
         filled_parts(table, &names, parts)
+    }
+
+    /// The text of a value, written as those of the column are.
+    fn text(&self, value: &Constant, data: &ColumnData) -> Result<String, TableError> {
+        if let ColumnData::Decimal(decimal, _) = data {
+            let units = value.decimal(*decimal);
+            return units.map(|units| decimal.text(units)).ok_or_else(|| {
+                TableError::Split(format!(
+                    "column '{}' is of type {decimal}, which does not hold a value that names a part",
+                    self.by
+                ))
+            });
+        }
+        Ok(match value {
+            Constant::Boolean(value) => value.to_string(),
+            Constant::Number(value) => float_text(*value + 0.0),
+            Constant::Text(text) => text.clone(),
+        })
     }
 }

@@ -27,6 +27,7 @@ pub struct SplitTime {
 /// The times of all rows, so that their order is that of time.
 enum Times<'a> {
     Numbers(Vec<i64>),
+    Decimals(Vec<i128>),
     Texts(Vec<&'a str>),
 }
 
@@ -55,6 +56,11 @@ impl SplitTime {
                         let bounds = bounds.map(|value| number(data, value));
                         let bounds: Vec<i64> = bounds.collect::<Result<_, _>>().map_err(wrong)?;
                         after(numbers, &bounds)
+                    }
+                    Times::Decimals(values) => {
+                        let bounds = bounds.map(|value| units(data, value));
+                        let bounds: Vec<i128> = bounds.collect::<Result<_, _>>().map_err(wrong)?;
+                        after(values, &bounds)
                     }
                     Times::Texts(texts) => {
                         let bounds = bounds.map(|value| text(texts, value));
@@ -105,6 +111,7 @@ impl Times<'_> {
     fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
         match self {
             Self::Numbers(numbers) => numbers[a].cmp(&numbers[b]),
+            Self::Decimals(values) => values[a].cmp(&values[b]),
             Self::Texts(texts) => texts[a].cmp(texts[b]),
         }
     }
@@ -141,6 +148,9 @@ fn times(data: &ColumnData) -> Result<Times<'_>, String> {
             Times::Numbers(values.iter().copied().flatten().collect())
         }
         ColumnData::Float(values) => Times::Numbers(values.iter().copied().map(rank).collect()),
+        ColumnData::Decimal(_, values) => {
+            Times::Decimals(values.iter().copied().flatten().collect())
+        }
         ColumnData::String(values) => {
             let texts: Vec<&str> = values.iter().flatten().collect();
             check_texts(&texts)?;
@@ -214,6 +224,16 @@ fn number(data: &ColumnData, value: &Constant) -> Result<i64, String> {
         };
         format!("is of type {logical_type}: a boundary must be {wanted}")
     })
+}
+
+/// A boundary in units of a decimal's last place.
+fn units(data: &ColumnData, value: &Constant) -> Result<i128, String> {
+    let logical_type = data.logical_type();
+    match data {
+        ColumnData::Decimal(decimal, _) => value.decimal(*decimal),
+        _ => None,
+    }
+    .ok_or_else(|| format!("is of type {logical_type}: a boundary must be one of its values"))
 }
 
 /// A day stands for its beginning.

@@ -1,11 +1,11 @@
 //! Counts of numbers: of each value, or of ranges of values once there are too many.
 //!
-//! A number is counted under its key, an integer of 64 bits without a sign that sorts as the
-//! numbers do. A range is all keys that share their high bits; how many low bits are dropped
+//! A number is counted under its key, an integer of 64 bits (of a decimal: 128) without a sign that
+//! sorts as the numbers do. A range is all keys that share their high bits; how many low bits are dropped
 //! depends on the set of values only: as few as leave at most [`MAX_RANGES`] ranges. So the counts
 //! are the same for any order and any partition of the values.
 
-use super::hash::hash_key;
+use super::hash::{hash_key, hash_text};
 
 /// The most values of which each is counted.
 pub(super) const MAX_VALUES: usize = 65_536;
@@ -39,19 +39,70 @@ pub(super) fn key_float(key: u64) -> f64 {
     f64::from_bits(key ^ (sign | 1 << 63)) + 0.0
 }
 
-/// Where the search for a range begins: its key spread by the golden ratio (Knuth, *The Art of
-/// Computer Programming*, 6.4).
+/// The key of a decimal, of its units of the last place.
 #[inline]
-fn place(key: u64) -> u64 {
-    key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+pub(super) fn decimal_key(units: i128) -> u128 {
+    units as u128 ^ 1 << 127
+}
+
+/// The units of a decimal's key.
+pub(super) fn key_decimal(key: u128) -> i128 {
+    (key ^ 1 << 127) as i128
+}
+
+/// What numbers are counted under.
+pub(super) trait Key: Copy + Default + Eq + Into<u128> {
+    /// Without so many low bits.
+    fn without(self, bits: u32) -> Self;
+
+    /// The hash of a value's key.
+    fn hash(self) -> u64;
+
+    /// Where the search for a range begins: its key spread by the golden ratio (Knuth, *The Art of
+    /// Computer Programming*, 6.4).
+    fn place(self) -> u64;
+}
+
+impl Key for u64 {
+    #[inline]
+    fn without(self, bits: u32) -> Self {
+        self >> bits
+    }
+
+    #[inline]
+    fn hash(self) -> u64 {
+        hash_key(self)
+    }
+
+    #[inline]
+    fn place(self) -> u64 {
+        self.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+    }
+}
+
+impl Key for u128 {
+    #[inline]
+    fn without(self, bits: u32) -> Self {
+        self >> bits
+    }
+
+    #[inline]
+    fn hash(self) -> u64 {
+        hash_text(&self.to_be_bytes())
+    }
+
+    #[inline]
+    fn place(self) -> u64 {
+        (self as u64 ^ (self >> 64) as u64).place()
+    }
 }
 
 /// Counts by key.
 #[derive(Clone, Debug)]
-pub(super) struct Bins {
+pub(super) struct Bins<K = u64> {
     /// Keys, less their low bits, with their counts, in open addressing; a count of 0 is a free
     /// place.
-    slots: Vec<(u64, u64)>,
+    slots: Vec<(K, u64)>,
     used: usize,
     /// How many low bits are dropped; 0 while every value is counted.
     shift: u32,
@@ -60,15 +111,15 @@ pub(super) struct Bins {
 /// Numbers that are counted together, from the lowest key to the highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bin {
-    pub low: u64,
-    pub high: u64,
+    pub low: u128,
+    pub high: u128,
     pub count: u64,
 }
 
-impl Bins {
+impl<K: Key> Bins<K> {
     pub fn new() -> Self {
         Self {
-            slots: vec![(0, 0); 64],
+            slots: vec![(K::default(), 0); 64],
             used: 0,
             shift: 0,
         }
@@ -85,33 +136,28 @@ impl Bins {
         self.shift == 0 && self.used >= MAX_VALUES
     }
 
-    /// The number of values or ranges.
-    pub fn len(&self) -> usize {
-        self.used
-    }
-
     /// Counts a value. Its hash is that of its key.
     #[inline]
-    pub fn add(&mut self, key: u64, hash: u64) {
+    pub fn add(&mut self, key: K, hash: u64) {
         if self.shift == 0 {
             self.add_many(key, hash, 1);
         } else {
-            let key = key >> self.shift;
-            self.add_many(key, place(key), 1);
+            let key = key.without(self.shift);
+            self.add_many(key, key.place(), 1);
         }
     }
 
     /// Where the search for a key begins.
-    fn hash(&self, key: u64) -> u64 {
+    fn hash(&self, key: K) -> u64 {
         if self.shift == 0 {
-            hash_key(key)
+            key.hash()
         } else {
-            place(key)
+            key.place()
         }
     }
 
     #[inline]
-    fn add_many(&mut self, key: u64, hash: u64, count: u64) {
+    fn add_many(&mut self, key: K, hash: u64, count: u64) {
         self.insert(key, hash, count);
         if self.used * 2 > self.slots.len() {
             self.make_room();
@@ -119,7 +165,7 @@ impl Bins {
     }
 
     #[inline]
-    fn insert(&mut self, key: u64, hash: u64, count: u64) {
+    fn insert(&mut self, key: K, hash: u64, count: u64) {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
@@ -165,11 +211,11 @@ impl Bins {
 
     /// Moves the counts to a table of another size that has places to spare.
     fn rebuild(&mut self, size: usize, more: u32) {
-        let old = std::mem::replace(&mut self.slots, vec![(0, 0); size]);
+        let old = std::mem::replace(&mut self.slots, vec![(K::default(), 0); size]);
         self.used = 0;
         self.shift += more;
         for (key, count) in old.into_iter().filter(|slot| slot.1 > 0) {
-            let key = key >> more;
+            let key = key.without(more);
             let hash = self.hash(key);
             self.insert(key, hash, count);
         }
@@ -183,14 +229,14 @@ impl Bins {
         for &(key, count) in other.slots.iter().filter(|slot| slot.1 > 0) {
             // This may grow on the way.
             let more = self.shift - other.shift;
-            let key = key >> more;
+            let key = key.without(more);
             let hash = self.hash(key);
             self.add_many(key, hash, count);
         }
     }
 
     /// The keys of all values, while every value is counted.
-    pub fn keys(&self) -> impl Iterator<Item = u64> {
+    pub fn keys(&self) -> impl Iterator<Item = K> {
         let used = self.slots.iter().filter(|slot| slot.1 > 0);
         used.map(|slot| slot.0)
     }
@@ -199,10 +245,13 @@ impl Bins {
     pub fn sorted(&self) -> Vec<Bin> {
         let used = self.slots.iter().filter(|slot| slot.1 > 0);
         let mut bins: Vec<Bin> = used
-            .map(|&(key, count)| Bin {
-                low: key << self.shift,
-                high: key << self.shift | ((1 << self.shift) - 1),
-                count,
+            .map(|&(key, count)| {
+                let low = key.into() << self.shift;
+                Bin {
+                    low,
+                    high: low | ((1 << self.shift) - 1),
+                    count,
+                }
             })
             .collect();
         bins.sort_unstable_by_key(|bin| bin.low);
@@ -229,7 +278,7 @@ mod tests {
         let limit = MAX_VALUES as u64;
         let exact = bins((0..limit).chain(0..limit));
         assert!(exact.is_exact());
-        assert_eq!(exact.len(), MAX_VALUES);
+        assert_eq!(exact.used, MAX_VALUES);
         assert!(
             exact
                 .sorted()
@@ -239,7 +288,7 @@ mod tests {
         let more = bins((0..=limit).chain(0..limit));
         assert!(!more.is_exact());
         // 65,537 values in a row: of 32 each there are 2,049, of 16 one range too many.
-        assert_eq!((more.shift, more.len()), (5, 2049));
+        assert_eq!((more.shift, more.used), (5, 2049));
         assert_eq!(
             more.sorted()[1],
             Bin {

@@ -2,9 +2,9 @@
 
 use reproof_record::LogicalType;
 
-use super::bins::{Bins, float_key, integer_key};
-use super::hash::{HyperLogLog, hash_key, hash_text};
-use super::moments::{FloatMoments, IntegerMoments, Moments};
+use super::bins::{Bins, Key, decimal_key, float_key, integer_key};
+use super::hash::{HyperLogLog, hash_text};
+use super::moments::{DecimalMoments, FloatMoments, IntegerMoments, Moments};
 use super::sample::Sample;
 use super::texts::TextCounts;
 use crate::StatisticsLevel;
@@ -19,7 +19,9 @@ pub struct Collector {
     pub(super) rows: u64,
     pub(super) missing: u64,
     /// The least and the greatest key; of a text, length in bytes.
-    pub(super) range: Option<(u64, u64)>,
+    range: Option<(u64, u64)>,
+    /// The same of a decimal.
+    wide_range: Option<(u128, u128)>,
     pub(super) moments: Option<Moments>,
     /// True values of a boolean column.
     pub(super) trues: u64,
@@ -38,6 +40,7 @@ pub(super) struct Values {
 #[derive(Clone, Debug)]
 pub(super) enum Counts {
     Numbers(Bins),
+    Decimals(Bins<u128>),
     /// None once there are too many.
     Texts(Option<TextCounts>),
 }
@@ -45,10 +48,10 @@ pub(super) enum Counts {
 impl Values {
     fn new(logical_type: LogicalType) -> Self {
         Self {
-            counts: if logical_type == LogicalType::String {
-                Counts::Texts(Some(TextCounts::new()))
-            } else {
-                Counts::Numbers(Bins::new())
+            counts: match logical_type {
+                LogicalType::String => Counts::Texts(Some(TextCounts::new())),
+                LogicalType::Decimal(_) => Counts::Decimals(Bins::new()),
+                _ => Counts::Numbers(Bins::new()),
             },
             distinct: None,
             sample: Sample::new(),
@@ -60,20 +63,15 @@ impl Values {
         let Counts::Numbers(bins) = &mut self.counts else {
             return;
         };
-        let hash = hash_key(key);
-        match &mut self.distinct {
-            Some(distinct) => {
-                distinct.add(hash);
-                bins.add(key, hash);
-            }
-            None => {
-                bins.add(key, hash);
-                // The next value may be one too many, and then the others are forgotten.
-                if bins.is_full() {
-                    self.distinct = Some(sketch(bins));
-                }
-            }
-        }
+        count(bins, &mut self.distinct, key);
+        self.sample.add(row, Some(&key.to_be_bytes()));
+    }
+
+    fn decimal(&mut self, row: u64, key: u128) {
+        let Counts::Decimals(bins) = &mut self.counts else {
+            return;
+        };
+        count(bins, &mut self.distinct, key);
         self.sample.add(row, Some(&key.to_be_bytes()));
     }
 
@@ -102,12 +100,10 @@ impl Values {
         self.sample.merge(&other.sample);
         match (&mut self.counts, &other.counts) {
             (Counts::Numbers(bins), Counts::Numbers(more)) => {
-                let sketches = [(&*bins, &self.distinct), (more, &other.distinct)];
-                let [mine, others] = sketches
-                    .map(|(bins, distinct)| distinct.clone().unwrap_or_else(|| sketch(bins)));
-                bins.merge(more);
-                let more_than_known = !bins.is_exact() || bins.is_full();
-                self.distinct = more_than_known.then(|| union(mine, &others));
+                merge_counts((bins, &mut self.distinct), (more, &other.distinct));
+            }
+            (Counts::Decimals(bins), Counts::Decimals(more)) => {
+                merge_counts((bins, &mut self.distinct), (more, &other.distinct));
             }
             (Counts::Texts(counts), Counts::Texts(more)) => {
                 let sketches = [(&*counts, &self.distinct), (more, &other.distinct)];
@@ -130,9 +126,35 @@ impl Values {
     }
 }
 
-fn sketch(bins: &Bins) -> HyperLogLog {
+/// Counts a number.
+#[inline]
+fn count<K: Key>(bins: &mut Bins<K>, distinct: &mut Option<HyperLogLog>, key: K) {
+    let hash = key.hash();
+    bins.add(key, hash);
+    match distinct {
+        Some(distinct) => distinct.add(hash),
+        // The next value may be one too many, and then the others are forgotten.
+        None if bins.is_full() => *distinct = Some(sketch(bins)),
+        None => {}
+    }
+}
+
+/// Adds the counts of other numbers.
+fn merge_counts<K: Key>(
+    (bins, distinct): (&mut Bins<K>, &mut Option<HyperLogLog>),
+    (more, others): (&Bins<K>, &Option<HyperLogLog>),
+) {
+    let of =
+        |bins: &Bins<K>, known: &Option<HyperLogLog>| known.clone().unwrap_or_else(|| sketch(bins));
+    let (mine, others) = (of(bins, distinct), of(more, others));
+    bins.merge(more);
+    let more_than_known = !bins.is_exact() || bins.is_full();
+    *distinct = more_than_known.then(|| union(mine, &others));
+}
+
+fn sketch<K: Key>(bins: &Bins<K>) -> HyperLogLog {
     let mut distinct = HyperLogLog::new();
-    bins.keys().for_each(|key| distinct.add(hash_key(key)));
+    bins.keys().for_each(|key| distinct.add(key.hash()));
     distinct
 }
 
@@ -159,9 +181,13 @@ impl Collector {
             rows: 0,
             missing: 0,
             range: None,
+            wide_range: None,
             moments: match logical_type {
                 LogicalType::Integer => Some(Moments::Integers(IntegerMoments::default())),
                 LogicalType::Float => Some(Moments::Floats(Box::<FloatMoments>::default())),
+                LogicalType::Decimal(decimal) => {
+                    Some(Moments::Decimals(Box::new(DecimalMoments::new(decimal))))
+                }
                 _ => None,
             },
             trues: 0,
@@ -176,6 +202,7 @@ impl Collector {
             LogicalType::Boolean => self.booleans(encoded),
             LogicalType::Float => self.floats(encoded),
             LogicalType::String => self.texts(encoded),
+            LogicalType::Decimal(_) => self.decimals(encoded),
             _ => self.integers(encoded),
         }
     }
@@ -208,6 +235,17 @@ impl Collector {
         self.range = Some((low.min(key), high.max(key)));
     }
 
+    fn widen_decimal(&mut self, key: u128) {
+        let (low, high) = self.wide_range.unwrap_or((key, key));
+        self.wide_range = Some((low.min(key), high.max(key)));
+    }
+
+    /// The least and the greatest key; of a text, length in bytes.
+    pub(super) fn range(&self) -> Option<(u128, u128)> {
+        let narrow = self.range.map(|(low, high)| (low.into(), high.into()));
+        narrow.or(self.wide_range)
+    }
+
     #[inline]
     fn number(&mut self, key: u64) {
         self.widen(key);
@@ -231,6 +269,28 @@ impl Collector {
                 moments.add(value);
             }
             self.number(integer_key(value));
+        }
+    }
+
+    fn decimals(&mut self, mut encoded: &[u8]) {
+        while let Some((tag, rest)) = encoded.split_first() {
+            let value = rest.split_first_chunk::<16>().filter(|_| *tag != 0);
+            let Some((bytes, rest)) = value else {
+                encoded = rest;
+                self.missed();
+                continue;
+            };
+            encoded = rest;
+            let units = i128::from_le_bytes(*bytes);
+            if let Some(Moments::Decimals(moments)) = &mut self.moments {
+                moments.add(units);
+            }
+            let key = decimal_key(units);
+            self.widen_decimal(key);
+            if let Some(values) = &mut self.values {
+                values.decimal(self.row, key);
+            }
+            self.advance(1);
         }
     }
 
@@ -275,6 +335,9 @@ impl Collector {
         self.trues += other.trues;
         for key in other.range.iter().flat_map(|&(low, high)| [low, high]) {
             self.widen(key);
+        }
+        for key in other.wide_range.iter().flat_map(|&(low, high)| [low, high]) {
+            self.widen_decimal(key);
         }
         if let (Some(moments), Some(more)) = (&mut self.moments, &other.moments) {
             moments.merge(more);

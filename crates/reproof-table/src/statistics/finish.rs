@@ -2,7 +2,7 @@
 
 use reproof_record::LogicalType;
 
-use super::bins::{Bin, Bins, key_float, key_integer};
+use super::bins::{Bin, key_decimal, key_float, key_integer};
 use super::collect::{Collector, Counts, Values};
 use super::document::{ColumnStatistics, Distinct, Histogram, Quantile, Quantiles, Top, TopValue};
 use super::hash::HyperLogLog;
@@ -41,9 +41,10 @@ impl Collector {
             column.mean = (count > 0).then(|| Exact(self.trues as f64 / count as f64));
             return column;
         }
-        if let Some((low, high)) = self.range {
+        if let Some((low, high)) = self.range() {
             if self.logical_type == LogicalType::String {
-                (column.shortest, column.longest) = (Some(low), Some(high));
+                // Lengths were counted in 64 bits.
+                (column.shortest, column.longest) = (Some(low as u64), Some(high as u64));
             } else {
                 column.min = Some(text(self.logical_type, low));
                 column.max = Some(text(self.logical_type, high));
@@ -71,27 +72,44 @@ impl Collector {
                 column.top = Some(self.estimated_top(values, shown_text));
             }
             Counts::Numbers(bins) => {
-                let sorted = bins.sorted();
-                let shown = |key: &[u8]| (self.key_text(key), false);
-                if bins.is_exact() {
-                    column.distinct = Some(exactly(bins.len()));
-                    let all = sorted.iter().map(|bin| (key_bytes(bin.low), bin.count));
-                    column.top = Some(exact_top(all.collect(), shown));
-                } else {
-                    column.distinct = values.distinct.as_ref().map(estimated);
-                    column.top = Some(self.estimated_top(values, shown));
-                }
-                if let Some(range) = self.range {
-                    column.quantiles = Some(self.quantiles(bins, &sorted, range, column.count));
-                    column.histogram = histogram(self.logical_type, bins, &sorted, range);
-                }
+                self.finish_numbers(values, bins.is_exact(), &bins.sorted(), column);
             }
+            Counts::Decimals(bins) => {
+                self.finish_numbers(values, bins.is_exact(), &bins.sorted(), column);
+            }
+        }
+    }
+
+    fn finish_numbers(
+        &self,
+        values: &Values,
+        exact: bool,
+        sorted: &[Bin],
+        column: &mut ColumnStatistics,
+    ) {
+        let shown = |key: &[u8]| (self.key_text(key), false);
+        if exact {
+            column.distinct = Some(exactly(sorted.len()));
+            let all = sorted.iter().map(|bin| (key_bytes(bin.low), bin.count));
+            column.top = Some(exact_top(all.collect(), shown));
+        } else {
+            column.distinct = values.distinct.as_ref().map(estimated);
+            column.top = Some(self.estimated_top(values, shown));
+        }
+        if let Some(range) = self.range() {
+            column.quantiles = Some(self.quantiles(exact, sorted, range, column.count));
+            column.histogram = histogram(self.logical_type, exact, sorted, range);
         }
     }
 
     /// The text of a key that was kept as bytes.
     fn key_text(&self, bytes: &[u8]) -> String {
-        let key = bytes.first_chunk().copied().map_or(0, u64::from_be_bytes);
+        let key = match bytes.first_chunk() {
+            Some(wide) => u128::from_be_bytes(*wide),
+            None => bytes
+                .first_chunk()
+                .map_or(0, |key| u64::from_be_bytes(*key).into()),
+        };
         text(self.logical_type, key)
     }
 
@@ -114,7 +132,7 @@ impl Collector {
         top
     }
 
-    fn quantiles(&self, bins: &Bins, sorted: &[Bin], range: (u64, u64), count: u64) -> Quantiles {
+    fn quantiles(&self, exact: bool, sorted: &[Bin], range: (u128, u128), count: u64) -> Quantiles {
         let text = |key| text(self.logical_type, key);
         let mut quantiles = Vec::with_capacity(PERCENTS.len());
         let (mut seen, mut rest) = (0, sorted.iter());
@@ -129,16 +147,15 @@ impl Collector {
             }
             let Some(bin) = current else { break };
             let (low, high) = (bin.low.max(range.0), bin.high.min(range.1));
-            let inexact = !bins.is_exact();
             quantiles.push(Quantile {
                 percent,
                 value: text(low + (high - low) / 2),
-                low: inexact.then(|| text(low)),
-                high: inexact.then(|| text(high)),
+                low: (!exact).then(|| text(low)),
+                high: (!exact).then(|| text(high)),
             });
         }
         Quantiles {
-            exact: bins.is_exact(),
+            exact,
             values: quantiles,
         }
     }
@@ -161,7 +178,7 @@ fn estimated(sketch: &HyperLogLog) -> Distinct {
 }
 
 /// The bytes of a key, which sort as keys do.
-fn key_bytes(key: u64) -> Vec<u8> {
+fn key_bytes(key: u128) -> Vec<u8> {
     key.to_be_bytes().to_vec()
 }
 
@@ -198,23 +215,25 @@ fn shown_text(bytes: &[u8]) -> (String, bool) {
 }
 
 /// The canonical text of a key.
-fn text(logical_type: LogicalType, key: u64) -> String {
-    if logical_type == LogicalType::Float {
-        return float_text(key_float(key));
-    }
-    let value = key_integer(key);
-    match TimeType::of(logical_type) {
-        Some(time) => time.text(value),
-        None => value.to_string(),
+fn text(logical_type: LogicalType, key: u128) -> String {
+    // All keys but those of decimals have 64 bits.
+    let narrow = key as u64;
+    match logical_type {
+        LogicalType::Float => float_text(key_float(narrow)),
+        LogicalType::Decimal(decimal) => decimal.text(key_decimal(key)),
+        other => match TimeType::of(other) {
+            Some(time) => time.text(key_integer(narrow)),
+            None => key_integer(narrow).to_string(),
+        },
     }
 }
 
 /// Counts over parts of equal width; none if the range is not finite.
 fn histogram(
     logical_type: LogicalType,
-    bins: &Bins,
+    exact: bool,
     sorted: &[Bin],
-    range: (u64, u64),
+    range: (u128, u128),
 ) -> Option<Histogram> {
     let scale = Scale::new(logical_type, range)?;
     let mut counts = vec![0; scale.parts];
@@ -227,8 +246,8 @@ fn histogram(
         }
     }
     Some(Histogram {
-        exact: bins.is_exact(),
-        uncertain: (!bins.is_exact()).then_some(uncertain),
+        exact,
+        uncertain: (!exact).then_some(uncertain),
         counts,
     })
 }
@@ -240,38 +259,73 @@ struct Scale {
 }
 
 enum ScaleKind {
-    /// From this integer on, over this many integers.
-    Integers(i128, i128),
+    /// From this key on, over this many: integers, or units of a decimal.
+    Integers(u128, u128),
     /// Between these doubles.
     Floats(f64, f64),
 }
 
 impl Scale {
-    fn new(logical_type: LogicalType, (low, high): (u64, u64)) -> Option<Self> {
+    fn new(logical_type: LogicalType, (low, high): (u128, u128)) -> Option<Self> {
         if logical_type == LogicalType::Float {
-            let (low, high) = (key_float(low), key_float(high));
+            let (low, high) = (key_float(low as u64), key_float(high as u64));
             return (high - low).is_finite().then_some(Self {
                 kind: ScaleKind::Floats(low, high),
                 parts: if low < high { PARTS as usize } else { 1 },
             });
         }
-        let low = i128::from(key_integer(low));
-        let width = i128::from(key_integer(high)) - low + 1;
+        let width = high - low + 1;
         Some(Self {
             kind: ScaleKind::Integers(low, width),
-            parts: width.min(i128::from(PARTS)) as usize,
+            parts: width.min(u128::from(PARTS)) as usize,
         })
     }
 
-    fn part(&self, key: u64) -> usize {
+    fn part(&self, key: u128) -> usize {
         let part = match self.kind {
-            ScaleKind::Integers(low, width) => {
-                ((i128::from(key_integer(key)) - low) * self.parts as i128 / width) as usize
-            }
+            ScaleKind::Integers(low, width) => share(key - low, width, self.parts),
             ScaleKind::Floats(low, high) => {
-                ((key_float(key) - low) / (high - low) * self.parts as f64) as usize
+                ((key_float(key as u64) - low) / (high - low) * self.parts as f64) as usize
             }
         };
         part.min(self.parts - 1)
+    }
+}
+
+/// `offset * parts / width` without what stands after the point; the offset is less than the width.
+fn share(offset: u128, width: u128, parts: usize) -> usize {
+    if let Some(product) = offset.checked_mul(parts as u128) {
+        return (product / width) as usize;
+    }
+    // Added up, less the width each time that is passed.
+    let (mut rest, mut passed) = (0, 0);
+    for _ in 0..parts {
+        if rest >= width - offset {
+            rest -= width - offset;
+            passed += 1;
+        } else {
+            rest += offset;
+        }
+    }
+    passed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_the_widest_range_are_exact() {
+        let width = 2 * 10_u128.pow(38) - 1;
+        for (offset, part) in [
+            (0, 0),
+            (width / 20, 0),
+            (width / 20 + 1, 1),
+            (width - 1, 19),
+        ] {
+            assert_eq!(share(offset, width, 20), part, "{offset}");
+        }
+        assert_eq!(share(width / 2 + 1, width, 20), 10);
+        assert_eq!((share(4, 100, 20), share(5, 100, 20)), (0, 1));
     }
 }

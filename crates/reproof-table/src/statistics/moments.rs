@@ -1,5 +1,7 @@
 //! Sums for mean and standard deviation, exact until they are rounded once.
 
+use reproof_record::DecimalType;
+
 use crate::exact::ExactSum;
 
 const TWO_64: f64 = 18_446_744_073_709_551_616.0;
@@ -9,6 +11,7 @@ const TWO_64: f64 = 18_446_744_073_709_551_616.0;
 pub(super) enum Moments {
     Integers(IntegerMoments),
     Floats(Box<FloatMoments>),
+    Decimals(Box<DecimalMoments>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -25,7 +28,63 @@ pub(super) struct FloatMoments {
     squares: ExactSum,
 }
 
+/// Of decimals, in units of the last place.
+#[derive(Clone, Debug)]
+pub(super) struct DecimalMoments {
+    /// How many units are 1.
+    one: f64,
+    /// Of those that an integer of 64 bits holds.
+    small: IntegerMoments,
+    large: FloatMoments,
+}
+
+impl DecimalMoments {
+    pub fn new(decimal: DecimalType) -> Self {
+        Self {
+            one: 10_u128.pow(decimal.scale().into()) as f64,
+            small: IntegerMoments::default(),
+            large: FloatMoments::default(),
+        }
+    }
+
+    #[inline]
+    pub fn add(&mut self, units: i128) {
+        match i64::try_from(units) {
+            Ok(units) => self.small.add(units),
+            Err(_) => self.add_large(units),
+        }
+    }
+
+    #[cold]
+    fn add_large(&mut self, units: i128) {
+        let parts = parts(units.unsigned_abs(), units < 0);
+        self.large.sum.extend(parts);
+        for one in parts {
+            for other in parts {
+                let (product, rest) = two_product(one, other);
+                self.large.squares.extend([product, rest]);
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.small.merge(&other.small);
+        self.large.merge(&other.large);
+    }
+}
+
 impl IntegerMoments {
+    /// Doubles whose sums are exactly the sum and the sum of squares.
+    fn expansions(&self) -> (Vec<f64>, Vec<f64>) {
+        let mut squares = parts(self.squares, false).to_vec();
+        // Far fewer than 2^53 of them.
+        squares.push(self.carries as f64 * TWO_64 * TWO_64);
+        (
+            parts(self.sum.unsigned_abs(), self.sum < 0).to_vec(),
+            squares,
+        )
+    }
+
     #[inline]
     pub fn add(&mut self, value: i64) {
         let value = i128::from(value);
@@ -48,6 +107,16 @@ impl IntegerMoments {
 }
 
 impl FloatMoments {
+    fn merge(&mut self, other: &Self) {
+        self.sum.merge(&other.sum);
+        self.squares.merge(&other.squares);
+    }
+
+    /// Doubles whose sums are exactly the sum and the sum of squares; none if one is not finite.
+    fn expansions(&self) -> Option<(Vec<f64>, Vec<f64>)> {
+        Some((expansion(&self.sum)?, expansion(&self.squares)?))
+    }
+
     #[inline]
     pub fn add(&mut self, value: f64) {
         self.sum.add(value);
@@ -61,10 +130,8 @@ impl Moments {
     pub fn merge(&mut self, other: &Self) {
         match (self, other) {
             (Self::Integers(one), Self::Integers(other)) => one.merge(other),
-            (Self::Floats(one), Self::Floats(other)) => {
-                one.sum.merge(&other.sum);
-                one.squares.merge(&other.squares);
-            }
+            (Self::Floats(one), Self::Floats(other)) => one.merge(other),
+            (Self::Decimals(one), Self::Decimals(other)) => one.merge(other),
             // Parts of one column are of one type.
             _ => {}
         }
@@ -73,13 +140,37 @@ impl Moments {
     /// The mean of this many values; none if it is not finite.
     pub fn mean(&self, count: u64) -> Option<f64> {
         let sum = match self {
-            Self::Integers(moments) => parts(moments.sum.unsigned_abs(), moments.sum < 0)
+            Self::Floats(moments) => moments.sum.value(),
+            _ => self
+                .expansions()?
+                .0
                 .into_iter()
                 .collect::<ExactSum>()
                 .value(),
-            Self::Floats(moments) => moments.sum.value(),
         };
-        finite(sum / count as f64 + 0.0)
+        finite(sum / count as f64 / self.one() + 0.0)
+    }
+
+    /// What the number 1 is in what was added up.
+    fn one(&self) -> f64 {
+        match self {
+            Self::Decimals(moments) => moments.one,
+            _ => 1.0,
+        }
+    }
+
+    fn expansions(&self) -> Option<(Vec<f64>, Vec<f64>)> {
+        match self {
+            Self::Integers(moments) => Some(moments.expansions()),
+            Self::Floats(moments) => moments.expansions(),
+            Self::Decimals(moments) => {
+                let (mut sum, mut squares) = moments.small.expansions();
+                let (large, large_squares) = moments.large.expansions()?;
+                sum.extend(large);
+                squares.extend(large_squares);
+                Some((sum, squares))
+            }
+        }
     }
 
     /// The sample standard deviation (the divisor is one less than the number of values); none for
@@ -91,16 +182,7 @@ impl Moments {
         if count < 2 {
             return None;
         }
-        let (sum, squares) = match self {
-            Self::Integers(moments) => {
-                let mut squares = parts(moments.squares, false).to_vec();
-                // Far fewer than 2^53 of them.
-                squares.push(moments.carries as f64 * TWO_64 * TWO_64);
-                let sum = parts(moments.sum.unsigned_abs(), moments.sum < 0);
-                (sum.to_vec(), squares)
-            }
-            Self::Floats(moments) => (expansion(&moments.sum)?, expansion(&moments.squares)?),
-        };
+        let (sum, squares) = self.expansions()?;
         let n = count as f64;
         let mut numerator = ExactSum::new();
         for square in squares {
@@ -115,7 +197,7 @@ impl Moments {
         }
         let variance = numerator.value() / n / (n - 1.0);
         // Products below the smallest double may leave a little less than nothing.
-        finite(variance.max(0.0).sqrt())
+        finite(variance.max(0.0).sqrt() / self.one())
     }
 }
 
