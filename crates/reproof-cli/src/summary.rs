@@ -55,8 +55,8 @@ pub fn lines(
         let change = progress.data_change(name.as_str());
         lines.push(data_line(name, used, change.as_ref()));
     }
-    for name in order(outcome.record.as_ref(), execution) {
-        lines.extend(step_line(project, outcome, &name, printer)?);
+    for name in outcome.recipe.order().unwrap_or_default() {
+        lines.extend(step_line(project, outcome, name, printer)?);
     }
     lines.extend(gate_lines(&execution.gates, printer));
     if execution.final_look {
@@ -67,15 +67,6 @@ pub fn lines(
         ));
     }
     Ok(lines)
-}
-
-/// The steps in the order of their needs.
-pub fn order(record: Option<&Record>, execution: &Execution) -> Vec<StepName> {
-    let ordered = record.and_then(|record| record.recipe.order().ok());
-    ordered.map_or_else(
-        || execution.steps.keys().cloned().collect(),
-        |names| names.into_iter().cloned().collect(),
-    )
 }
 
 /// The state of the code: `3f2c9d1 on main, clean`.
@@ -152,11 +143,8 @@ fn step_line(
         StepStatus::Skipped => printer.paint(Style::Warning, "not run"),
     };
     let label = format!("  {:<LABEL$}", name.as_str());
-    let operation = outcome
-        .record
-        .as_ref()
-        .and_then(|record| record.recipe.steps.get(name));
-    if operation.is_some_and(evaluates) {
+    let operation = outcome.recipe.steps.get(name);
+    if operation.is_some_and(evaluates) && outcome.record.is_some() {
         let metrics = metrics(project, outcome)?;
         let metrics = metrics
             .iter()

@@ -5,7 +5,7 @@ use reproof_catalog::CatalogError;
 use reproof_config::Diagnostics;
 use reproof_learn::LearnError;
 use reproof_record::{CanonicalError, RecipeError};
-use reproof_sandbox::SandboxError;
+use reproof_sandbox::{SandboxError, Unsupported};
 use reproof_store::StoreError;
 use reproof_store::fs::IoError;
 use reproof_table::{CsvProblem, TableError};
@@ -90,7 +90,7 @@ pub enum EngineError {
     Environment(String),
     /// A process could not be isolated.
     #[error(transparent)]
-    Sandbox(#[from] SandboxError),
+    Sandbox(SandboxError),
     /// Stopped from outside.
     #[error("interrupted")]
     Interrupted,
@@ -165,6 +165,24 @@ impl EngineError {
     }
 }
 
+impl From<SandboxError> for EngineError {
+    fn from(error: SandboxError) -> Self {
+        match explained(error) {
+            Explained::Unsupported(lines) => Self::Environment(lines.to_string()),
+            Explained::Other(error) => Self::Sandbox(error),
+        }
+    }
+}
+
+impl From<SandboxError> for OperationError {
+    fn from(error: SandboxError) -> Self {
+        match explained(error) {
+            Explained::Unsupported(lines) => Self::Unsupported(lines),
+            Explained::Other(error) => Self::Sandbox(error),
+        }
+    }
+}
+
 impl From<CanonicalError> for EngineError {
     fn from(error: CanonicalError) -> Self {
         Self::Bug(error.to_string())
@@ -211,7 +229,10 @@ pub enum OperationError {
     },
     /// A program could not be isolated or started.
     #[error(transparent)]
-    Sandbox(#[from] SandboxError),
+    Sandbox(SandboxError),
+    /// This machine cannot isolate programs.
+    #[error(transparent)]
+    Unsupported(Unsupported),
     /// The file system.
     #[error(transparent)]
     Io(#[from] IoError),
@@ -262,12 +283,29 @@ impl OperationError {
             | Self::Contract(_)
             | Self::Failed { .. }
             | Self::Sandbox(SandboxError::Program { .. }) => Class::Step,
-            Self::Sandbox(_) => Class::Environment,
+            Self::Sandbox(_) | Self::Unsupported(_) => Class::Environment,
             Self::Io(_) => Class::Storage,
             Self::Unknown(_) => Class::Impossible,
             Self::Canonical(_) | Self::Panic(_) => Class::Bug,
         }
     }
+}
+
+/// What a sandbox that could not be made comes to: where the machine allows none, that is said, and
+/// what to do.
+pub(crate) fn explained(error: SandboxError) -> Explained {
+    match (&error, reproof_sandbox::support()) {
+        (SandboxError::Setup(_), Err(unsupported)) => Explained::Unsupported(unsupported),
+        _ => Explained::Other(error),
+    }
+}
+
+/// See [`explained`].
+pub(crate) enum Explained {
+    /// The machine allows no sandbox.
+    Unsupported(Unsupported),
+    /// Another reason.
+    Other(SandboxError),
 }
 
 fn store_class(error: &StoreError) -> Class {

@@ -7,7 +7,7 @@ use reproof_catalog::RecordEntry;
 use reproof_learn::judge;
 use reproof_record::{
     CodeState, Digest, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
-    GateVerdict, Record, StepName, StepStatus, Timestamp,
+    GateVerdict, Recipe, Record, StepName, StepStatus, Timestamp,
 };
 use reproof_table::Threads;
 
@@ -33,6 +33,8 @@ pub struct RunOptions {
 pub struct Outcome {
     /// The event, as it was stored.
     pub execution: Execution,
+    /// What was run.
+    pub recipe: Recipe,
     /// The record, if every step has its outputs.
     pub record: Option<Record>,
     /// The metrics, in the order in which the pipeline file asks for them.
@@ -77,6 +79,7 @@ pub fn run(
     let metrics = prepared.graph.metrics.clone();
     Ok(Outcome {
         execution,
+        recipe: prepared.recipe,
         record,
         metrics,
         failures: ran.failures,

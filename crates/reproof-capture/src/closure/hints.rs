@@ -131,6 +131,9 @@ impl Hints<'_> {
         if let Some(best) = best {
             let best = best.strip_suffix("/__init__.py").unwrap_or(best).to_owned();
             self.propose(&best);
+        } else {
+            // A package without `__init__.py` is a folder.
+            self.propose(&path);
         }
     }
 }
