@@ -5,9 +5,11 @@
 //! walked instead (see [`capture`]). Whatever is left out that a person might miss is named with
 //! the reason in [`CodeState::left_out`](reproof_record::CodeState::left_out).
 //!
-//! This crate starts no process (it asks a [`Runner`]), keeps nothing between calls (it asks a
-//! [`DigestCache`]), writes nothing, and executes nothing of the project: no hook, no diff driver,
-//! no file-system monitor.
+//! The environments that steps run in are built, checked and stored by [`environment`].
+//!
+//! This crate starts no process (it asks a [`Runner`]). Capturing code keeps nothing between calls
+//! (it asks a [`DigestCache`]), writes nothing, and executes nothing of the project: no hook, no
+//! diff driver, no file-system monitor.
 
 mod cache;
 mod capture;
