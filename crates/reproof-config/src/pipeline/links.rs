@@ -339,7 +339,10 @@ pub(super) fn categories<'a>(drafts: &'a Drafts, draft: &'a Draft) -> BTreeMap<&
     };
     let is_feature = |name: &str| match &preprocess.features {
         Some(features) => features.iter().any(|feature| feature.value == name),
-        None => preprocess.label.as_ref().is_none_or(|label| label.value != *name),
+        None => preprocess
+            .label
+            .as_ref()
+            .is_none_or(|label| label.value != *name),
     };
     let chains = preprocess.chains.iter();
     chains
