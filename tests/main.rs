@@ -25,6 +25,8 @@ mod data;
 mod decimals;
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/endings.rs"]
+mod endings;
 #[path = "cli/environments.rs"]
 mod environments;
 #[path = "cli/exit_codes.rs"]

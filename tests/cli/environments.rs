@@ -248,6 +248,36 @@ fn a_closure_in_the_cache_of_another_project_is_kept_with_this_one_too() {
 }
 
 #[test]
+fn wrong_bytes_of_code_environment_and_log_are_found() {
+    let project = Project::shell(&ONE.replace("cat words", "echo told; cat words"));
+    project.write("words", "first\n");
+    let run = project.run(&[]);
+    let shown = project.reproof(&["show", "@latest", "--json"]).json();
+    let program = &shown["record"]["recipe"]["steps"]["one"]["program"];
+    let digest = |value: &Value| value.as_str().unwrap().parse().unwrap();
+    let file = |tree: &Value, path: &str| {
+        let files = project.store().tree(&digest(tree)).unwrap().files;
+        let found = files.iter().find(|file| file.path.as_str() == path);
+        found.unwrap().digest
+    };
+    for blob in [
+        file(&program["code"], "words"),
+        file(&program["environment"], "etc/passwd"),
+        file(&run["execution"]["code"]["tree"], "pipelines/steps.yaml"),
+        digest(&run["execution"]["steps"]["one"]["log"]),
+    ] {
+        let object = project.path(&format!(".reproof/store/objects/{blob}"));
+        let right = std::fs::read(&object).unwrap();
+        std::fs::write(&object, "wrong").unwrap();
+        let call = project.reproof(&["verify", "@latest"]);
+        assert_eq!(call.code, 30, "{blob}: {}{}", call.out, call.err);
+        assert!(call.err.contains("damaged"), "{}", call.err);
+        std::fs::write(&object, right).unwrap();
+    }
+    project.reproof(&["verify", "@latest"]).expect(0);
+}
+
+#[test]
 fn environments_are_listed_and_swept() {
     let project = shell();
     let cache = tempfile::tempdir().unwrap();
