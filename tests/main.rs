@@ -25,6 +25,10 @@ mod data;
 mod decimals;
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/endings.rs"]
+mod endings;
+#[path = "cli/environments.rs"]
+mod environments;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
 #[path = "cli/identity.rs"]
@@ -43,6 +47,10 @@ mod output;
 mod plan;
 #[path = "cli/predict.rs"]
 mod predict;
+#[path = "cli/programs.rs"]
+mod programs;
+#[path = "cli/reports.rs"]
+mod reports;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/schema.rs"]

@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use reproof_record::Digest;
+use reproof_store::Store;
+use reproof_store::fs::RealIo;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -93,6 +97,33 @@ impl Project {
         project
     }
 
+    /// A project of one row of data and these steps, whose programs run in an environment of a
+    /// few programs of this machine, which needs no network.
+    pub fn shell(steps: &str) -> Self {
+        let project = Self::steps(steps);
+        project.write("reproof.toml", SHELL);
+        project
+    }
+
+    /// A project of one row of data and these steps, whose programs run in Python with one package.
+    #[track_caller]
+    pub fn python(six: &str, steps: &str) -> Self {
+        need_uv();
+        let project = Self::steps(steps);
+        project.write("reproof.toml", "");
+        project.write("requirements.txt", six);
+        project
+    }
+
+    fn steps(steps: &str) -> Self {
+        let project = Self::empty();
+        project.write(".gitignore", "/.reproof/\n");
+        project.write("data/rows.csv", "a,b\n1,2\n");
+        let pipeline = format!("pipeline: steps\ndata: {{csv: data/rows.csv}}\nsteps:\n{steps}");
+        project.write("pipelines/steps.yaml", &pipeline);
+        project
+    }
+
     pub fn root(&self) -> &Path {
         self.folder.path()
     }
@@ -150,12 +181,46 @@ impl Project {
             command.env_remove(name);
         }
         command.env("HOME", self.root());
+        command.env("XDG_CACHE_HOME", cache());
         command
     }
 
     /// Calls the binary in the project's folder.
     pub fn reproof(&self, arguments: &[&str]) -> Call {
         call(&mut self.command(arguments))
+    }
+
+    /// Runs the pipeline and gives the document that the run printed.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> Value {
+        let mut all = vec!["run", "--json"];
+        all.extend(arguments);
+        self.reproof(&all).json()
+    }
+
+    /// The project's store.
+    pub fn store(&self) -> Store {
+        Store::open(&self.path(".reproof/store"), Arc::new(RealIo)).unwrap()
+    }
+
+    /// The digest of the first file of an output, by the document that a run printed.
+    #[track_caller]
+    pub fn output_file(&self, run: &Value, step: &str, output: &str) -> Digest {
+        let artifact = &run["execution"]["steps"][step]["outputs"][output]["digest"];
+        let tree = artifact.as_str().unwrap().parse().unwrap();
+        self.store().tree(&tree).unwrap().files[0].digest
+    }
+
+    /// The text of the first file of an output.
+    #[track_caller]
+    pub fn output(&self, run: &Value, step: &str, output: &str) -> String {
+        self.blob(&self.output_file(run, step, output))
+    }
+
+    /// A stored text.
+    #[track_caller]
+    pub fn blob(&self, digest: &Digest) -> String {
+        String::from_utf8(self.store().read(digest, 1 << 30).unwrap()).unwrap()
     }
 
     /// Runs the pipeline with further arguments and gives the record's ID.
@@ -166,6 +231,44 @@ impl Project {
         let document = self.reproof(&all).json();
         document["record"].as_str().unwrap().to_owned()
     }
+}
+
+/// What programs of most tests run in.
+const SHELL: &str = r#"
+[environments.default]
+system = ["bash", "cat", "cp", "env", "head", "ln", "mkdir", "mkfifo", "rmdir", "sleep", "tail"]
+"#;
+
+/// Requirements of one small package, in two versions.
+pub const SIX_16: &str = "six==1.16.0 \
+    --hash=sha256:8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254\n";
+pub const SIX_17: &str = "six==1.17.0 \
+    --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274\n";
+
+/// The user's cache, which all tests share, so that each environment is built once.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+/// Fails where there is no uv, which builds environments of Python.
+#[track_caller]
+fn need_uv() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::split_paths(&path).map(|folder| folder.join("uv"));
+    let named = std::env::var_os("REPROOF_UV").map(PathBuf::from);
+    assert!(
+        named.into_iter().chain(path).any(|file| file.is_file()),
+        "this test needs uv: REPROOF_UV=$(scripts/uv) cargo test"
+    );
+}
+
+/// How each step of a run ended, by the document that the run printed.
+pub fn statuses(run: &Value) -> Vec<(String, String)> {
+    let steps = run["execution"]["steps"].as_object().unwrap().iter();
+    let status = |step: &Value| step["status"].as_str().unwrap().to_owned();
+    steps
+        .map(|(name, step)| (name.clone(), status(step)))
+        .collect()
 }
 
 /// Starts a command and waits for it.

@@ -1,9 +1,9 @@
 //! What was made before: looked up by step key, and believed only after its bytes were checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_catalog::{KnownFacts, StepOutput};
-use reproof_record::{Digest, StepKey, StepName};
+use reproof_catalog::{KnownFacts, StepOutput, StepResult};
+use reproof_record::{Artifact, Digest, Program, RecipeStep, StepKey, StepName};
 use reproof_store::StoreError;
 
 use crate::observer::{Event, Observer};
@@ -11,34 +11,47 @@ use crate::{EngineError, Project};
 
 type Outputs = BTreeMap<StepName, StepOutput>;
 
-/// The outputs recorded for a step's key, if there is exactly one set of them and every byte of it
-/// is there and right.
+/// The outputs recorded for a step's key, if they do not contradict one another and every byte of
+/// them is there and right. Of several that differ in what is not compared it is the newest.
 pub(crate) fn lookup(
     project: &Project,
-    step: &StepName,
+    (name, step): (&StepName, &RecipeStep),
     key: &StepKey,
     observer: &dyn Observer,
 ) -> Result<Option<Outputs>, EngineError> {
     let mut results = project.catalog.step_results(key)?;
-    if results.len() > 1 {
+    let different = count_different(step, &results);
+    if different > 1 {
         let note = format!(
-            "step '{step}' has {} different recorded results: none of them is used",
-            results.len()
+            "step '{name}' has {different} different recorded results: none of them is used"
         );
         observer.event(&Event::Note(&note));
         return Ok(None);
     }
-    let Some(result) = results.pop() else {
-        return Ok(None);
-    };
-    match sound(project, &result.outputs)? {
-        None => Ok(Some(result.outputs)),
-        Some(trouble) => {
-            let note = format!("a stored output of step '{step}' {trouble}: it is made again");
+    while let Some(result) = results.pop() {
+        let Some(trouble) = sound(project, &result.outputs)? else {
+            return Ok(Some(result.outputs));
+        };
+        if results.is_empty() {
+            let note = format!("a stored output of step '{name}' {trouble}: it is made again");
             observer.event(&Event::Note(&note));
-            Ok(None)
         }
     }
+    Ok(None)
+}
+
+/// How many different results of a step these are: in what is compared, and for a step that is
+/// pinned at all. Of one that is not, nobody expects the same twice.
+pub(crate) fn count_different(step: &RecipeStep, results: &[StepResult]) -> usize {
+    if step.program.as_ref().is_some_and(Program::is_unpinned) {
+        return results.len().min(1);
+    }
+    let compared = |result: &StepResult| -> Vec<Option<Artifact>> {
+        let names = step.results().map(|(name, _)| name);
+        let outputs = names.map(|name| result.outputs.get(name));
+        outputs.map(|output| Some(output?.artifact)).collect()
+    };
+    results.iter().map(compared).collect::<BTreeSet<_>>().len()
 }
 
 /// Whether every blob of these outputs is there and right. Says what is wrong otherwise.

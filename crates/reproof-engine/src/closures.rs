@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::project::STATE_FOLDER;
-use crate::{EngineError, Project};
+use crate::{EngineError, Project, cache};
 
 /// Raised whenever closures may come out differently.
 const VERSION: u32 = 2;
@@ -61,7 +61,7 @@ impl<'a> Closures<'a> {
         let key = self.key(program)?;
         let path = remembered(self.project).join(format!("{key}.json"));
         if let Some(known) = read_remembered::<StepCode>(self.project.io(), &path)
-            && self.project.store.contains(&known.tree)?
+            && cache::check_blobs(self.project, &[known.tree])?.is_none()
         {
             return Ok((known, false));
         }

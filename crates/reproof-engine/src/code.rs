@@ -9,25 +9,27 @@ use reproof_store::fs::write_atomic;
 use reproof_store::{LayOut, StoreError, lay_out};
 
 use crate::project::LOCK_FILE;
-use crate::{EngineError, Project};
+use crate::{EngineError, Project, cache};
 
 /// The largest lock file that is laid out again.
 const MAX_LOCK: u64 = 64 << 20;
 
 /// Keeps the bytes of all captured files, so that the exact code can be laid out again, whatever
-/// git has become since.
+/// git has become since. What is damaged in the store is put there again.
 ///
 /// # Errors
 /// If a file is not what was captured any more.
 pub(crate) fn keep(project: &Project, code: &Capture) -> Result<(), EngineError> {
     let bytes = code.tree.to_bytes()?;
-    if project.store.contains(&Digest::of(&bytes))? {
+    let digests = code.tree.files.iter().map(|entry| entry.digest);
+    let digests: Vec<_> = digests.chain([Digest::of(&bytes)]).collect();
+    if cache::check_blobs(project, &digests)?.is_none() {
         return Ok(());
     }
     let files = ProjectFiles::new(&project.root, project.io(), &code.links);
     let mut batch = project.store.batch();
     for entry in &code.tree.files {
-        if !project.store.contains(&entry.digest)? {
+        if cache::check_blobs(project, &[entry.digest])?.is_some() {
             batch.put(&files.blob(entry)?)?;
         }
     }

@@ -38,8 +38,8 @@ pub(crate) fn check_artifact(
     trouble(what, check())
 }
 
-/// What is wrong with the stored outputs of a record, all manifests and its recipe: one line for
-/// each. Outputs that are not there are not wrong.
+/// What is wrong with the stored outputs of a record, all manifests, its recipe, its code and what
+/// its programs run in: one line for each. What is not there is not wrong.
 pub(crate) fn damage(
     project: &Project,
     id: &RecordId,
@@ -70,7 +70,62 @@ pub(crate) fn damage(
         });
         note(trouble("a manifest or a file that it lists", checked)?);
     }
+    let kept = kept(project, id, record)?;
+    for (what, tree) in &kept.trees {
+        note(trouble(what, check_tree(store, tree))?);
+    }
+    for (what, blob) in &kept.blobs {
+        note(trouble(what, store.verify_blob(blob).map(|_| ()))?);
+    }
     Ok(found.into_iter().collect())
+}
+
+/// What is kept beside results.
+#[derive(Default)]
+struct Kept {
+    trees: BTreeSet<(String, Digest)>,
+    blobs: BTreeSet<(String, Digest)>,
+}
+
+/// The code, lock files and logs of the runs of a record, and what its programs ran in.
+fn kept(project: &Project, id: &RecordId, record: &Record) -> Result<Kept, EngineError> {
+    let filter = ExecutionFilter {
+        record: Some(*id),
+        ..Default::default()
+    };
+    let mut kept = Kept::default();
+    for execution in project.catalog.executions(&filter)? {
+        let code = execution.code.tree;
+        kept.trees
+            .extend(code.map(|tree| ("the code of a run".to_owned(), tree)));
+        let patch = execution.code.patch;
+        kept.blobs
+            .extend(patch.map(|patch| ("the changes of a run".to_owned(), patch)));
+        let lock = execution.lock;
+        kept.blobs
+            .extend(lock.map(|lock| ("the lock file of a run".to_owned(), lock)));
+        for (step, ran) in &execution.steps {
+            let log = ran.log;
+            kept.blobs
+                .extend(log.map(|log| (format!("a log of step '{step}'"), log)));
+        }
+    }
+    for (step, recipe) in &record.recipe.steps {
+        if let Some(program) = &recipe.program {
+            kept.trees
+                .insert((format!("the code of step '{step}'"), program.code));
+            let environment = format!("the environment {}", program.environment.short());
+            kept.trees.insert((environment, program.environment));
+        }
+    }
+    Ok(kept)
+}
+
+fn check_tree(store: &Store, tree: &Digest) -> Result<(), StoreError> {
+    let tree = store.tree(tree)?;
+    tree.files
+        .iter()
+        .try_for_each(|file| store.verify_blob(&file.digest).map(|_| ()))
 }
 
 /// The manifests that the catalogue knows of a record's data versions and outputs.

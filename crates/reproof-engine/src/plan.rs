@@ -53,8 +53,10 @@ pub fn plan(
             })
             .collect();
         let outputs = match inputs {
-            Some(inputs) => cache::lookup(project, name, &step.key(&inputs)?, observer)?,
-            None => None,
+            Some(inputs) if prepared.programs.may_be_cached(name, step) => {
+                cache::lookup(project, (name, step), &step.key(&inputs)?, observer)?
+            }
+            _ => None,
         };
         steps.push(PlannedStep {
             name: name.clone(),

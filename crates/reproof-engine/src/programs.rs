@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use reproof_capture::Capture;
 use reproof_config::{Lock, Pipeline, ProgramSpec, Resources};
-use reproof_record::{Digest, Isolation, Program, Recipe, StepName, Tree};
+use reproof_record::{Digest, Isolation, Program, Recipe, RecipeStep, StepName, Tree};
 
 use crate::closures::{Closures, python_path};
 use crate::environments::{Environments, Ready, ReadyEnvironments};
@@ -25,6 +25,15 @@ pub(crate) struct Programs {
     pub cached: BTreeSet<StepName>,
     /// All the code of the project, to name what a program missed.
     pub captured: Option<Tree>,
+}
+
+impl Programs {
+    /// Whether a step may have its recorded results. What depends on what no recipe can pin is made
+    /// anew, unless the pipeline says otherwise.
+    pub fn may_be_cached(&self, name: &StepName, step: &RecipeStep) -> bool {
+        let program = step.program.as_ref();
+        program.is_none_or(|program| !program.is_unpinned()) || self.cached.contains(name)
+    }
 }
 
 /// The programs of a pipeline, resolved.

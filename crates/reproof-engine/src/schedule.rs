@@ -207,9 +207,9 @@ impl Scheduler<'_> {
         let step = &self.recipe.steps[name];
         let inputs = self.inputs(step)?;
         let key = step.key(&inputs)?;
-        if self.mode.use_cache && self.may_be_cached(name, step) {
+        if self.mode.use_cache && self.mode.programs.may_be_cached(name, step) {
             let started = Instant::now();
-            if let Some(outputs) = cache::lookup(self.project, name, &key, self.observer)? {
+            if let Some(outputs) = cache::lookup(self.project, (name, step), &key, self.observer)? {
                 let end = End {
                     key: Some(key),
                     micros: micros_since(started),
@@ -227,13 +227,6 @@ impl Scheduler<'_> {
         self.running.insert(name.clone());
         self.spawn(name.clone(), key, step.clone(), inputs);
         Ok(())
-    }
-
-    /// What depends on what no recipe can pin is made anew, unless the pipeline says otherwise.
-    fn may_be_cached(&self, name: &StepName, step: &RecipeStep) -> bool {
-        let program = step.program.as_ref();
-        program.is_none_or(|program| !program.is_unpinned())
-            || self.mode.programs.cached.contains(name)
     }
 
     fn inputs(&self, step: &RecipeStep) -> Result<BTreeMap<StepName, Artifact>, EngineError> {
@@ -373,7 +366,8 @@ impl Scheduler<'_> {
     }
 
     fn warn_of_another_result(&self, name: &StepName, key: &StepKey) -> Result<(), EngineError> {
-        let results = self.project.catalog.step_results(key)?.len();
+        let results = self.project.catalog.step_results(key)?;
+        let results = cache::count_different(&self.recipe.steps[name], &results);
         if results > 1 {
             let note = format!(
                 "step '{name}' is not reproducible: {results} different results from the same key"

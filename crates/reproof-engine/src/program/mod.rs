@@ -18,7 +18,7 @@ use reproof_catalog::StepOutput;
 use reproof_config::Resources;
 use reproof_record::{Artifact, ArtifactKind, Isolation, Program, RecipeStep, StepName};
 use reproof_sandbox::{End, Finished, Limits, Mount, Sandbox, Stream};
-use reproof_store::fs::{Io, IoError};
+use reproof_store::fs::{FileKind, Io, IoError};
 use reproof_store::{LayOut, SOURCE_DATE_EPOCH, Store, WorkFolder, lay_out};
 use reproof_table::{read_table, write_parquet};
 
@@ -84,6 +84,13 @@ pub(crate) fn compile_variables() -> BTreeMap<String, String> {
 pub(crate) fn run(job: &ProgramJob<'_>) -> (Result<Outputs, OperationError>, Told) {
     let mut told = Told::default();
     let outputs = job.run(&mut told);
+    for note in &mut told.notes {
+        *note = job.masked(note);
+    }
+    let outputs = outputs.map_err(|error| match error {
+        OperationError::Failed { message, .. } => OperationError::failed(job.masked(&message)),
+        other => other,
+    });
     (outputs, told)
 }
 
@@ -174,7 +181,7 @@ impl ProgramJob<'_> {
             ));
         }
         let sandbox = self.sandbox(program, work.path());
-        let mut log = Log::new(self.secrets.values().cloned().collect());
+        let mut log = Log::new(longest_first(self.secrets.values()));
         let marked = Mutex::new(Instant::now());
         let finished = reproof_sandbox::run(
             &sandbox,
@@ -232,9 +239,24 @@ impl ProgramJob<'_> {
         }
     }
 
+    /// A text without the values of secrets.
+    fn masked(&self, text: &str) -> String {
+        let masked = mask(text.as_bytes(), &longest_first(self.secrets.values()));
+        String::from_utf8_lossy(&masked).into_owned()
+    }
+
+    /// The bytes of a file that the program may have written. A link may lead out of the folder,
+    /// and a pipe never end: only a file is read.
     fn read_report(&self, work: &Path, file: &str) -> Result<Vec<u8>, OperationError> {
-        match self.io().read(&work.join("report").join(file), MAX_REPORT) {
-            Err(error) if error.is_not_found() => Ok(Vec::new()),
+        let path = work.join("report").join(file);
+        let facts = match self.io().metadata(&path) {
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            facts => facts?,
+        };
+        if facts.kind != FileKind::File {
+            return Err(OperationError::failed(format!("{file} is not a file")));
+        }
+        match self.io().read(&path, MAX_REPORT) {
             Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(
                 OperationError::failed(format!("{file} has more than {} MB", MAX_REPORT >> 20)),
             ),
@@ -244,7 +266,20 @@ impl ProgramJob<'_> {
 
     /// Observations are no results: what is wrong with them is a note.
     fn read_observations(&self, work: &Path, told: &mut Told) -> Result<(), OperationError> {
-        let text = self.read_report(work, protocol::OBSERVATIONS)?;
+        let text = match self.read_report(work, protocol::OBSERVATIONS) {
+            Err(OperationError::Failed { message, .. }) => {
+                told.notes.push(message);
+                return Ok(());
+            }
+            read => read?,
+        };
+        if let Some(name) = holds_secret(&text, self.secrets) {
+            told.notes.push(format!(
+                "{} holds the value of the secret {name} and is not kept",
+                protocol::OBSERVATIONS
+            ));
+            return Ok(());
+        }
         match protocol::read_lines(protocol::OBSERVATIONS, &text, true) {
             Err(wrong) => told.notes.push(wrong),
             Ok(values) => {
@@ -314,14 +349,7 @@ struct Log {
 }
 
 impl Log {
-    fn new(secrets: Vec<String>) -> Self {
-        let mut secrets: Vec<_> = secrets
-            .into_iter()
-            .filter(|secret| !secret.is_empty())
-            .map(String::into_bytes)
-            .collect();
-        // A secret that holds another one is masked first.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    fn new(secrets: Vec<Vec<u8>>) -> Self {
         Self {
             secrets,
             held: Vec::new(),
@@ -374,6 +402,14 @@ impl Log {
     }
 }
 
+/// The values of secrets, so that one that holds another is masked first.
+fn longest_first<'s>(secrets: impl Iterator<Item = &'s String>) -> Vec<Vec<u8>> {
+    let filled = secrets.filter(|secret| !secret.is_empty());
+    let mut secrets: Vec<_> = filled.map(|secret| secret.clone().into_bytes()).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
 /// The bytes with every secret in them replaced.
 fn mask(bytes: &[u8], secrets: &[Vec<u8>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
@@ -406,7 +442,8 @@ mod tests {
     use super::*;
 
     fn shown(secrets: &[&str], pieces: &[&str]) -> (String, String) {
-        let mut log = Log::new(secrets.iter().map(|&secret| secret.to_owned()).collect());
+        let secrets: Vec<String> = secrets.iter().map(|&secret| secret.to_owned()).collect();
+        let mut log = Log::new(longest_first(secrets.iter()));
         let mut shown = Vec::new();
         for piece in pieces {
             shown.extend(log.take(piece.as_bytes()).unwrap_or_default());

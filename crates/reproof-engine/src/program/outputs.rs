@@ -1,11 +1,12 @@
 //! What a program wrote, taken into the store.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 
 use reproof_catalog::StepOutput;
 use reproof_record::{ArtifactKind, Program, RelativePath, StepName, to_canonical};
-use reproof_store::fs::FileKind;
+use reproof_store::fs::{FileKind, IoError};
 use reproof_store::{Batch, StoredArtifact, TakeError};
 use reproof_table::{CsvOptions, FileFormat, SnapshotOptions, StatisticsLevel, snapshot_file};
 use serde_json::Map;
@@ -15,7 +16,7 @@ use super::{Outputs, ProgramJob, Told, holds_secret};
 use crate::OperationError;
 
 /// The most bytes of an output that are looked at for secrets at a time.
-const PIECE: usize = 1 << 20;
+const PIECE: u64 = 1 << 20;
 
 impl ProgramJob<'_> {
     /// Takes every declared output, and the metrics that were reported.
@@ -26,6 +27,7 @@ impl ProgramJob<'_> {
         told: &mut Told,
     ) -> Result<Outputs, OperationError> {
         let out = work.join("out");
+        self.refuse_links(program, &out)?;
         self.check_there(program, &out)?;
         self.note_undeclared(program, &out, told)?;
         self.refuse_secrets(&out)?;
@@ -46,6 +48,33 @@ impl ProgramJob<'_> {
         outputs.insert(name, output(reported));
         batch.commit()?;
         Ok(outputs)
+    }
+
+    /// The folders that an output lies in must be folders: a link in their place could lead to files
+    /// that the program was never shown.
+    fn refuse_links(&self, program: &Program, out: &Path) -> Result<(), OperationError> {
+        for (name, path) in &program.outputs {
+            let mut folder = out.to_owned();
+            let Some((above, _)) = path.as_str().rsplit_once('/') else {
+                continue;
+            };
+            for part in above.split('/') {
+                folder.push(part);
+                match self.io().metadata(&folder) {
+                    Ok(facts) if facts.kind != FileKind::Folder => {
+                        return Err(OperationError::failed(format!(
+                            "the output '{name}' does not lie in a folder: the program put a link or \
+                             a file in place of {}/{above}",
+                            protocol::OUTPUTS
+                        )));
+                    }
+                    Ok(_) => {}
+                    Err(error) if error.is_not_found() => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Every declared output must have been written.
@@ -131,36 +160,52 @@ impl ProgramJob<'_> {
         }
         let mut files = Vec::new();
         self.list(out, "", &mut files)?;
-        let longest = self.secrets.values().map(String::len).max().unwrap_or(0);
         for file in files {
-            let path = out.join(&file);
-            if self.io().metadata(&path)?.kind != FileKind::File {
-                continue;
-            }
-            let mut reader = self.io().open_read(&path)?;
-            let mut window = Vec::new();
-            loop {
-                let from = window.len().saturating_sub(longest);
-                window.drain(..from);
-                let kept = window.len();
-                let read = std::io::Read::by_ref(&mut reader);
-                let read = std::io::Read::read_to_end(
-                    &mut std::io::Read::take(read, PIECE as u64),
-                    &mut window,
-                );
-                read.map_err(|source| reproof_store::fs::IoError::new("read", &path, source))?;
-                if let Some(name) = holds_secret(&window, self.secrets) {
-                    return Err(OperationError::failed(format!(
-                        "the output file {file} holds the value of the secret {name}: nothing of \
-                         this step is kept"
-                    )));
-                }
-                if window.len() == kept {
-                    break;
-                }
+            if let Some(name) = self.secret_in(&out.join(&file), &file)? {
+                return Err(OperationError::failed(format!(
+                    "the output file {file} holds the value of the secret {name}: nothing of this \
+                     step is kept"
+                )));
             }
         }
         Ok(())
+    }
+
+    /// The secret that is in the name of a file, in what it links to or in its bytes.
+    fn secret_in(&self, path: &Path, name: &str) -> Result<Option<String>, OperationError> {
+        if let Some(secret) = holds_secret(name.as_bytes(), self.secrets) {
+            return Ok(Some(secret));
+        }
+        match self.io().metadata(path)?.kind {
+            FileKind::Link => {
+                let target = self.io().read_link(path)?;
+                let target = target.as_os_str().as_encoded_bytes();
+                Ok(holds_secret(target, self.secrets))
+            }
+            FileKind::File => self.secret_in_bytes(path),
+            FileKind::Folder | FileKind::Other => Ok(None),
+        }
+    }
+
+    fn secret_in_bytes(&self, path: &Path) -> Result<Option<String>, OperationError> {
+        let longest = self.secrets.values().map(String::len).max().unwrap_or(0);
+        let mut reader = self.io().open_read(path)?;
+        let mut window = Vec::new();
+        loop {
+            // A secret may be cut where a piece ends: so much of the last one is looked at again.
+            let from = window.len().saturating_sub(longest);
+            window.drain(..from);
+            let kept = window.len();
+            let mut piece = reader.by_ref().take(PIECE);
+            let read = piece.read_to_end(&mut window);
+            read.map_err(|source| IoError::new("read", path, source))?;
+            if let Some(name) = holds_secret(&window, self.secrets) {
+                return Ok(Some(name));
+            }
+            if window.len() == kept {
+                return Ok(None);
+            }
+        }
     }
 
     fn take_table(
@@ -169,6 +214,11 @@ impl ProgramJob<'_> {
         name: &StepName,
         path: &Path,
     ) -> Result<StoredArtifact, OperationError> {
+        if self.io().metadata(path)?.kind != FileKind::File {
+            return Err(OperationError::failed(format!(
+                "the output '{name}' is a table and must be a file"
+            )));
+        }
         let extension = path.extension().and_then(|text| text.to_str());
         let format = match extension {
             Some("parquet") => FileFormat::Parquet,
@@ -225,6 +275,11 @@ impl ProgramJob<'_> {
         work: &Path,
     ) -> Result<(StoredArtifact, StepName), OperationError> {
         let text = self.read_report(work, METRICS)?;
+        if let Some(name) = holds_secret(&text, self.secrets) {
+            return Err(OperationError::failed(format!(
+                "{METRICS} holds the value of the secret {name}: nothing of this step is kept"
+            )));
+        }
         let metrics = protocol::read_lines(METRICS, &text, false);
         let reported = Reported {
             format: Reported::FORMAT.to_owned(),

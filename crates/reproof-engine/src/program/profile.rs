@@ -102,6 +102,16 @@ mod tests {
             reproof_record::Digest::of(text.as_bytes()).short()
         };
         let found = Profile::ALL.map(digest);
-        assert_eq!(found, ["", "", ""]);
+        assert_eq!(found, ["2a682be8489b", "128da9a85af8", "f2ab165f7d27"]);
+    }
+
+    /// A program's declared variables replace those of the profile: none may be both.
+    #[test]
+    fn no_pipeline_may_declare_what_a_profile_sets() {
+        for profile in Profile::ALL {
+            for name in variables(profile, 1).keys() {
+                assert!(reproof_config::is_reserved_variable(name), "{name}");
+            }
+        }
     }
 }
