@@ -25,6 +25,8 @@ mod data;
 mod decimals;
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/examples_programs.rs"]
+mod examples_programs;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
 #[path = "cli/identity.rs"]
