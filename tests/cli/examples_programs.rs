@@ -84,6 +84,20 @@ fn xgboost_on_the_table_as_it_is() {
     check("diamonds-xgboost", 4);
 }
 
+/// Of a metric that is reported in every round, the summary shows the last value.
+#[test]
+fn metrics_of_rounds_are_shown_by_their_last() {
+    let project = Project::example("diamonds-xgboost");
+    project.edit("pipelines/diamonds.yaml", "rounds: 200", "rounds: 60");
+    let run = reproof(&project, &["run"]).expect(0);
+    let train = run.err.lines().chain(run.out.lines());
+    let train = train.filter(|line| line.trim_start().starts_with("train "));
+    let words: Vec<_> = train.flat_map(str::split_whitespace).collect();
+    for name in ["train_log_rmse", "eval_log_rmse"] {
+        assert_eq!(words.iter().filter(|word| **word == name).count(), 1, "{words:?}");
+    }
+}
+
 /// What the features are made of decides the training and the predictions, and nothing before.
 #[test]
 fn a_changed_module_runs_the_steps_that_import_it() {
