@@ -23,6 +23,8 @@ mod compare;
 mod data;
 #[path = "cli/decimals.rs"]
 mod decimals;
+#[path = "cli/determinism.rs"]
+mod determinism;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/examples_programs.rs"]

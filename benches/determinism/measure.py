@@ -132,7 +132,7 @@ class Project:
         }
 
 def elsewhere(project, environment, profile, cpu, program):
-    """The hashes of a program's files, without Reproof, in the root of its environment."""
+    """The hashes of what a program makes in its environment without Reproof; none if it fails."""
     work = project / ".elsewhere"
     shutil.rmtree(work, ignore_errors=True)
     for name in ["code", "in", "out", "report"]:
@@ -160,7 +160,9 @@ def elsewhere(project, environment, profile, cpu, program):
     call = [HERE / "in_root", environment, work, cpu, *python]
     done = subprocess.run(call, capture_output=True, text=True)
     if done.returncode != 0:
-        sys.exit(f"{program} on {cpu} failed:\n{done.stderr}")
+        # qemu itself may fail, too: that is no result.
+        print(f"{program} on {cpu} failed:\n{done.stderr}", file=sys.stderr)
+        return None
     lines = (work / "report/observations.jsonl").read_text().splitlines()
     said = {line["name"]: line["value"] for line in map(json.loads, lines)}
     return hashes(said)
@@ -172,6 +174,8 @@ def hashes(observations):
 
 def same(found):
     """What several runs of a program say of what is the same in them."""
+    if None in found:
+        return "no result"
     models, made = ({run[name] for run in found} for name in ["model", "predictions"])
     if len(models) == 1 and len(made) == 1:
         return "identical"
@@ -181,16 +185,15 @@ def same(found):
 
 
 def measure(project):
-    """For each column of the table its title and for each program what is the same."""
-    settings = {
+    """For each setting its runs: for each program the hashes of its files."""
+    found = {
         "portable": [project.run("portable", "portable") for _ in range(3)],
         "native": [project.run("native", "native") for _ in range(3)],
         "threads": [project.run("threads", "portable", threads=2) for _ in range(3)],
         "older": [project.run("older", "native", parameters={"variables": OLDER})],
     }
-    environment = project.reproof("env", "show")
     if qemu := shutil.which("qemu-x86_64"):
-        root = environment["folder"]
+        environment = project.reproof("env", "show")["folder"]
         for name, profile, cpu in [
             ("portable here", "portable", "-"),
             ("portable Haswell", "portable", "Haswell"),
@@ -198,12 +201,25 @@ def measure(project):
             ("native Haswell", "native", "Haswell"),
         ]:
             print(f"{qemu}: {name}", file=sys.stderr)
-            settings[name] = [project.run_elsewhere(root, profile, cpu)]
-        for program in PROGRAMS:
-            for name, profile in [("portable here", "portable"), ("native Haswell", "native")]:
-                there, here = settings[name][0][program], settings[profile][0][program]
-                assert there["variables"] == here["variables"], f"not the variables of {profile}"
-    columns = [
+            found[name] = [project.run_elsewhere(environment, profile, cpu)]
+    return found
+
+
+def check_variables(found):
+    """What ran elsewhere must have had the variables of the profile."""
+    for name in found:
+        profile, *where = name.split()
+        if not where:
+            continue
+        for program, there in found[name][0].items():
+            here = found[profile][0][program]
+            if there and there["variables"] != here["variables"]:
+                sys.exit(f"{program}, {name}: not the variables of {profile}")
+
+
+def tabulate(found):
+    """For each row of the table its title, and for each program what is the same."""
+    rows = [
         ("`portable@1`, three runs", ["portable"]),
         ("`native@1`, three runs", ["native"]),
         ("`portable@1`, 2 threads, three runs", ["threads"]),
@@ -215,14 +231,10 @@ def measure(project):
         ("`native@1` as if without AVX", ["native", "older"]),
         ("`native@1` against `portable@1`", ["native", "portable"]),
     ]
-    table = []
-    for title, names in columns:
-        if all(name in settings for name in names):
-            runs = [run for name in names for run in settings[name]]
-            cells = {program: same([run[program] for run in runs]) for program in PROGRAMS}
-            table.append((title, cells))
-    (project.root / "hashes.json").write_text(json.dumps(settings, indent=1))
-    return table, environment["description"]
+    for title, names in rows:
+        if all(name in found for name in names):
+            runs = [run for name in names for run in found[name]]
+            yield title, {program: same([run[program] for run in runs]) for program in PROGRAMS}
 
 
 def processor():
@@ -248,8 +260,10 @@ def page(table, described, rows):
 
 def write_table(binary, folder, file):
     project = Project(binary.resolve(), folder.resolve())
-    table, described = measure(project)
-    lines = "\n".join(page(table, described, project.rows))
+    found = measure(project)
+    check_variables(found)
+    described = project.reproof("env", "show")["description"]
+    lines = "\n".join(page(tabulate(found), described, project.rows))
     print(lines)
     begin, end = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
     before, rest = file.read_text().split(begin)
@@ -264,6 +278,7 @@ def main():
         case ["elsewhere", project, environment, profile, cpu, program]:
             found = elsewhere(pathlib.Path(project), environment, profile, cpu, program)
             print(json.dumps(found))
+            sys.exit(0 if found else 1)
         case _:
             sys.exit(__doc__)
 

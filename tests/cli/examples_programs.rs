@@ -94,7 +94,11 @@ fn metrics_of_rounds_are_shown_by_their_last() {
     let train = train.filter(|line| line.trim_start().starts_with("train "));
     let words: Vec<_> = train.flat_map(str::split_whitespace).collect();
     for name in ["train_log_rmse", "eval_log_rmse"] {
-        assert_eq!(words.iter().filter(|word| **word == name).count(), 1, "{words:?}");
+        assert_eq!(
+            words.iter().filter(|word| **word == name).count(),
+            1,
+            "{words:?}"
+        );
     }
 }
 
