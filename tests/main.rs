@@ -23,12 +23,16 @@ mod compare;
 mod data;
 #[path = "cli/decimals.rs"]
 mod decimals;
+#[path = "cli/determinism.rs"]
+mod determinism;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/endings.rs"]
 mod endings;
 #[path = "cli/environments.rs"]
 mod environments;
+#[path = "cli/examples_programs.rs"]
+mod examples_programs;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
 #[path = "cli/identity.rs"]

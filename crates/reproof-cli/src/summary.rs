@@ -184,13 +184,18 @@ fn describe_program(
     let command = format::cut(&program.run.join(" "), 24);
     let mut told = Vec::new();
     if let Some(artifact) = outputs.get(Program::REPORTED) {
-        for metric in reported(project, artifact)?.metrics.iter().rev().take(3) {
-            let value = metric.value.as_ref().and_then(serde_json::Number::as_f64);
+        let metrics = reported(project, artifact)?.metrics;
+        // They are sorted by name and step: of each name this keeps the last step.
+        let last: BTreeMap<_, _> = metrics
+            .iter()
+            .map(|metric| (&metric.name, &metric.value))
+            .collect();
+        for (name, value) in last.into_iter().take(3) {
+            let value = value.as_ref().and_then(serde_json::Number::as_f64);
             let value = value.map_or("not finite".to_owned(), format::metric);
-            told.push(format!("{} {value}", metric.name));
+            told.push(format!("{name} {value}"));
         }
     }
-    told.reverse();
     for artifact in outputs.values() {
         if artifact.kind == ArtifactKind::Table {
             let table = project.store.table_object(&artifact.digest)?;
