@@ -6,11 +6,12 @@
 //! the reason in [`CodeState::left_out`](reproof_record::CodeState::left_out).
 //!
 //! From a captured tree follow the [`closure`] of a step, which is all of the code that the step
-//! sees, and the bytes of its files ([`ProjectFiles`]).
+//! sees, and the bytes of its files ([`ProjectFiles`]). The environments that steps run in are built,
+//! checked and stored by [`environment`].
 //!
-//! This crate starts no process (it asks a [`Runner`]), keeps nothing between calls (it asks a
-//! [`DigestCache`]), writes nothing, and executes nothing of the project: no hook, no diff driver,
-//! no file-system monitor.
+//! This crate starts no process (it asks a [`Runner`]). Capturing code keeps nothing between calls
+//! (it asks a [`DigestCache`]), writes nothing, and executes nothing of the project: no hook, no
+//! diff driver, no file-system monitor.
 
 mod cache;
 mod capture;

@@ -7,8 +7,8 @@ use reproof_engine::{
 };
 use reproof_learn::{Estimate, Metrics, SliceMetrics};
 use reproof_record::{
-    Artifact, ArtifactKind, CodeState, DataUse, Execution, GateOutcome, GateVerdict, Program,
-    RecipeStep, Record, StepName, StepStatus,
+    Artifact, ArtifactKind, CodeState, DataUse, GateOutcome, GateVerdict, Program, RecipeStep,
+    StepName, StepStatus,
 };
 
 use crate::format;

@@ -18,7 +18,7 @@ use crate::project::STATE_FOLDER;
 use crate::{EngineError, Project};
 
 /// Raised whenever closures may come out differently.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The largest file of what is remembered.
 const MAX_REMEMBERED: u64 = 256 << 20;
 
@@ -30,6 +30,8 @@ pub(crate) struct StepCode {
     pub tree: Digest,
     /// What `PYTHONPATH` must name: folders of the code; the empty text is its root.
     pub roots: Vec<String>,
+    /// The modules that the environment must have, and where each is imported first.
+    pub modules: BTreeMap<String, String>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -109,6 +111,12 @@ impl<'a> Closures<'a> {
         Ok(StepCode {
             tree,
             roots: found.roots,
+            modules: found
+                .external
+                .iter()
+                .filter(|(_, external)| !external.optional)
+                .map(|(module, external)| (module.clone(), place(&external.site)))
+                .collect(),
             notes: found.notes.iter().map(note).collect(),
         })
     }

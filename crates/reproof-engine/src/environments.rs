@@ -3,7 +3,7 @@
 //! A closure is looked for in this order: one that the lock file names, in the user's cache or the
 //! store; one that was built here before; else it is built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -420,6 +420,18 @@ impl<'a> Environments<'a> {
         let _ = write_atomic(io, &path, format!("{closure}\n").as_bytes());
     }
 
+    /// The modules that the packages of a closure have, by their names.
+    pub(crate) fn modules(&self, digest: &Digest) -> Result<BTreeSet<String>, EngineError> {
+        let tree = self.project.store.tree(digest)?;
+        let module = |path: &str| {
+            let (_, inside) = path.split_once("/site-packages/")?;
+            let first = inside.split('/').next()?;
+            Some(first.split('.').next()?.to_owned())
+        };
+        let paths = tree.files.iter().map(|entry| entry.path.as_str());
+        Ok(paths.filter_map(module).collect())
+    }
+
     /// What is in a closure that is here.
     pub fn description(&self, digest: &Digest) -> Result<ClosureDescription, EngineError> {
         if let Some(closure) = self.cache.find(digest).map_err(plain)? {
@@ -575,6 +587,22 @@ impl<'a> ReadyEnvironments<'a> {
         let ready = self.environments.ready(name, lock, locked)?;
         self.ready.insert(name.clone(), ready.clone());
         Ok(ready)
+    }
+
+    /// The modules among these that an environment lacks.
+    pub fn lacks<'m>(
+        &self,
+        ready: &Ready,
+        modules: &'m BTreeMap<String, String>,
+    ) -> Result<Vec<(&'m String, &'m String)>, EngineError> {
+        if modules.is_empty() {
+            return Ok(Vec::new());
+        }
+        let there = self.environments.modules(&ready.closure)?;
+        Ok(modules
+            .iter()
+            .filter(|(name, _)| !there.contains(*name))
+            .collect())
     }
 
     /// All that were made ready.

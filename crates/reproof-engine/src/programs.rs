@@ -64,6 +64,16 @@ pub(crate) fn resolve(
                 observer.event(&Event::Note(&format!("step '{name}': {note}")));
             }
         }
+        if new || environment.built {
+            for (module, place) in environments.lacks(&environment, &found.modules)? {
+                let note = format!(
+                    "step '{name}': {place}the environment '{}' seems to lack the module \
+                     '{module}' that is imported here",
+                    spec.environment
+                );
+                observer.event(&Event::Note(&note));
+            }
+        }
         let mut variables = variables(project, &name, spec)?;
         if let Some(path) = python_path(&found.roots) {
             variables.entry("PYTHONPATH".to_owned()).or_insert(path);

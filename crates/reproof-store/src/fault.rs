@@ -196,6 +196,11 @@ impl Io for FaultIo {
         self.inner.read_dir_facts(path)
     }
 
+    fn facts_in(&self, folder: &Path, names: &[&str]) -> Result<Vec<Option<Facts>>, IoError> {
+        self.at(false, "stat", folder)?;
+        self.inner.facts_in(folder, names)
+    }
+
     fn symlink(&self, target: &Path, link: &Path) -> Result<(), IoError> {
         self.at(true, "make the link", link)?;
         self.inner.symlink(target, link)

@@ -150,6 +150,18 @@ pub trait Io: Send + Sync + Debug {
     /// What is in a folder, with its facts, sorted by the bytes of the names; links are not
     /// followed. One call for a whole folder is several times cheaper than one per path.
     fn read_dir_facts(&self, path: &Path) -> Result<Vec<(OsString, Facts)>, IoError>;
+    /// What the file system says of these names in a folder, none where nothing is there; links
+    /// are not followed. The folder is looked up once.
+    fn facts_in(&self, folder: &Path, names: &[&str]) -> Result<Vec<Option<Facts>>, IoError> {
+        let facts = names
+            .iter()
+            .map(|name| match self.metadata(&folder.join(name)) {
+                Ok(facts) => Ok(Some(facts)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            });
+        facts.collect()
+    }
     /// The absolute path without links.
     fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError>;
     /// Makes a symbolic link that holds this target.
@@ -273,3 +285,44 @@ pub(crate) fn own_prefix() -> &'static str {
 pub struct RealIo;
 
 mod real;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+
+    /// Whichever way it is asked, the file system says the same.
+    #[test]
+    fn facts_of_a_folder_and_of_a_path_are_equal() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "text").unwrap();
+        RealIo.set_mode(&at("file"), 0o755).unwrap();
+        RealIo.create_dir_all(&at("folder")).unwrap();
+        RealIo.symlink(Path::new("nothing"), &at("link")).unwrap();
+        let names = ["file", "folder", "link", "none"];
+        let found = RealIo.facts_in(folder.path(), &names).unwrap();
+        let listed = RealIo.read_dir_facts(folder.path()).unwrap();
+        assert_eq!(listed.len(), 3);
+        for ((name, facts), found) in listed.iter().zip(&found) {
+            let alone = RealIo.metadata(&folder.path().join(name)).unwrap();
+            assert_eq!((*facts, *found), (alone, Some(alone)));
+        }
+        assert_eq!(found[3], None);
+        assert!(RealIo.facts_in(&at("none"), &[]).is_err());
+    }
+
+    #[test]
+    fn a_read_only_tree_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().join("top");
+        RealIo.create_dir_all(&top.join("a/b")).unwrap();
+        std::fs::write(top.join("a/b/file"), "").unwrap();
+        for path in ["a/b/file", "a/b", "a"] {
+            RealIo.set_mode(&top.join(path), 0o444 | 0o111).unwrap();
+        }
+        remove_tree(&RealIo, &top).unwrap();
+        remove_tree(&RealIo, &top).unwrap();
+        assert!(RealIo.metadata(&top).unwrap_err().is_not_found());
+    }
+}

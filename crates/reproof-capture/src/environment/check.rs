@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reproof_record::{Tree, TreeEntry, from_canonical};
+use reproof_record::{Digest, Tree, TreeEntry, from_canonical};
 
 use super::cache::{Closure, DOCUMENT_LIMIT, Noted, is_bytecode, note};
 use super::error::EnvironmentError;
@@ -69,14 +69,16 @@ impl Closure {
         if latest.saturating_add(REST_NS) > hashed {
             return Ok(Quick::Unknown);
         }
-        let now = Listing::look(self.io.as_ref(), &self.root())?;
-        if now.digest() == noted.listing {
+        let io = self.io.as_ref();
+        let list = io.read(&self.folder.join("facts.list"), DOCUMENT_LIMIT);
+        let Some(list) = list.ok().filter(|list| Digest::of(list) == noted.listing) else {
+            return Ok(Quick::Unknown);
+        };
+        if Listing::holds(io, &self.root(), &list) {
             return Ok(Quick::Unchanged);
         }
-        let list = self
-            .io
-            .read(&self.folder.join("facts.list"), DOCUMENT_LIMIT);
-        Ok(match list.ok().and_then(|list| now.changed(&list)) {
+        let now = Listing::look(io, &self.root())?;
+        Ok(match now.changed(&list) {
             Some(changed) if !changed.is_empty() => Quick::Changed(changed),
             _ => Quick::Unknown,
         })

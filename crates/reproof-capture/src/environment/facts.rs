@@ -1,7 +1,8 @@
 //! What the file system says of every file of a closure, in one list that is quick to compare.
 //!
-//! Looking at a closure costs one call per file, and nothing is read. The list is hashed; only
-//! where the hash differs from the noted one is the noted list read, to say which files changed.
+//! Nothing is read to compare it, and no folder is listed: a folder's own times change when a name
+//! in it comes or goes. So looking again costs one call per file and three per folder. Only where
+//! something differs is everything listed anew, to say which files changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,29 +21,35 @@ pub(crate) struct Listed {
     pub executable: bool,
 }
 
-/// The facts of all files and links of a closure, bytecode included.
+/// The facts of all folders, files and links of a closure, bytecode included.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    /// For each entry: the length of its name, its name, its numbers. For each folder, before its
-    /// entries: `u32::MAX`, the length of its path, its path.
+    /// For each folder: `u32::MAX`, the length of its path, its path, its numbers. For each file
+    /// in it after that: the length of its name, its name, its numbers.
     bytes: Vec<u8>,
     /// When the last of them changed, in nanoseconds since 1970.
     pub latest_ns: i64,
 }
 
+/// One record of a list.
+enum Item<'b> {
+    Folder(&'b str, &'b [u8]),
+    File(&'b str, &'b [u8]),
+}
+
 impl Listing {
-    /// Looks at every file below a folder.
+    /// Looks at everything below a folder.
     pub fn look(io: &dyn Io, root: &Path) -> Result<Self, IoError> {
         let mut listing = Self::default();
         listing.bytes.reserve(1 << 20);
-        let mut folders = vec![String::new()];
-        while let Some(folder) = folders.pop() {
-            listing.folder(&folder);
+        let mut folders = vec![(String::new(), io.metadata(root)?)];
+        while let Some((folder, facts)) = folders.pop() {
+            listing.folder(&folder, &facts);
             for (name, facts) in io.read_dir_facts(&root.join(&folder))? {
                 let name_text = name.to_string_lossy();
                 if facts.kind == FileKind::Folder {
                     let separator = if folder.is_empty() { "" } else { "/" };
-                    folders.push(format!("{folder}{separator}{name_text}"));
+                    folders.push((format!("{folder}{separator}{name_text}"), facts));
                 } else {
                     listing.entry(&name_text, &facts);
                 }
@@ -51,26 +58,49 @@ impl Listing {
         Ok(listing)
     }
 
-    fn folder(&mut self, path: &str) {
+    /// Whether everything is as a noted list says. What cannot be looked at is not.
+    pub fn holds(io: &dyn Io, root: &Path, noted: &[u8]) -> bool {
+        let mut rest = noted;
+        let mut folder: Option<Noted<'_>> = None;
+        while !rest.is_empty() {
+            match (next(&mut rest), &mut folder) {
+                (Some(Item::Folder(path, numbers)), _) => {
+                    let begun = Noted {
+                        path,
+                        names: vec!["."],
+                        numbers: vec![numbers],
+                    };
+                    if folder
+                        .replace(begun)
+                        .is_some_and(|folder| !folder.holds(io, root))
+                    {
+                        return false;
+                    }
+                }
+                (Some(Item::File(name, numbers)), Some(folder)) => {
+                    folder.names.push(name);
+                    folder.numbers.push(numbers);
+                }
+                _ => return false,
+            }
+        }
+        folder.is_some_and(|folder| folder.holds(io, root))
+    }
+
+    fn folder(&mut self, path: &str, facts: &Facts) {
         self.bytes.extend(u32::MAX.to_le_bytes());
-        self.bytes.extend((path.len() as u32).to_le_bytes());
-        self.bytes.extend(path.as_bytes());
+        self.record(path, facts);
     }
 
     fn entry(&mut self, name: &str, facts: &Facts) {
+        self.record(name, facts);
+    }
+
+    fn record(&mut self, name: &str, facts: &Facts) {
         self.latest_ns = self.latest_ns.max(facts.mtime_ns).max(facts.ctime_ns);
         self.bytes.extend((name.len() as u32).to_le_bytes());
         self.bytes.extend(name.as_bytes());
-        self.bytes.extend(facts.size.to_le_bytes());
-        self.bytes.extend(facts.mtime_ns.to_le_bytes());
-        self.bytes.extend(facts.ctime_ns.to_le_bytes());
-        self.bytes.extend(facts.inode.to_le_bytes());
-        let kind = match facts.kind {
-            FileKind::File => 0,
-            FileKind::Link => 1,
-            FileKind::Folder | FileKind::Other => 2,
-        };
-        self.bytes.extend([kind, u8::from(facts.executable)]);
+        self.bytes.extend(numbers(facts));
     }
 
     /// The digest of the list.
@@ -83,50 +113,115 @@ impl Listing {
         &self.bytes
     }
 
-    /// The entries of a noted list, by path; none if it is damaged.
-    pub fn read(bytes: &[u8]) -> Option<BTreeMap<String, &[u8]>> {
+    /// The entries of a noted list, by path, folders with a slash at their end; none if the list is
+    /// damaged.
+    fn read(bytes: &[u8]) -> Option<BTreeMap<String, &[u8]>> {
         let mut entries = BTreeMap::new();
         let mut rest = bytes;
         let mut folder = String::new();
         while !rest.is_empty() {
-            let length = take_number(&mut rest)?;
-            if length == u32::MAX {
-                let length = take_number(&mut rest)?;
-                let path = take(&mut rest, length as usize)?;
-                folder = String::from_utf8(path.to_vec()).ok()?;
-                if !folder.is_empty() {
-                    folder.push('/');
+            match next(&mut rest)? {
+                Item::Folder(path, numbers) => {
+                    folder = if path.is_empty() {
+                        String::new()
+                    } else {
+                        format!("{path}/")
+                    };
+                    entries.insert(folder.clone(), numbers);
                 }
-            } else {
-                let name = std::str::from_utf8(take(&mut rest, length as usize)?).ok()?;
-                entries.insert(format!("{folder}{name}"), take(&mut rest, NUMBERS)?);
+                Item::File(name, numbers) => {
+                    entries.insert(format!("{folder}{name}"), numbers);
+                }
             }
         }
         Some(entries)
     }
 
-    /// The paths that one list has and the other has not, or with other facts, sorted.
+    /// The files that one list has and the other has not, or with other facts, sorted; if there
+    /// are none, the folders. None if the noted list is damaged.
     pub fn changed(&self, noted: &[u8]) -> Option<Vec<String>> {
         let (now, noted) = (Self::read(&self.bytes)?, Self::read(noted)?);
         let paths: BTreeSet<&String> = now.keys().chain(noted.keys()).collect();
         let differs = |path: &&String| now.get(*path) != noted.get(*path);
-        Some(paths.into_iter().filter(differs).cloned().collect())
+        let changed = paths.into_iter().filter(differs).cloned();
+        let is_folder = |path: &String| path.is_empty() || path.ends_with('/');
+        let (folders, files): (Vec<_>, Vec<_>) = changed.partition(is_folder);
+        Some(if files.is_empty() { folders } else { files })
     }
 
     /// Every file and link, sorted.
     pub fn files(&self) -> Vec<Listed> {
         let entries = Self::read(&self.bytes).unwrap_or_default();
-        let file = |(path, numbers): (String, &[u8])| Listed {
-            path,
-            kind: match numbers.get(NUMBERS - 2) {
+        let file = |(path, numbers): (String, &[u8])| {
+            let kind = match numbers.get(NUMBERS - 2) {
                 Some(0) => FileKind::File,
                 Some(1) => FileKind::Link,
+                Some(3) => return None,
                 _ => FileKind::Other,
-            },
-            executable: numbers.get(NUMBERS - 1) == Some(&1),
+            };
+            let executable = numbers.get(NUMBERS - 1) == Some(&1);
+            Some(Listed {
+                path,
+                kind,
+                executable,
+            })
         };
-        entries.into_iter().map(file).collect()
+        entries.into_iter().filter_map(file).collect()
     }
+}
+
+/// The numbers of an entry. Of a folder its size and inode's kind say nothing more, and its times
+/// say whether names came or went.
+fn numbers(facts: &Facts) -> [u8; NUMBERS] {
+    let mut out = [0; NUMBERS];
+    let kind = match facts.kind {
+        FileKind::File => 0,
+        FileKind::Link => 1,
+        FileKind::Other => 2,
+        FileKind::Folder => 3,
+    };
+    let fields = [
+        facts.size.to_le_bytes(),
+        facts.mtime_ns.to_le_bytes(),
+        facts.ctime_ns.to_le_bytes(),
+        facts.inode.to_le_bytes(),
+    ];
+    let flags = [kind, u8::from(facts.executable)];
+    let bytes = fields.as_flattened().iter().chain(&flags);
+    out.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    out
+}
+
+/// A folder and the files in it, as noted.
+struct Noted<'b> {
+    path: &'b str,
+    names: Vec<&'b str>,
+    numbers: Vec<&'b [u8]>,
+}
+
+impl Noted<'_> {
+    fn holds(&self, io: &dyn Io, root: &Path) -> bool {
+        let Ok(found) = io.facts_in(&root.join(self.path), &self.names) else {
+            return false;
+        };
+        let mut pairs = found.iter().zip(&self.numbers);
+        pairs.all(|(facts, noted)| facts.is_some_and(|facts| numbers(&facts) == **noted))
+    }
+}
+
+fn next<'b>(rest: &mut &'b [u8]) -> Option<Item<'b>> {
+    let mut length = take_number(rest)?;
+    let folder = length == u32::MAX;
+    if folder {
+        length = take_number(rest)?;
+    }
+    let name = std::str::from_utf8(take(rest, length as usize)?).ok()?;
+    let numbers = take(rest, NUMBERS)?;
+    Some(if folder {
+        Item::Folder(name, numbers)
+    } else {
+        Item::File(name, numbers)
+    })
 }
 
 fn take<'b>(rest: &mut &'b [u8], count: usize) -> Option<&'b [u8]> {
@@ -156,10 +251,17 @@ mod tests {
         }
     }
 
+    fn folder_facts() -> Facts {
+        Facts {
+            kind: FileKind::Folder,
+            ..facts(0, 2)
+        }
+    }
+
     fn listing(entries: &[(&str, &str, Facts)]) -> Listing {
         let mut listing = Listing::default();
         for (folder, name, facts) in entries {
-            listing.folder(folder);
+            listing.folder(folder, &folder_facts());
             listing.entry(name, facts);
         }
         listing

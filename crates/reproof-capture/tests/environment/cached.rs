@@ -231,3 +231,19 @@ fn a_full_disk_is_said_and_leaves_nothing_that_is_taken_for_a_closure() {
     }
     assert!(attempt(1).is_err() && attempt(u64::MAX).is_ok());
 }
+
+#[test]
+fn a_name_that_comes_is_seen_without_listing() {
+    let scene = Scene::new();
+    let closure = shell(&scene);
+    sleep(Duration::from_millis(2200));
+    assert!(closure.check().unwrap().is_right());
+    assert_eq!(closure.check_quick().unwrap(), Quick::Unchanged);
+    write(&closure, "usr/bin/more", b"");
+    let added = vec!["usr/bin/more".to_owned()];
+    assert_eq!(closure.check_quick().unwrap(), Quick::Changed(added));
+    fs::remove_file(closure.root().join("usr/bin/more")).unwrap();
+    let folder = vec!["usr/bin/".to_owned()];
+    assert_eq!(closure.check_quick().unwrap(), Quick::Changed(folder));
+    assert!(closure.check().unwrap().is_right(), "as it was");
+}

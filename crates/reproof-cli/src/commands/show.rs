@@ -9,7 +9,7 @@ use reproof_engine::{
 use reproof_learn::Metrics;
 use reproof_record::{
     Digest, Execution, ExecutionId, ExecutionKind, Program, Recipe, RecipeId, Record, RecordId,
-    to_canonical,
+    StepName, to_canonical,
 };
 use serde_json::{Value, json};
 
@@ -25,7 +25,14 @@ pub struct Arguments {
     /// What to show: an ID or a prefix of it, PIPELINE@latest or @latest.
     #[arg(value_name = "ID", default_value = "@latest")]
     pub id: String,
+    /// Print what the program of this step wrote to its standard output and error, and nothing else.
+    /// Of a record, in the newest of its executions that ran the step.
+    #[arg(long, value_name = "STEP")]
+    pub log: Option<StepName>,
 }
+
+/// The largest log that is printed.
+const MAX_LOG: u64 = 64 << 20;
 
 /// Runs the command.
 pub fn execute(
@@ -34,13 +41,58 @@ pub fn execute(
     printer: &Printer,
 ) -> Result<Exit, EngineError> {
     let project = session::project(global)?;
-    match resolve(&project, &arguments.id)? {
+    let named = resolve(&project, &arguments.id)?;
+    if let Some(step) = &arguments.log {
+        return print_log(&project, &named, step, printer).map(|()| Exit::Done);
+    }
+    match named {
         Named::Record(id) => show_record(&project, &id, printer),
         Named::Recipe(id) => show_recipe(&project, &id, printer),
         Named::Data(digest) => show_data(&project, &digest, printer),
         Named::Execution(id) => show_execution(&project, &id, printer),
     }?;
     Ok(Exit::Done)
+}
+
+/// Prints the log of a step.
+fn print_log(
+    project: &Project,
+    named: &Named,
+    step: &StepName,
+    printer: &Printer,
+) -> Result<(), EngineError> {
+    let executions = match named {
+        Named::Execution(id) => project.catalog.execution(id)?.into_iter().collect(),
+        Named::Record(id) => project.catalog.executions(&ExecutionFilter {
+            record: Some(*id),
+            ..Default::default()
+        })?,
+        _ => Vec::new(),
+    };
+    let log = executions
+        .iter()
+        .find_map(|execution| execution.steps.get(step)?.log);
+    let Some(log) = log else {
+        return Err(EngineError::Usage {
+            message: format!("there is no log of a step '{step}' here"),
+            hint: Some(
+                "only steps that run a program have one, in the execution in which they ran and \
+                 wrote something"
+                    .to_owned(),
+            ),
+        });
+    };
+    let bytes = project.store.read(&log, MAX_LOG)?;
+    let text = String::from_utf8_lossy(&bytes);
+    if printer.json {
+        printer.document(&json!({ "step": step, "log": text }));
+    } else {
+        // Control sequences of a program are not for whoever reads its log later.
+        for line in text.lines() {
+            printer.line(&format::visible(line));
+        }
+    }
+    Ok(())
 }
 
 fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<(), EngineError> {
@@ -337,6 +389,9 @@ fn show_execution(
         let error = step.error.as_deref().unwrap_or_default();
         let took = format::seconds(step.micros);
         printer.line(format!("  {:<12}{status:<10}{took:<12}{error}", name.as_str()).trim_end());
+        for (what, value) in &step.observations {
+            printer.line(&format!("    {what:<22}{}", format::short(*value)));
+        }
     }
     for gate in &execution.gates {
         printer.line(&format!("  {:<12}{}", "gate", summary::gate_text(gate)));

@@ -7,7 +7,8 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, utimensat};
+use rustix::io::Errno;
 
 use super::{DirEntry, Facts, FileKind, Io, IoError, ReadFile, RealIo, WriteFile};
 
@@ -66,6 +67,26 @@ fn facts(metadata: &Metadata) -> Facts {
         ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
         inode: metadata.ino(),
         executable: metadata.mode() & 0o100 != 0,
+    }
+}
+
+/// The same facts, from the system's own structure, whose fields have other types elsewhere.
+#[allow(clippy::unnecessary_cast)]
+fn facts_of_stat(stat: &Stat) -> Facts {
+    let nanoseconds =
+        |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    Facts {
+        kind: match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => FileKind::File,
+            FileType::Directory => FileKind::Folder,
+            FileType::Symlink => FileKind::Link,
+            _ => FileKind::Other,
+        },
+        size: stat.st_size as u64,
+        mtime_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        ctime_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        inode: stat.st_ino as u64,
+        executable: stat.st_mode & 0o100 != 0,
     }
 }
 
@@ -161,6 +182,20 @@ impl Io for RealIo {
         }
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(entries)
+    }
+
+    fn facts_in(&self, folder: &Path, names: &[&str]) -> Result<Vec<Option<Facts>>, IoError> {
+        let open = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(folder, open, Mode::empty());
+        let opened = opened.map_err(|error| IoError::new("open", folder, error.into()))?;
+        let facts = names.iter().map(|name| {
+            match rustix::fs::statat(&opened, *name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => Ok(Some(facts_of_stat(&stat))),
+                Err(Errno::NOENT) => Ok(None),
+                Err(error) => Err(IoError::new("stat", &folder.join(name), error.into())),
+            }
+        });
+        facts.collect()
     }
 
     fn canonicalize(&self, path: &Path) -> Result<PathBuf, IoError> {
