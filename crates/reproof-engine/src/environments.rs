@@ -167,6 +167,7 @@ impl<'a> Environments<'a> {
         };
         for digest in &known {
             if let Some(closure) = self.laid_out(digest)? {
+                self.keep(&closure)?;
                 return Ok(ready(&closure, false));
             }
         }
@@ -184,6 +185,7 @@ impl<'a> Environments<'a> {
         if let Some(digest) = self.built_before(&specification)
             && let Some(closure) = self.laid_out(&digest)?
         {
+            self.keep(&closure)?;
             return Ok(ready(&closure, false));
         }
         let closure = self.build(name, &spec)?;
@@ -283,16 +285,24 @@ impl<'a> Environments<'a> {
         self.observer.event(&Event::Note(&note));
     }
 
+    /// Keeps a closure in the project's store, also one that another project built: records stay
+    /// whole when the cache is gone.
+    fn keep(&self, closure: &Closure) -> Result<(), EngineError> {
+        let store = &self.project.store;
+        if store.contains(&closure.digest())? {
+            return Ok(());
+        }
+        let mut batch = store.batch();
+        closure.put(store, &mut batch).map_err(plain)?;
+        Ok(batch.commit()?)
+    }
+
     fn build(&self, name: &StepName, spec: &EnvironmentSpec) -> Result<Closure, EngineError> {
         self.observer.event(&Event::EnvironmentStarted { name });
         let open = self.with_machine(|machine| build(machine, spec, &self.cache));
         let open = open.map_err(|error| self.failed(name, error))?;
         let closure = self.seal(open)?;
-        let mut batch = self.project.store.batch();
-        closure
-            .put(&self.project.store, &mut batch)
-            .map_err(plain)?;
-        batch.commit()?;
+        self.keep(&closure)?;
         let description = closure.description().map_err(plain)?;
         self.observer.event(&Event::Environment {
             name,
