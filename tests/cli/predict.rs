@@ -349,3 +349,18 @@ fn a_file_that_does_not_fit_is_refused_by_column() {
         .expect(2)
         .says(&["no column 'names'"]);
 }
+
+#[test]
+fn a_model_that_a_program_made_is_not_ours_to_predict() {
+    let project = Project::diabetes();
+    project.write("reproof.toml", "[environments.tools]\nsystem = [\"sh\"]\n");
+    let pipeline = "pipeline: own\ndata: {csv: data/pima_diabetes.csv}\nsteps:\n  fit:\n    \
+                    shell: echo 1 > /reproof/out/model\n    environment: tools\n    \
+                    inputs: {table: data}\n    outputs: {model: model}\n";
+    project.write("pipelines/own.yaml", pipeline);
+    let id = project.record(&["own"]);
+    project
+        .reproof(&["predict", &id, "data/pima_diabetes.csv"])
+        .expect(2)
+        .says(&["no built-in model", "only a program can predict"]);
+}

@@ -1,6 +1,8 @@
 //! `reproof verify`.
 
-use crate::support::Project;
+use tempfile::TempDir;
+
+use crate::support::{Project, call};
 
 #[test]
 fn a_record_verifies_as_identical() {
@@ -134,4 +136,30 @@ fn a_record_that_claims_another_result_diverges() {
             .out
             .contains("not reproducible")
     );
+}
+
+/// An environment that another project built comes from the cache that both share, and is kept in the
+/// store of each.
+#[test]
+fn a_record_is_whole_without_the_cache() {
+    let cache = TempDir::new().unwrap();
+    let with_cache = |project: &Project, cache: &TempDir, arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        call(command.env("XDG_CACHE_HOME", cache.path())).expect(0)
+    };
+    let pipeline = "pipeline: own\ndata: {csv: data/pima_diabetes.csv}\nsteps:\n  count:\n    \
+                    shell: wc -c < /reproof/in/table.parquet > /reproof/out/count\n    \
+                    environment: tools\n    inputs: {table: data}\n    outputs: {count: count}\n";
+    let projects = [Project::diabetes(), Project::diabetes()];
+    for project in &projects {
+        project.write(
+            "reproof.toml",
+            "[environments.tools]\nsystem = [\"sh\", \"wc\"]\n",
+        );
+        project.write("pipelines/own.yaml", pipeline);
+        with_cache(project, &cache, &["run", "own"]);
+    }
+    let empty = TempDir::new().unwrap();
+    let verified = with_cache(&projects[1], &empty, &["verify", "@latest"]);
+    assert!(verified.out.contains("identical"), "{}", verified.out);
 }

@@ -285,6 +285,18 @@ impl<'a> Environments<'a> {
         self.observer.event(&Event::Note(&note));
     }
 
+    /// Keeps a closure in the project's store, also one that another project built: records stay
+    /// whole when the cache is gone.
+    fn keep(&self, closure: &Closure) -> Result<(), EngineError> {
+        let store = &self.project.store;
+        if store.contains(&closure.digest())? {
+            return Ok(());
+        }
+        let mut batch = store.batch();
+        closure.put(store, &mut batch).map_err(plain)?;
+        Ok(batch.commit()?)
+    }
+
     fn build(&self, name: &StepName, spec: &EnvironmentSpec) -> Result<Closure, EngineError> {
         self.observer.event(&Event::EnvironmentStarted { name });
         let open = self.with_machine(|machine| build(machine, spec, &self.cache));

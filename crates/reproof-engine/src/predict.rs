@@ -94,8 +94,16 @@ struct Recorded {
 impl Recorded {
     /// The model that is evaluated, or the first that is trained, with its preprocessing.
     fn of(record: &Record) -> Result<Self, EngineError> {
-        let no_model = || EngineError::usage("the record holds no model on preprocessed features");
         let steps = &record.recipe.steps;
+        let programs = steps.values().any(|step| step.program.is_some());
+        let no_model = || EngineError::Usage {
+            message: "the record holds no built-in model on preprocessed features".to_owned(),
+            hint: programs.then(|| {
+                "what a program made of its training only a program can predict: as a step of a \
+                 pipeline"
+                    .to_owned()
+            }),
+        };
         let evaluated = steps.values().find_map(|step| {
             let model = step.inputs.get("model")?;
             is(step, "evaluate").then(|| made_by(model)).flatten()

@@ -94,6 +94,9 @@ pub(crate) fn variables(profile: Profile, threads: u32) -> BTreeMap<String, Stri
 mod tests {
     use super::*;
 
+    /// The page that promises these values.
+    const PAGE: &str = include_str!("../../../../docs/formats/program.md");
+
     /// A profile of one version sets the same for ever.
     #[test]
     fn profiles_keep_their_values() {
@@ -112,6 +115,28 @@ mod tests {
             for name in variables(profile, 1).keys() {
                 assert!(reproof_config::is_reserved_variable(name), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn the_page_names_every_variable_with_its_value() {
+        for (name, value) in COMMON {
+            assert!(
+                PAGE.contains(&format!("| `{name}` | `{value}` |")),
+                "{name}"
+            );
+        }
+        for ((name, value), (_, any)) in PORTABLE.iter().zip(PORTABLE_ANY) {
+            let same = if value == any {
+                "the same".to_owned()
+            } else {
+                format!("`{any}`")
+            };
+            let line = format!("| `{name}` | `{value}` | {same} |");
+            assert!(PAGE.contains(&line), "{line}");
+        }
+        for name in THREADS {
+            assert!(PAGE.contains(&format!("`{name}`")), "{name}");
         }
     }
 }

@@ -166,6 +166,45 @@ pub(crate) fn read_lines(
 mod tests {
     use super::*;
 
+    /// The page that promises these bytes.
+    const PAGE: &str = include_str!("../../../../docs/formats/program.md");
+
+    #[test]
+    fn the_step_file_is_that_of_the_page() {
+        let digest = "0".repeat(64);
+        let source = serde_json::json!({"data": "data"});
+        let step = serde_json::json!({
+            "operation": "program@1",
+            "program": {
+                "run": ["python", "predict.py"], "code": digest, "environment": digest,
+                "profile": "portable@1", "isolation": "full", "threads": 2,
+                "outputs": {"predictions": "predictions.parquet"},
+            },
+            "inputs": {"model": source, "table": source},
+            "parameters": {"c": 1.5},
+            "seed": "18446744073709551615",
+            "outputs": {"predictions": "table", "reported": "metrics"},
+        });
+        let inputs = serde_json::json!({
+            "model": {"kind": "model", "digest": digest},
+            "table": {"kind": "table", "digest": digest},
+        });
+        let step: RecipeStep = serde_json::from_value(step).unwrap();
+        let inputs: BTreeMap<StepName, Artifact> = serde_json::from_value(inputs).unwrap();
+        let file = String::from_utf8(step_file(&step, &inputs).unwrap()).unwrap();
+        assert!(PAGE.contains(&format!("\n{file}\n")), "{file}");
+    }
+
+    #[test]
+    fn what_is_reported_is_that_of_the_page() {
+        let lines = PAGE.split("of the lines\n\n```text\n").nth(1).unwrap();
+        let metrics = read(lines.split("```").next().unwrap()).unwrap();
+        let format = Reported::FORMAT.to_owned();
+        let document = to_canonical(&Reported { format, metrics }).unwrap();
+        let document = String::from_utf8(document).unwrap();
+        assert!(PAGE.contains(&format!("\n{document}\n")), "{document}");
+    }
+
     fn read(text: &str) -> Result<Vec<ReportedValue>, String> {
         read_lines("metrics.jsonl", text.as_bytes(), false)
     }
