@@ -312,18 +312,6 @@ impl<'a> Environments<'a> {
         Ok(closure)
     }
 
-    /// Keeps a closure in the project's store, which goes where its records go. The user's cache may
-    /// have it from another project.
-    fn keep(&self, closure: &Closure) -> Result<(), EngineError> {
-        let store = &self.project.store;
-        if store.contains(&closure.digest())? {
-            return Ok(());
-        }
-        let mut batch = store.batch();
-        closure.put(store, &mut batch).map_err(plain)?;
-        Ok(batch.commit()?)
-    }
-
     /// Compiles the bytecode inside, and moves the closure to its place.
     fn seal(&self, open: OpenClosure) -> Result<Closure, EngineError> {
         if let Some(argv) = open.bytecode_command() {
