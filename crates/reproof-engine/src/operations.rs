@@ -191,14 +191,7 @@ impl Job<'_> {
             };
             metrics.baseline = Some(measure(&known, &overall)?.overall);
         }
-        let mut batch = self.store.batch();
-        let document = put_document(&mut batch, ArtifactKind::Metrics, "metrics.json", &metrics)?;
-        let predictions = write_table(&mut batch, &predictions.to_table()?)?;
-        batch.commit()?;
-        Ok(BTreeMap::from([
-            (name("metrics")?, document),
-            (name("predictions")?, stored(predictions)),
-        ]))
+        self.put_evaluation(&metrics, &predictions)
     }
 
     /// Scores predictions that a program made.
@@ -227,9 +220,17 @@ impl Job<'_> {
             };
             metrics.baseline = Some(measure(&known, &overall)?.overall);
         }
-        let mut batch = self.store.batch();
-        let document = put_document(&mut batch, ArtifactKind::Metrics, "metrics.json", &metrics)?;
         // What was scored, without whatever else the program's table may hold.
+        self.put_evaluation(&metrics, &predictions)
+    }
+
+    fn put_evaluation(
+        &self,
+        metrics: &Metrics,
+        predictions: &Predictions,
+    ) -> Result<Outputs, OperationError> {
+        let mut batch = self.store.batch();
+        let document = put_document(&mut batch, ArtifactKind::Metrics, "metrics.json", metrics)?;
         let predictions = write_table(&mut batch, &predictions.to_table()?)?;
         batch.commit()?;
         Ok(BTreeMap::from([

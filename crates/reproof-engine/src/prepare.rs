@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use reproof_capture::{Capture, CaptureOptions, capture};
 use reproof_config::{ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline};
-use reproof_record::{DataInput, DataUse, Isolation, Recipe, Schema, StepName};
+use reproof_record::{DataInput, DataUse, Recipe, Schema, StepName};
 use reproof_store::fs::write_atomic;
 
 use crate::code;
@@ -30,8 +30,6 @@ pub struct Request {
     pub require_clean: bool,
     /// Whether the test part is scored.
     pub final_look: bool,
-    /// How far programs are kept from what they were not given.
-    pub isolation: Isolation,
 }
 
 /// A pipeline that is ready to run.
@@ -64,7 +62,6 @@ pub fn prepare(
     let mut lock = read_lock(project)?;
     let code = capture_code(project, &pipeline)?;
     observer.event(&Event::Code(&code.state));
-    refuse_no_isolation(project, request)?;
     code::keep(project, &code)?;
     if request.require_clean || project.settings.policy.require_clean {
         refuse_dirty(&code)?;
@@ -78,14 +75,7 @@ pub fn prepare(
     let options = ExpandOptions {
         final_look: request.final_look,
     };
-    let resolved = programs::resolve(
-        project,
-        &pipeline,
-        &code,
-        &lock,
-        (locked, request.isolation),
-        observer,
-    )?;
+    let resolved = programs::resolve(project, &pipeline, &code, &lock, locked, observer)?;
     let graph = pipeline.expand(&schemas, &resolved.programs, &options)?;
     if request.overrides.is_empty() && !locked {
         update_lock(
@@ -183,17 +173,6 @@ fn capture_code(project: &Project, pipeline: &Pipeline) -> Result<Capture, Engin
     )?;
     digests.finish()?;
     Ok(captured)
-}
-
-/// Programs without isolation are for the person at the machine to allow, never for a project.
-fn refuse_no_isolation(project: &Project, request: &Request) -> Result<(), EngineError> {
-    if request.isolation == Isolation::Full || project.settings.policy.isolation.is_none() {
-        return Ok(());
-    }
-    Err(EngineError::Refused {
-        message: "reproof.toml asks for full isolation (policy.isolation)".to_owned(),
-        hint: Some("run without '--isolation none'".to_owned()),
-    })
 }
 
 fn refuse_dirty(code: &Capture) -> Result<(), EngineError> {

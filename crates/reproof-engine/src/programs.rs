@@ -51,9 +51,9 @@ pub(crate) struct Resolved {
 pub(crate) fn resolve(
     project: &Project,
     pipeline: &Pipeline,
-    code: &Capture,
+    captured: &Capture,
     lock: &Lock,
-    (locked, isolation): (bool, Isolation),
+    locked: bool,
     observer: &dyn Observer,
 ) -> Result<Resolved, EngineError> {
     let specs = pipeline.programs();
@@ -62,7 +62,7 @@ pub(crate) fn resolve(
     }
     let environments = Environments::new(project, observer)?;
     pipeline.check_environments(&environments.sources()?)?;
-    let closures = Closures::new(project, code);
+    let closures = Closures::new(project, captured);
     let mut environments = ReadyEnvironments::new(environments);
     let mut resolved = Resolved::default();
     for (name, spec) in specs {
@@ -87,7 +87,8 @@ pub(crate) fn resolve(
         if let Some(path) = python_path(&found.roots) {
             variables.entry("PYTHONPATH".to_owned()).or_insert(path);
         }
-        let program = spec.resolve(found.tree, environment.closure, isolation, variables);
+        let (code, closure) = (found.tree, environment.closure);
+        let program = spec.resolve(code, closure, Isolation::Full, variables);
         resolved.programs.insert(name.clone(), program);
         let given = &mut resolved.given;
         given.roots.insert(environment.closure, environment.root);
@@ -99,7 +100,7 @@ pub(crate) fn resolve(
             .secrets
             .extend(secrets(project, &name, &spec.secrets)?);
     }
-    resolved.given.captured = Some(code.tree.clone());
+    resolved.given.captured = Some(captured.tree.clone());
     resolved.environments = environments.all().collect();
     Ok(resolved)
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use reproof_config::Override;
 use reproof_engine::{EngineError, Outcome, Project, Request, RunOptions, run};
-use reproof_record::{ExecutionStatus, Isolation, StepStatus};
+use reproof_record::{ExecutionStatus, StepStatus};
 use serde_json::{Value, json};
 
 use crate::arguments::Global;
@@ -58,7 +58,6 @@ impl PipelineOptions {
             locked: self.locked,
             require_clean: self.require_clean,
             final_look: self.final_look,
-            isolation: Isolation::Full,
         })
     }
 }

@@ -129,7 +129,7 @@ impl ProgramJob<'_> {
             let path = inputs.join(protocol::input_file(name, artifact.kind));
             if artifact.kind == ArtifactKind::Table {
                 let table = read_table(self.store, &artifact.digest, None)?;
-                self.write(&path, |file| write_parquet(file, &table))?;
+                self.write(&path, |file| Ok(write_parquet(file, &table)?))?;
                 self.io().set_mtime(&path, SOURCE_DATE_EPOCH)?;
             } else {
                 let tree = self.store.tree(&artifact.digest)?;
@@ -138,12 +138,12 @@ impl ProgramJob<'_> {
         }
         self.io().set_mtime(&inputs, SOURCE_DATE_EPOCH)?;
         let step = protocol::step_file(self.step, self.inputs)?;
-        self.write(&work.join("step.json"), |file| {
+        let path = work.join("step.json");
+        self.write(&path, |file| {
             let written = file.write_all(&step);
-            written.map_err(|error| reproof_table::TableError::WriteParquet(error.to_string()))
+            Ok(written.map_err(|source| IoError::new("write", &path, source))?)
         })?;
-        self.io()
-            .set_mtime(&work.join("step.json"), SOURCE_DATE_EPOCH)?;
+        self.io().set_mtime(&path, SOURCE_DATE_EPOCH)?;
         self.make(&work.join("report"))?;
         for path in program.outputs.values() {
             let path = work.join("out").join(path.as_str());
@@ -159,7 +159,7 @@ impl ProgramJob<'_> {
     fn write(
         &self,
         path: &Path,
-        write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), reproof_table::TableError>,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), OperationError>,
     ) -> Result<(), OperationError> {
         let mut file = self.io().create_new(path)?;
         let mut buffered = std::io::BufWriter::new(&mut file);
