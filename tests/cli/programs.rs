@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use reproof_record::Digest;
+
 use crate::support::{Project, call, statuses};
 
 /// A step that writes one line.
@@ -136,7 +138,7 @@ fn nowhere(project: &Project, text: &str) {
         let bytes = std::fs::read(&path).unwrap();
         assert!(!holds(&bytes) && !name.contains(text), "{name}");
         let file = path.file_name().unwrap().to_str().unwrap();
-        if let Ok(digest) = file.parse::<reproof_record::Digest>() {
+        if let Ok(digest) = file.parse::<Digest>() {
             let blob = store.read(&digest, 1 << 30).unwrap();
             assert!(!holds(&blob), "blob {digest} of {} bytes", blob.len());
             blobs += 1;
@@ -167,7 +169,9 @@ fn a_secret_is_masked_and_kept_nowhere() {
     assert!(shown.out.contains("unpinned"), "{}", shown.out);
     let plan = run(&project, &["plan", "--json"]).json();
     assert_eq!(plan["steps"][0]["cached"], false, "{plan}");
-    run(&project, &["verify", "@latest"]).expect(0);
+    // Nothing of it can be run again, which is not the same as having been found right.
+    let verified = project.reproof(&["verify", "@latest"]).expect(14);
+    assert!(verified.out.contains("unpinned"), "{}", verified.out);
     project
         .reproof(&["run"])
         .expect(2)
@@ -220,6 +224,105 @@ fn a_secret_in_a_note_or_an_observation_is_masked() {
     let ran = call(command.env("TOKEN", SECRET));
     assert!(!ran.err.contains(SECRET), "{}", ran.err);
     nowhere(&project, SECRET);
+}
+
+/// A step that takes a variable by way of a secret, and one that needs what it made.
+const FETCH: &str = concat!(
+    "  fetch:\n    shell: echo ${#TOKEN} > /reproof/out/rows; echo > /reproof/out/more\n",
+    "    secrets: [TOKEN]\n    outputs: {rows: rows, more: {path: more, compare: ignore}}\n",
+    "  count:\n    shell: cat /reproof/in/rows/rows > /reproof/out/o\n",
+    "    inputs: {rows: fetch.rows}\n    outputs: {o: o}\n",
+);
+
+#[test]
+fn what_came_out_of_an_unpinned_step_is_pinned_for_those_that_follow() {
+    let project = Project::shell(FETCH);
+    let fetch = |token: &str, arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        call(command.env("TOKEN", token)).expect(0)
+    };
+    let first = fetch("secret", &["run", "--json"]).json();
+    assert_eq!(project.output(&first, "count", "o"), "6\n");
+    let lock = project.read("reproof.lock");
+    assert!(
+        lock.contains(r#"{"pipeline":"steps","step":"fetch","key":"#),
+        "{lock}"
+    );
+    assert!(
+        !lock.contains("more"),
+        "it is not compared, and nothing needs it: {lock}"
+    );
+    assert_eq!(
+        first["execution"]["lock"],
+        Digest::of(lock.as_bytes()).to_hex().as_str(),
+        "the run knows the lock it wrote"
+    );
+
+    let shown = project.reproof(&["show", "@latest"]).expect(0);
+    assert_eq!(shown.out.matches("  pinned\n").count(), 2, "{}", shown.out);
+
+    // Locked, it is not run, and needs no secret.
+    let locked = project.reproof(&["run", "--locked", "--json"]).json();
+    assert_eq!(locked["record"], first["record"]);
+    assert_eq!(
+        statuses(&locked),
+        [
+            ("count".to_owned(), "cached".to_owned()),
+            ("fetch".to_owned(), "pinned".to_owned())
+        ]
+    );
+    let text = project.reproof(&["run", "--locked"]).expect(0);
+    assert!(
+        text.out.contains("0 steps run, 1 cached, 1 pinned"),
+        "{}",
+        text.out
+    );
+
+    // Nor is it for a verification, which says so.
+    let verified = project.reproof(&["verify", "@latest"]).expect(0);
+    assert!(
+        verified
+            .out
+            .contains("identical   1 of 2 steps, 2 of 2 outputs"),
+        "{}",
+        verified.out
+    );
+    assert!(
+        verified.out.contains("fetch   unpinned: not run again"),
+        "{}",
+        verified.out
+    );
+
+    // What it makes another time is another recipe and another record.
+    let call = fetch("another secret", &["run"]);
+    assert!(
+        call.err
+            .contains("'rows' is another than reproof.lock pinned"),
+        "{}",
+        call.err
+    );
+    let second = project.reproof(&["run", "--locked", "--json"]).json();
+    assert_ne!(second["recipe"], first["recipe"]);
+    assert_eq!(project.output(&second, "count", "o"), "14\n");
+    let old = first["record"].as_str().unwrap();
+    project.reproof(&["verify", old]).expect(0);
+
+    // Another step of that name is not the one that was pinned.
+    let pipeline = project.read("pipelines/steps.yaml");
+    project.write(
+        "pipelines/steps.yaml",
+        &pipeline.replace("${#TOKEN} >", "x${#TOKEN} >"),
+    );
+    project.reproof(&["run", "--locked"]).expect(40).says(&[
+        "'fetch' is unpinned",
+        "its code, environment",
+        "--locked",
+    ]);
+    project.write("pipelines/steps.yaml", &pipeline.replace("fetch", "get"));
+    project
+        .reproof(&["run", "--locked"])
+        .expect(40)
+        .says(&["'get' is unpinned", "does not say what came out"]);
 }
 
 /// Answers each line that a connection sends once so many connections have sent one.

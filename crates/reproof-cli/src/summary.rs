@@ -139,6 +139,7 @@ fn step_line(
     let state = match step.status {
         StepStatus::Ran => format::seconds(step.micros),
         StepStatus::Cached => printer.paint(Style::Dim, "cached"),
+        StepStatus::Pinned => printer.paint(Style::Dim, "pinned"),
         StepStatus::Failed => printer.paint(Style::Bad, "failed"),
         StepStatus::Skipped => printer.paint(Style::Warning, "not run"),
     };

@@ -28,7 +28,7 @@ mod tree;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use json_schema::{pipeline_json_schema, project_json_schema};
-pub use lock::{Lock, LockEntry, parse_lock};
+pub use lock::{Lock, LockEntry, StepPin, parse_lock};
 pub use pipeline::{
     CsvOptions, DataFormat, DataSource, ExpandOptions, Graph, Note, Pipeline, StatisticsOption,
     parse_bound, parse_pipeline,

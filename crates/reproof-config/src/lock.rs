@@ -1,11 +1,11 @@
-//! `reproof.lock`: which version each data source is pinned to, and which closures an environment
-//! is known to have.
+//! `reproof.lock`: which version each data source is pinned to, which closures an environment is
+//! known to have, and what came out of steps that nothing else can pin.
 //!
 //! One entry a line, the sources first, sorted, so that git merges it; a line is one JSON object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::{Artifact, Digest, MAX_SAFE_INTEGER, Schema};
+use reproof_record::{Artifact, Digest, MAX_SAFE_INTEGER, Schema, StepKey, StepName};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -47,14 +47,40 @@ struct ClosureEntry {
     closure: Digest,
 }
 
+/// What came out of a step that may make something else each time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepPin {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The step.
+    pub step: StepName,
+    /// Its key: what went in.
+    pub key: StepKey,
+    /// What came out.
+    pub outputs: BTreeMap<StepName, Artifact>,
+}
+
 /// What `reproof.lock` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
     entries: BTreeMap<String, LockEntry>,
     closures: BTreeSet<ClosureEntry>,
+    pins: BTreeMap<(String, StepName), StepPin>,
 }
 
 impl Lock {
+    /// What came out of a step of a pipeline when it was last pinned.
+    pub fn pin(&self, pipeline: &str, step: &StepName) -> Option<&StepPin> {
+        self.pins.get(&(pipeline.to_owned(), step.clone()))
+    }
+
+    /// Pins what came out of a step, in place of what was pinned before.
+    pub fn set_pin(&mut self, pin: StepPin) {
+        self.pins
+            .insert((pin.pipeline.clone(), pin.step.clone()), pin);
+    }
+
     /// The entry of a source.
     pub fn get(&self, source: &DataSource) -> Option<&LockEntry> {
         self.entries.get(&source.key())
@@ -98,8 +124,9 @@ impl Lock {
         text.push('\n');
         let entries = self.entries.values().map(serde_json::to_string);
         let closures = self.closures.iter().map(serde_json::to_string);
+        let pins = self.pins.values().map(serde_json::to_string);
         // An entry is texts, digests and an integer: it always has a JSON form.
-        for line in entries.chain(closures).flatten() {
+        for line in entries.chain(closures).chain(pins).flatten() {
             text.push_str(&line);
             text.push('\n');
         }
@@ -119,6 +146,7 @@ pub fn parse_lock(file: &str, text: &str) -> Result<Lock, Diagnostics> {
         source,
         entries: BTreeMap::new(),
         closures: BTreeSet::new(),
+        pins: BTreeMap::new(),
     };
     if text.len() > MAX_LOCK {
         let message = format!("the lock file is larger than {MAX_LOCK} bytes");
@@ -147,6 +175,11 @@ pub fn parse_lock(file: &str, text: &str) -> Result<Lock, Diagnostics> {
             .map(|(source, (_, entry))| (source, entry))
             .collect(),
         closures: reader.closures,
+        pins: reader
+            .pins
+            .into_iter()
+            .map(|(place, (_, pin))| (place, pin))
+            .collect(),
     })
 }
 
@@ -194,12 +227,14 @@ struct Reader {
     /// The entries, each with the line it stands in.
     entries: BTreeMap<String, (usize, LockEntry)>,
     closures: BTreeSet<ClosureEntry>,
+    pins: BTreeMap<(String, StepName), (usize, StepPin)>,
 }
 
-/// What tells a line of an environment from one of a source.
+/// What tells a line of an environment, or of a step, from one of a source.
 #[derive(Deserialize)]
 struct Probe {
     environment: Option<IgnoredAny>,
+    step: Option<IgnoredAny>,
 }
 
 /// A line as an entry.
@@ -247,30 +282,56 @@ impl Reader {
             report_conflict(span, report);
             return;
         }
-        let of_environment =
-            serde_json::from_str::<Probe>(line).is_ok_and(|probe| probe.environment.is_some());
-        if of_environment {
+        let probe = serde_json::from_str::<Probe>(line).ok();
+        if probe
+            .as_ref()
+            .is_some_and(|probe| probe.environment.is_some())
+        {
             self.closures
                 .extend(read_line::<ClosureEntry>(line, span, report));
-            return;
-        }
-        let Some(entry) = read_line::<LockEntry>(line, span, report) else {
-            return;
-        };
-        if entry.rows > MAX_SAFE_INTEGER {
-            report.error(span, "not an entry of a lock file: too many rows");
-            return;
-        }
-        match self.entries.get(&entry.source) {
-            Some((first, known)) if *known != entry => {
-                let message = format!("'{}' is pinned twice", shown(&entry.source));
-                let hint = format!("keep either this line or line {first}");
-                report.hinted(span, message, hint);
+        } else if probe.is_some_and(|probe| probe.step.is_some()) {
+            if let Some(pin) = read_line::<StepPin>(line, span, report) {
+                let what = format!("{} of pipeline {}", pin.step, pin.pipeline);
+                let place = (pin.pipeline.clone(), pin.step.clone());
+                insert(&mut self.pins, place, &what, (number, pin), span, report);
             }
-            Some(_) => {}
-            None => {
-                self.entries.insert(entry.source.clone(), (number, entry));
+        } else if let Some(entry) = read_line::<LockEntry>(line, span, report) {
+            if entry.rows > MAX_SAFE_INTEGER {
+                report.error(span, "not an entry of a lock file: too many rows");
+                return;
             }
+            let source = entry.source.clone();
+            let place = source.clone();
+            insert(
+                &mut self.entries,
+                place,
+                &source,
+                (number, entry),
+                span,
+                report,
+            );
+        }
+    }
+}
+
+/// Takes what a line pins; of two lines for one thing both must say the same.
+fn insert<K: Ord, V: PartialEq>(
+    into: &mut BTreeMap<K, (usize, V)>,
+    place: K,
+    what: &str,
+    (number, pinned): (usize, V),
+    span: Span,
+    report: &mut Report<'_>,
+) {
+    match into.get(&place) {
+        Some((first, known)) if *known != pinned => {
+            let message = format!("'{}' is pinned twice", shown(what));
+            let hint = format!("keep either this line or line {first}");
+            report.hinted(span, message, hint);
+        }
+        Some(_) => {}
+        None => {
+            into.insert(place, (number, pinned));
         }
     }
 }
@@ -359,6 +420,40 @@ mod tests {
         assert_eq!(parse_lock("f", &both).unwrap(), other);
         let bad = line.replace("closure", "closer");
         assert!(errors(&format!("{HEADER}\n{bad}\n"))[0].contains("unknown field `closer`"));
+    }
+
+    #[test]
+    fn what_came_out_of_unpinned_steps_stands_last() {
+        let pin = |step: &str, bytes: &[u8]| {
+            let digest = Digest::of(bytes);
+            let kind = ArtifactKind::Files;
+            StepPin {
+                pipeline: "weekly".to_owned(),
+                step: step.parse().unwrap(),
+                key: StepKey::from_digest(digest),
+                outputs: [("rows".parse().unwrap(), Artifact { kind, digest })].into(),
+            }
+        };
+        let mut lock = Lock::default();
+        lock.set(entry("csv:b.csv", 1));
+        lock.add_closure(Digest::of(b"1"), Digest::of(b"2"));
+        let without = lock.to_text();
+        lock.set_pin(pin("fetch", b"old"));
+        lock.set_pin(pin("fetch", b"new"));
+        lock.set_pin(pin("ask", b"x"));
+        let text = lock.to_text();
+        let lines = text.strip_prefix(&without).unwrap();
+        assert_eq!(lines.lines().count(), 2);
+        assert!(lines.starts_with(r#"{"pipeline":"weekly","step":"ask","key":""#));
+        assert_eq!(parse_lock("f", &text).unwrap(), lock);
+        let fetch = "fetch".parse().unwrap();
+        assert_eq!(lock.pin("weekly", &fetch), Some(&pin("fetch", b"new")));
+        assert_eq!(lock.pin("daily", &fetch), None);
+        let other = serde_json::to_string(&pin("fetch", b"other")).unwrap();
+        let twice = "6:1: 'fetch of pipeline weekly' is pinned twice".to_owned();
+        assert_eq!(errors(&format!("{text}{other}\n")), [twice]);
+        let bad = other.replace("outputs", "output");
+        assert!(errors(&format!("{HEADER}\n{bad}\n"))[0].contains("unknown field `output`"));
     }
 
     #[test]

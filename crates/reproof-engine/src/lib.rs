@@ -17,6 +17,7 @@ mod integrity;
 mod lookup;
 mod observer;
 mod operations;
+mod pins;
 mod plan;
 mod predict;
 mod prepare;

@@ -43,12 +43,11 @@ pub fn plan(
             .inputs
             .iter()
             .map(|(input, source)| {
-                let artifact = match source {
-                    Source::Data { data } => recipe.data.get(data).copied(),
-                    Source::Output { step, output } => {
-                        known.get(step)?.get(output).map(|output| output.artifact)
-                    }
+                let made = || match source {
+                    Source::Data { .. } => None,
+                    Source::Output { step, output } => Some(known.get(step)?.get(output)?.artifact),
                 };
+                let artifact = recipe.pinned(source).or_else(made);
                 artifact.map(|artifact| (input.clone(), artifact))
             })
             .collect();
@@ -60,7 +59,7 @@ pub fn plan(
         };
         steps.push(PlannedStep {
             name: name.clone(),
-            cached: outputs.is_some(),
+            cached: outputs.is_some() || !step.pinned.is_empty(),
         });
         if let Some(outputs) = outputs {
             known.insert(name, outputs);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use reproof_capture::{Capture, CaptureOptions, capture};
 use reproof_config::{ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline};
-use reproof_record::{DataInput, DataUse, Recipe, Schema, StepName};
+use reproof_record::{DataInput, DataUse, Recipe, Schema, StepKey, StepName};
 use reproof_store::fs::write_atomic;
 
 use crate::code;
@@ -15,7 +15,7 @@ use crate::environments::Ready;
 use crate::observer::{Event, Observer};
 use crate::programs::{self, Programs};
 use crate::project::{LOCK_FILE, exists, read_text};
-use crate::{Cancel, EngineError, Project};
+use crate::{Cancel, EngineError, Project, pins};
 
 /// What to run, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +48,10 @@ pub struct Prepared {
     pub(crate) programs: Programs,
     /// The lock file as it is now; none if there is none.
     pub lock: Option<String>,
+    /// The keys under which the lock file pins what came out of steps, if it must be kept to.
+    pub(crate) pinned_keys: BTreeMap<StepName, StepKey>,
+    /// Whether the lock file may be written.
+    pub(crate) writes_lock: bool,
 }
 
 /// Reads a pipeline file and makes it ready to run.
@@ -77,7 +81,8 @@ pub fn prepare(
     };
     let resolved = programs::resolve(project, &pipeline, &code, &lock, locked, observer)?;
     let graph = pipeline.expand(&schemas, &resolved.programs, &options)?;
-    if request.overrides.is_empty() && !locked {
+    let writes_lock = request.overrides.is_empty() && !locked;
+    if writes_lock {
         update_lock(
             project,
             &mut lock,
@@ -90,7 +95,12 @@ pub fn prepare(
         .iter()
         .map(|(name, pinned)| (name.clone(), pinned.used.version))
         .collect();
-    let recipe = graph.recipe(&versions)?;
+    let mut recipe = graph.recipe(&versions)?;
+    let pinned_keys = if locked {
+        pins::fill(&mut recipe, &lock, &pipeline.name)?
+    } else {
+        BTreeMap::new()
+    };
     let data = pinned
         .into_iter()
         .map(|(name, pinned)| (name, pinned.used))
@@ -104,6 +114,8 @@ pub fn prepare(
         data,
         lock,
         programs: resolved.given,
+        pinned_keys,
+        writes_lock,
     })
 }
 

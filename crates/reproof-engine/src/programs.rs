@@ -96,16 +96,20 @@ pub(crate) fn resolve(
         if spec.cache {
             given.cached.insert(name.clone());
         }
-        given
-            .secrets
-            .extend(secrets(project, &name, &spec.secrets)?);
+        // A locked run takes what came out of such a step, and does not run it.
+        if !locked {
+            given
+                .secrets
+                .extend(secrets(project, &name, &spec.secrets)?);
+        }
     }
     resolved.given.captured = Some(captured.tree.clone());
     resolved.environments = environments.all().collect();
     Ok(resolved)
 }
 
-/// The programs of a recipe, for running it again: every environment's bytes are hashed.
+/// The programs of a recipe, for running it again: every environment's bytes are hashed. Steps whose
+/// outputs the recipe pins are not run.
 pub(crate) fn of_recipe(
     project: &Project,
     recipe: &Recipe,
@@ -115,6 +119,7 @@ pub(crate) fn of_recipe(
     let programs = recipe
         .steps
         .iter()
+        .filter(|(_, step)| step.pinned.is_empty())
         .filter_map(|(name, step)| Some((name, step.program.as_ref()?)));
     for (name, program) in programs {
         if !project.store.contains(&program.code)? {

@@ -15,7 +15,7 @@ use crate::observer::Observer;
 use crate::operations::read_metrics;
 use crate::prepare::{Prepared, Request, prepare};
 use crate::schedule::{Mode, Ran, execute};
-use crate::{Cancel, Class, EngineError, OperationError, Project};
+use crate::{Cancel, Class, EngineError, OperationError, Project, pins};
 
 /// How a pipeline is to be run.
 #[derive(Clone, Debug)]
@@ -67,8 +67,16 @@ pub fn run(
         use_cache: options.use_cache,
         threads: options.threads,
         programs: Arc::new(std::mem::take(&mut prepared.programs)),
+        pinned_keys: std::mem::take(&mut prepared.pinned_keys),
     };
     let ran = execute(project, &prepared.recipe, &mode, observer, cancel)?;
+    pins::pin(&mut prepared.recipe, &ran);
+    if prepared.writes_lock {
+        let (pipeline, recipe) = (&prepared.pipeline.name, &prepared.recipe);
+        if let Some(text) = pins::update_lock(project, pipeline, recipe, &ran, observer)? {
+            prepared.lock = Some(text);
+        }
+    }
     let gates = gates(project, &prepared, &ran)?;
     let record = ran
         .results(&prepared.recipe)

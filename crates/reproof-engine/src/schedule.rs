@@ -22,7 +22,7 @@ use crate::operations::{Job, perform};
 use crate::program::{self, ProgramJob, Told};
 use crate::programs::Programs;
 use crate::services::TICK;
-use crate::{Cancel, EngineError, OperationError, Project, cache};
+use crate::{Cancel, EngineError, OperationError, Project, cache, pins};
 
 /// How many lines of a log are shown when a program fails.
 const LAST_LINES: usize = 30;
@@ -37,6 +37,8 @@ pub(crate) struct Mode {
     pub threads: Threads,
     /// What programs get that no recipe holds.
     pub programs: Arc<Programs>,
+    /// The keys under which the lock file pins what came out of steps.
+    pub pinned_keys: BTreeMap<StepName, StepKey>,
 }
 
 /// What came of running a recipe.
@@ -55,10 +57,11 @@ impl Ran {
     /// The results of a recipe, if every step has its outputs.
     pub fn results(&self, recipe: &Recipe) -> Option<Results> {
         let of_step = |(name, step): (&StepName, &RecipeStep)| {
-            let outputs = self.outputs.get(name)?;
+            let outputs = self.outputs.get(name);
             let artifacts = step.results().map(|(output, _)| {
-                let found = outputs.get(output)?;
-                Some((output.clone(), found.artifact))
+                let made = || Some(outputs?.get(output)?.artifact);
+                let artifact = step.pinned.get(output).copied().or_else(made)?;
+                Some((output.clone(), artifact))
             });
             Some((name.clone(), artifacts.collect::<Option<_>>()?))
         };
@@ -195,18 +198,52 @@ impl Scheduler<'_> {
                 .values()
                 .all(|source| match source {
                     Source::Data { .. } => true,
-                    Source::Output { step, .. } => self.ran.outputs.contains_key(step),
+                    Source::Output { step, .. } => {
+                        self.ran.outputs.contains_key(step) || self.is_pinned(step)
+                    }
                 })
         };
         self.waiting.iter().find(ready).cloned()
     }
 
-    /// Takes a ready step's outputs from the cache, or starts it.
+    /// Whether a step is not run, because the recipe says what came out of it.
+    fn is_pinned(&self, step: &StepName) -> bool {
+        !self.recipe.steps[step].pinned.is_empty()
+    }
+
+    /// Takes the outputs that the recipe pins, if what went in is what the lock file says.
+    fn take_pinned(&mut self, name: &StepName, key: StepKey) -> Result<(), EngineError> {
+        let step = &self.recipe.steps[name];
+        if let Some(expected) = self.mode.pinned_keys.get(name) {
+            pins::check(self.project, name, step, &key, expected)?;
+        }
+        let recorded = self.project.catalog.step_results(&key)?.into_iter();
+        let outputs = recorded.map(|result| result.outputs).find(|outputs| {
+            let mut pinned = step.pinned.iter();
+            pinned.all(|(name, artifact)| {
+                outputs
+                    .get(name)
+                    .is_some_and(|output| output.artifact == *artifact)
+            })
+        });
+        let end = End {
+            key: Some(key),
+            outputs,
+            ..End::without(StepStatus::Pinned)
+        };
+        self.finish(name.clone(), end);
+        Ok(())
+    }
+
+    /// Takes a ready step's outputs from the recipe or the cache, or starts it.
     fn begin(&mut self, name: &StepName) -> Result<(), EngineError> {
         self.waiting.remove(name);
         let step = &self.recipe.steps[name];
         let inputs = self.inputs(step)?;
         let key = step.key(&inputs)?;
+        if self.is_pinned(name) {
+            return self.take_pinned(name, key);
+        }
         if self.mode.use_cache && self.mode.programs.may_be_cached(name, step) {
             let started = Instant::now();
             if let Some(outputs) = cache::lookup(self.project, (name, step), &key, self.observer)? {
@@ -230,12 +267,14 @@ impl Scheduler<'_> {
     }
 
     fn inputs(&self, step: &RecipeStep) -> Result<BTreeMap<StepName, Artifact>, EngineError> {
-        let artifact = |source: &Source| match source {
-            Source::Data { data } => self.recipe.data.get(data).copied(),
-            Source::Output { step, output } => {
-                let outputs = self.ran.outputs.get(step)?;
-                outputs.get(output).map(|output| output.artifact)
-            }
+        let artifact = |source: &Source| {
+            let made = || match source {
+                Source::Data { .. } => None,
+                Source::Output { step, output } => {
+                    Some(self.ran.outputs.get(step)?.get(output)?.artifact)
+                }
+            };
+            self.recipe.pinned(source).or_else(made)
         };
         step.inputs
             .iter()

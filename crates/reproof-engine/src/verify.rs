@@ -16,7 +16,7 @@ use crate::operations::MAX_DOCUMENT;
 use crate::programs::of_recipe;
 use crate::run::blank;
 use crate::schedule::{Mode, Ran, execute};
-use crate::{Cancel, Class, EngineError, OperationError, Project};
+use crate::{Cancel, Class, EngineError, OperationError, Project, pins};
 
 /// What came of a verification.
 #[derive(Debug)]
@@ -82,6 +82,14 @@ pub fn verify(
             damage.push(reason.clone());
             Err(reason)
         }
+        None if record
+            .recipe
+            .steps
+            .values()
+            .all(|step| !step.pinned.is_empty()) =>
+        {
+            Err("every step is unpinned, so that none can be run again".to_owned())
+        }
         None => of_recipe(project, &record.recipe, observer)?,
     };
     let verification = match given {
@@ -94,6 +102,7 @@ pub fn verify(
                 use_cache: false,
                 threads,
                 programs: Arc::new(programs),
+                pinned_keys: BTreeMap::new(),
             };
             let ran = execute(project, &record.recipe, &mode, observer, cancel)?;
             let verification = compare(id, &record, &ran);
@@ -142,7 +151,7 @@ fn pipeline_of(project: &Project, id: &RecordId) -> Result<String, EngineError> 
         .unwrap_or_default())
 }
 
-/// Checks every byte of the data versions, and notes their use. Says why they cannot be used.
+/// Checks every byte of the data versions, noting their use, and of pinned outputs. Says why they cannot be used.
 fn check_data(
     project: &Project,
     record: &Record,
@@ -162,6 +171,11 @@ fn check_data(
             columns: table.columns.len() as u64,
         };
         execution.data.insert(name.clone(), used);
+    }
+    for (name, step) in &record.recipe.steps {
+        if let Some(trouble) = pins::trouble(project, name, step)? {
+            return Ok(Some(trouble));
+        }
     }
     Ok(None)
 }
@@ -218,11 +232,16 @@ fn compare(id: &RecordId, record: &Record, ran: &Ran) -> Verification {
     }
 }
 
+/// Judges each output, but for those that the recipe pins, which are not made again.
 fn each_output(
     record: &Record,
     judge: impl Fn(&StepName, &StepName) -> (Option<reproof_record::Artifact>, Verdict),
 ) -> Vec<OutputVerdict> {
-    let outputs = record.results.iter().flat_map(|(step, outputs)| {
+    let again = record
+        .results
+        .iter()
+        .filter(|(step, _)| record.recipe.steps[*step].pinned.is_empty());
+    let outputs = again.flat_map(|(step, outputs)| {
         outputs
             .iter()
             .map(move |(output, expected)| (step, output, expected))

@@ -101,6 +101,8 @@ pub enum StepStatus {
     Ran,
     /// Its outputs were there already, and were right.
     Cached,
+    /// It is not run again: its outputs are those that the recipe pins.
+    Pinned,
     /// It failed.
     Failed,
     /// It did not run, because a step before it failed or the run was interrupted.

@@ -154,6 +154,10 @@ pub struct RecipeStep {
     pub seed: Option<Seed>,
     /// Its outputs by name.
     pub outputs: BTreeMap<StepName, ArtifactKind>,
+    /// What came out of a step that no recipe can pin, by content, for those that follow: such a
+    /// step is not run again. No part of its key. Empty where a step can be run again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pinned: BTreeMap<StepName, Artifact>,
 }
 
 /// What a step's key is the digest of. Inputs stand by content, never by what made them.
@@ -178,6 +182,32 @@ impl RecipeStep {
             program.is_some_and(|program| program.not_compared.contains(name))
         };
         self.outputs.iter().filter(move |(name, _)| !ignored(name))
+    }
+
+    /// Whether it may make something else each time, whatever the recipe says.
+    pub fn is_unpinned(&self) -> bool {
+        self.program.as_ref().is_some_and(Program::is_unpinned)
+    }
+
+    /// Whether what is pinned are outputs of a step that may make others: all that are compared.
+    fn check_pinned(&self) -> Result<(), &'static str> {
+        let of_kind = |(name, artifact): (&StepName, &Artifact)| {
+            self.outputs.get(name) == Some(&artifact.kind)
+        };
+        if self.pinned.is_empty() {
+            Ok(())
+        } else if !self.is_unpinned() {
+            Err("outputs are pinned though the step can be run again")
+        } else if !self.pinned.iter().all(of_kind) {
+            Err("what is pinned is no output of the step")
+        } else if !self
+            .results()
+            .all(|(name, _)| self.pinned.contains_key(name))
+        {
+            Err("not every output is pinned")
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the operation and the program fit each other.
@@ -244,6 +274,26 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// The artifact that a source is, where the recipe itself says it: a data version, or a pinned
+    /// output.
+    pub fn pinned(&self, source: &Source) -> Option<Artifact> {
+        match source {
+            Source::Data { data } => self.data.get(data).copied(),
+            Source::Output { step, output } => self.steps.get(step)?.pinned.get(output).copied(),
+        }
+    }
+
+    /// Whether any step gets this output.
+    pub fn is_used(&self, step: &StepName, output: &StepName) -> bool {
+        let named = |source: &Source| {
+            matches!(source, Source::Output { step: from, output: name }
+                     if from == step && name == output)
+        };
+        self.steps
+            .values()
+            .any(|step| step.inputs.values().any(named))
+    }
+
     /// The canonical bytes, as they are stored.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CanonicalError> {
         to_canonical(self)
@@ -291,6 +341,7 @@ impl Recipe {
         }
         for (name, step) in &self.steps {
             step.check_program()
+                .and_then(|()| step.check_pinned())
                 .map_err(|reason| RecipeError::Program {
                     step: name.clone(),
                     reason,
@@ -343,6 +394,7 @@ pub(crate) mod tests {
                 .iter()
                 .map(|output| (name(output), ArtifactKind::Table))
                 .collect(),
+            pinned: BTreeMap::new(),
         }
     }
 
@@ -454,6 +506,42 @@ pub(crate) mod tests {
             let changed = with_program(changed).unwrap();
             assert_ne!(changed.id().unwrap(), recipe.id().unwrap());
             assert_ne!(key(&changed), key(&recipe));
+        }
+    }
+
+    #[test]
+    fn what_is_pinned_is_part_of_the_recipe_and_not_of_the_key() {
+        let mut fetch = program(&["curl"]);
+        fetch.network = true;
+        let free = with_program(fetch).unwrap();
+        let artifact = |kind| Artifact {
+            kind,
+            digest: Digest::of(b"x"),
+        };
+        let pin = |recipe: &Recipe, outputs: &[(&str, ArtifactKind)]| {
+            let mut recipe = recipe.clone();
+            let outputs = outputs.iter().map(|(of, kind)| (name(of), artifact(*kind)));
+            recipe.steps.get_mut("train").unwrap().pinned = outputs.collect();
+            recipe
+        };
+        let (model, reported) = (
+            ("model", ArtifactKind::Table),
+            ("reported", ArtifactKind::Metrics),
+        );
+        let pinned = pin(&free, &[model, reported]);
+        pinned.check().unwrap();
+        assert_ne!(pinned.id().unwrap(), free.id().unwrap());
+        let key = |recipe: &Recipe| recipe.steps["train"].key(&BTreeMap::new()).unwrap();
+        assert_eq!(key(&pinned), key(&free));
+        let bytes = pinned.to_bytes().unwrap();
+        assert_eq!(Recipe::from_bytes(&bytes).unwrap(), pinned);
+        for wrong in [
+            pin(&free, &[model]),
+            pin(&free, &[("model", ArtifactKind::Files), reported]),
+            pin(&free, &[model, reported, ("more", ArtifactKind::Files)]),
+            pin(&with_program(program(&["x"])).unwrap(), &[model, reported]),
+        ] {
+            assert!(wrong.check().is_err(), "{:?}", wrong.steps["train"].pinned);
         }
     }
 

@@ -39,7 +39,8 @@ impl Record {
     }
 
     /// Reads a record from its canonical bytes and checks it: its recipe is sound, and there is a
-    /// result of the right kind for every output that is compared and for nothing else.
+    /// result of the right kind for every output that is compared and for nothing else, the pinned
+    /// one where one is pinned.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecipeError> {
         let record: Self = from_canonical(bytes)?;
         if record.format != Self::FORMAT {
@@ -53,6 +54,11 @@ impl Record {
                         .iter()
                         .map(|(output, artifact)| (output, artifact.kind))
                         .eq(step.results().map(|(output, kind)| (output, *kind)))
+                        && outputs.iter().all(|(output, artifact)| {
+                            step.pinned
+                                .get(output)
+                                .is_none_or(|pinned| pinned == artifact)
+                        })
                 })
             });
         if !same {
@@ -65,7 +71,10 @@ impl Record {
     pub fn artifact(&self, source: &Source) -> Option<Artifact> {
         match source {
             Source::Data { data } => self.recipe.data.get(data).copied(),
-            Source::Output { step, output } => self.results.get(step)?.get(output).copied(),
+            Source::Output { step, output } => {
+                let found = self.results.get(step)?.get(output).copied();
+                found.or_else(|| self.recipe.pinned(source))
+            }
         }
     }
 

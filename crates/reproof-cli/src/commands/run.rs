@@ -96,7 +96,8 @@ fn print(
     printer: &Printer,
 ) -> Result<(), EngineError> {
     let execution = &outcome.execution;
-    let eventful = execution.count(StepStatus::Cached) < execution.steps.len()
+    let there = execution.count(StepStatus::Cached) + execution.count(StepStatus::Pinned);
+    let eventful = there < execution.steps.len()
         || progress.data_changed()
         || execution.status == ExecutionStatus::GateFailed;
     if eventful && !printer.quiet {
@@ -133,6 +134,7 @@ fn closing_line(outcome: &Outcome, printer: &Printer) -> String {
         execution.count(StepStatus::Cached)
     );
     for (status, word) in [
+        (StepStatus::Pinned, "pinned"),
         (StepStatus::Failed, "failed"),
         (StepStatus::Skipped, "not run"),
     ] {

@@ -226,7 +226,12 @@ fn print_recipe(recipe: &Recipe, record: Option<&Record>, printer: &Printer) {
             let digest = digest
                 .map(|artifact| artifact.digest.short())
                 .unwrap_or_default();
-            printer.line(&format!("    {output:<12}-> {kind:<8} {digest}"));
+            let pinned = if step.pinned.contains_key(output) {
+                "  pinned"
+            } else {
+                ""
+            };
+            printer.line(&format!("    {output:<12}-> {kind:<8} {digest}{pinned}"));
         }
     }
 }

@@ -97,6 +97,13 @@ fn print(verified: &Verified, printer: &Printer) {
         execution.steps.len(),
         found.outputs.len(),
     ));
+    for (name, step) in &execution.steps {
+        if step.status == StepStatus::Pinned {
+            printer.line(&format!(
+                "  {name}   unpinned: not run again, its outputs were taken as recorded"
+            ));
+        }
+    }
     for output in found
         .outputs
         .iter()

@@ -244,6 +244,7 @@ impl<'a> Expander<'a> {
                 .into_iter()
                 .map(|(output, role)| (output, role.kind()))
                 .collect(),
+            pinned: BTreeMap::new(),
         })
     }
 
