@@ -393,6 +393,98 @@ fn requirements_are_pinned_with_hashes() {
         .says(&["no environment 'other'"]);
 }
 
+/// Asks uv for a `uv.lock` of this version of six.
+fn uv_lock(project: &Project, six: &str) {
+    let text = format!(
+        "[project]\nname = \"steps\"\nversion = \"1\"\nrequires-python = \">=3.9\"\n\
+         dependencies = [\"six=={six}\"]\n"
+    );
+    project.write("pyproject.toml", &text);
+    let mut uv = std::process::Command::new(std::env::var_os("REPROOF_UV").unwrap());
+    let locked = uv.arg("lock").current_dir(project.root()).output().unwrap();
+    assert!(
+        locked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&locked.stderr)
+    );
+}
+
+#[test]
+fn a_uv_lock_is_read_once() {
+    let project = Project::python("", TRAIN);
+    std::fs::remove_file(project.path("requirements.txt")).unwrap();
+    project.write("train.py", TRAIN_PY);
+    project.write("helpers/io.py", HELPER);
+    project.write(
+        "pyproject.toml",
+        "[project]\nname = \"x\"\nversion = \"1\"\n",
+    );
+    project.reproof(&["run"]).expect(2).says(&[
+        "there is no uv.lock beside pyproject.toml",
+        "hint: 'uv lock' makes it",
+    ]);
+    uv_lock(&project, "1.16.0");
+    let first = project.run(&[]);
+    assert_eq!(project.output(&first, "train", "o"), "1.16.0");
+    // What uv said of these bytes is known: it is not asked again.
+    let bare = Project::empty();
+    let without_uv = |project: &Project| {
+        let mut command = project.command(&["run", "--locked", "--json"]);
+        let path = std::env::var("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).filter(|folder| !folder.join("uv").exists());
+        let path = std::env::join_paths(folders).unwrap();
+        call(
+            command
+                .env("REPROOF_UV", bare.path("no-uv"))
+                .env("PATH", path),
+        )
+    };
+    let again = without_uv(&project).json();
+    assert_eq!(statuses(&again)[0].1, "cached");
+    assert_eq!(again["record"], first["record"]);
+    uv_lock(&project, "1.17.0");
+    without_uv(&project).expect(20).says(&["there is no uv"]);
+    project.reproof(&["run", "--locked"]).expect(40);
+    let upgraded = project.run(&[]);
+    assert_eq!(project.output(&upgraded, "train", "o"), "1.17.0");
+    project
+        .reproof(&["env", "lock"])
+        .expect(2)
+        .says(&["pinned by uv.lock"]);
+}
+
+#[test]
+fn a_registry_that_is_not_there_and_a_package_without_a_wheel_are_named() {
+    let project = Project::python(SIX_16, TRAIN);
+    project.write("train.py", TRAIN_PY);
+    project.write("helpers/io.py", HELPER);
+    let cache = tempfile::tempdir().unwrap();
+    let mut command = project.command(&["run"]);
+    command
+        .env("XDG_CACHE_HOME", cache.path())
+        .env("UV_CACHE_DIR", cache.path().join("uv"))
+        .env("UV_HTTP_RETRIES", "0")
+        .env("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple");
+    call(&mut command).expect(20).says(&[
+        "environment 'default'",
+        "the package registry cannot be reached",
+    ]);
+    // This package was published as source alone.
+    let source = "docopt==0.6.2 \
+         --hash=sha256:49b3a825280bd66b3aa83585ef59c4a8c82f2c8a522dbe754a8bc8d08c85c491\n";
+    project.write("requirements.txt", source);
+    with_cache(&project, cache.path(), &["run"])
+        .expect(20)
+        .says(&["environment 'default'", "docopt", "wheel", "allow_builds"]);
+    project.write(
+        "reproof.toml",
+        "[environments.default]\nrequirements = \"requirements.txt\"\nallow_builds = true\n",
+    );
+    project.write("train.py", &TRAIN_PY.replace("six", "docopt"));
+    with_cache(&project, cache.path(), &["run"]).expect(0);
+    assert!(!closures(cache.path()).is_empty());
+}
+
 #[test]
 fn what_is_wrong_with_an_environment_is_said() {
     let project = Project::python(SIX_16, TRAIN);

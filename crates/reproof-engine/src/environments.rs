@@ -15,8 +15,6 @@ use reproof_capture::environment::{
 use reproof_config::{EnvironmentSource, Lock, PythonOptions};
 use reproof_record::{Digest, StepName};
 use reproof_sandbox::{End, Limits, Mount, Sandbox};
-use reproof_store::fs::write_atomic;
-use serde::Serialize;
 
 use crate::observer::{Event, Observer};
 use crate::prepare::read_lock;
@@ -24,12 +22,14 @@ use crate::program::compile_variables;
 use crate::project::{exists, read_text};
 use crate::{EngineError, Project};
 
+mod list;
+mod notes;
+
+pub use list::{EnvironmentList, ListedEnvironment, closure_named, env_gc, environments_list};
+
 /// The files that the environment `default` is made of where `reproof.toml` names none, the first
 /// that is there.
 const DEFAULTS: [&str; 2] = ["requirements.txt", "pyproject.toml"];
-/// The largest note of what was built for a specification.
-const MAX_NOTE: u64 = 4096;
-
 /// An environment that programs can run in.
 #[derive(Clone, Debug)]
 pub struct Ready {
@@ -134,14 +134,23 @@ impl<'a> Environments<'a> {
             EnvironmentSource::Pyproject { file, python } => {
                 let path = self.project.root.join(file.as_str());
                 let folder = path.parent().unwrap_or(&self.project.root).to_owned();
-                if !exists(self.project.io(), &folder.join("uv.lock"))? {
+                let lock = folder.join("uv.lock");
+                if !exists(self.project.io(), &lock)? {
                     return Err(EngineError::Usage {
                         message: format!("environment '{name}': there is no uv.lock beside {file}"),
                         hint: Some("'uv lock' makes it".to_owned()),
                     });
                 }
+                let texts = [&path, &lock].map(|path| read_text(self.project.io(), path));
+                let [project, lock] = texts;
+                let key = notes::uv_lock_key(&project?, &lock?);
+                if let Some(known) = self.uv_lock_read_before(&key) {
+                    return python_spec(known, &python).map_err(failed);
+                }
                 let parsed = self.with_machine(|machine| export(machine, &folder, &[], &[]));
-                python_spec(parsed.map_err(failed)?, &python).map_err(failed)
+                let parsed = parsed.map_err(failed)?;
+                self.note_uv_lock(&key, &parsed);
+                python_spec(parsed, &python).map_err(failed)
             }
             EnvironmentSource::System { programs, paths } => {
                 Ok(EnvironmentSpec::System(SystemSpec {
@@ -402,34 +411,6 @@ impl<'a> Environments<'a> {
         }
     }
 
-    /// Where it is noted what was built for a specification.
-    fn note_path(&self, specification: &Digest) -> Option<PathBuf> {
-        let home = self.project.services.cache_home.as_ref()?;
-        let folder = home.join("reproof").join("specifications");
-        Some(folder.join(specification.to_hex().as_str()))
-    }
-
-    fn built_before(&self, specification: &Digest) -> Option<Digest> {
-        let bytes = self
-            .project
-            .io()
-            .read(&self.note_path(specification)?, MAX_NOTE)
-            .ok()?;
-        std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
-    }
-
-    /// Failing to note it costs time and nothing else.
-    fn note_built(&self, specification: &Digest, closure: &Digest) {
-        let Some(path) = self.note_path(specification) else {
-            return;
-        };
-        let io = self.project.io();
-        if let Some(folder) = path.parent() {
-            let _ = io.create_dir_all(folder);
-        }
-        let _ = write_atomic(io, &path, format!("{closure}\n").as_bytes());
-    }
-
     /// The modules that the packages of a closure have, by their names.
     pub(crate) fn modules(&self, digest: &Digest) -> Result<BTreeSet<String>, EngineError> {
         let tree = self.project.store.tree(digest)?;
@@ -451,95 +432,6 @@ impl<'a> Environments<'a> {
             &self.project.store.tree(digest)?,
         ))
     }
-}
-
-/// One environment of a project.
-#[derive(Clone, Debug, Serialize)]
-pub struct ListedEnvironment {
-    /// Its name.
-    pub name: StepName,
-    /// What it is made of, as a person reads it.
-    pub made_of: String,
-    /// The closures that the lock file names for its specification as it is now.
-    pub closures: Vec<Digest>,
-}
-
-/// The environments of a project, and the closures that are here.
-#[derive(Clone, Debug, Serialize)]
-pub struct EnvironmentList {
-    /// The environments.
-    pub environments: Vec<ListedEnvironment>,
-    /// The closures in the user's cache.
-    pub closures: Vec<Digest>,
-}
-
-/// Lists the environments of a project and the closures in the user's cache.
-pub fn environments_list(environments: &Environments<'_>) -> Result<EnvironmentList, EngineError> {
-    let lock = read_lock(environments.project)?;
-    let mut listed = Vec::new();
-    for (name, source) in environments.sources()? {
-        let made_of = match &source {
-            EnvironmentSource::Requirements { file, .. }
-            | EnvironmentSource::Pyproject { file, .. } => file.to_string(),
-            EnvironmentSource::System { programs, .. } => programs.join(", "),
-        };
-        // One that cannot be read yet has no closures.
-        let specification = environments.specification(&name).ok();
-        let digest = specification.and_then(|specification| specification.digest().ok());
-        listed.push(ListedEnvironment {
-            name,
-            made_of,
-            closures: digest.map_or(Vec::new(), |digest| lock.closures(&digest)),
-        });
-    }
-    Ok(EnvironmentList {
-        environments: listed,
-        closures: environments.cache.list().map_err(plain)?,
-    })
-}
-
-/// The closure that a text names: by the environment's name, or by its ID or a prefix of it.
-pub fn closure_named(environments: &Environments<'_>, text: &str) -> Result<Digest, EngineError> {
-    if let Ok(name) = text.parse::<StepName>()
-        && environments.sources()?.contains_key(&name)
-    {
-        return Ok(environments.ready_as_locked(&name)?.closure);
-    }
-    let known = environments.cache.list().map_err(plain)?;
-    let found: Vec<_> = known
-        .into_iter()
-        .filter(|digest| digest.to_hex().starts_with(text))
-        .collect();
-    match found.as_slice() {
-        [one] => Ok(*one),
-        [] => Err(EngineError::Usage {
-            message: format!("no environment and no closure here is named '{text}'"),
-            hint: Some("'reproof env list' lists them".to_owned()),
-        }),
-        _ => Err(EngineError::Usage {
-            message: format!("'{text}' is the beginning of several closures"),
-            hint: Some("give more digits".to_owned()),
-        }),
-    }
-}
-
-/// Removes the closures from the user's cache that were not used for so many days and that the lock
-/// file of this project does not name.
-pub fn env_gc(environments: &Environments<'_>, days: u32) -> Result<Vec<Digest>, EngineError> {
-    let lock = read_lock(environments.project)?;
-    let now = environments.project.services.clock.now().0 / 1_000_000;
-    let mut removed = Vec::new();
-    for digest in environments.cache.list().map_err(plain)? {
-        let Some(used) = environments.last_used(&digest) else {
-            continue;
-        };
-        let unused = now.saturating_sub(used) >= i64::from(days) * 86_400;
-        if unused && !lock.has_closure(&digest) {
-            environments.cache.remove(&digest).map_err(plain)?;
-            removed.push(digest);
-        }
-    }
-    Ok(removed)
 }
 
 fn bug(error: impl std::fmt::Display) -> EngineError {
