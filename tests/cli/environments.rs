@@ -278,6 +278,27 @@ fn wrong_bytes_of_code_environment_and_log_are_found() {
 }
 
 #[test]
+fn an_environment_that_is_damaged_in_the_store_is_mended_from_the_cache() {
+    let project = shell();
+    project.run(&[]);
+    let shown = project.reproof(&["show", "@latest", "--json"]).json();
+    let closure = &shown["record"]["recipe"]["steps"]["one"]["program"]["environment"];
+    let closure = closure.as_str().unwrap().parse().unwrap();
+    let tree = project.store().tree(&closure).unwrap();
+    let blob = tree
+        .files
+        .iter()
+        .find(|file| file.path.as_str() == "etc/passwd");
+    let object = format!(".reproof/store/objects/{}", blob.unwrap().digest);
+    project.write(&object, "wrong");
+    project
+        .reproof(&["verify", "@latest"])
+        .expect(30)
+        .says(&["environment", "damaged"]);
+    project.reproof(&["verify", "@latest"]).expect(0);
+}
+
+#[test]
 fn environments_are_listed_and_swept() {
     let project = shell();
     let cache = tempfile::tempdir().unwrap();
@@ -393,10 +414,12 @@ fn requirements_are_pinned_with_hashes() {
         .says(&["no environment 'other'"]);
 }
 
-/// Asks uv for a `uv.lock` of this version of six.
+/// Asks uv for a `uv.lock` of this version of six, in a project whose name no other has.
 fn uv_lock(project: &Project, six: &str) {
+    let name = project.root().file_name().unwrap().to_str().unwrap();
+    let name = name.trim_matches('.');
     let text = format!(
-        "[project]\nname = \"steps\"\nversion = \"1\"\nrequires-python = \">=3.9\"\n\
+        "[project]\nname = \"{name}\"\nversion = \"1\"\nrequires-python = \">=3.9\"\n\
          dependencies = [\"six=={six}\"]\n"
     );
     project.write("pyproject.toml", &text);

@@ -297,10 +297,15 @@ impl<'a> Environments<'a> {
     /// Keeps a closure in the project's store, also one that another project built: records stay
     /// whole when the cache is gone.
     fn keep(&self, closure: &Closure) -> Result<(), EngineError> {
-        let store = &self.project.store;
-        if store.contains(&closure.digest())? {
+        if self.project.store.contains(&closure.digest())? {
             return Ok(());
         }
+        self.put(closure)
+    }
+
+    /// Puts a closure into the project's store; what is there and right stays.
+    pub(crate) fn put(&self, closure: &Closure) -> Result<(), EngineError> {
+        let store = &self.project.store;
         let mut batch = store.batch();
         closure.put(store, &mut batch).map_err(plain)?;
         Ok(batch.commit()?)

@@ -109,10 +109,12 @@ pub(crate) fn resolve(
 }
 
 /// The programs of a recipe, for running it again: every environment's bytes are hashed. Steps whose
-/// outputs the recipe pins are not run.
+/// outputs the recipe pins are not run. Where something stored is `damaged`, closures that are right
+/// in the cache are put into the store again.
 pub(crate) fn of_recipe(
     project: &Project,
     recipe: &Recipe,
+    damaged: bool,
     observer: &dyn Observer,
 ) -> Result<Result<Programs, String>, EngineError> {
     let mut given = Programs::default();
@@ -134,6 +136,9 @@ pub(crate) fn of_recipe(
                     digest.short()
                 )));
             };
+            if damaged {
+                environments.put(&closure)?;
+            }
             given.roots.insert(*digest, closure.root());
         }
         given

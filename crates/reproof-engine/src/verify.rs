@@ -28,7 +28,7 @@ pub struct Verified {
     /// Why steps failed.
     pub failures: BTreeMap<StepName, OperationError>,
     /// Which stored bytes turned out to be wrong: one line for each artifact. What the steps made
-    /// again has replaced them.
+    /// again, and what the cache has of environments, has replaced them.
     pub damage: Vec<String>,
 }
 
@@ -90,7 +90,7 @@ pub fn verify(
         {
             Err("every step is unpinned, so that none can be run again".to_owned())
         }
-        None => of_recipe(project, &record.recipe, observer)?,
+        None => of_recipe(project, &record.recipe, !damage.is_empty(), observer)?,
     };
     let verification = match given {
         Err(reason) => {
