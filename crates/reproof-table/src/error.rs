@@ -24,6 +24,16 @@ pub enum TableError {
         /// What is wrong.
         problem: CsvProblem,
     },
+    /// A file of JSON lines that is not a table.
+    #[error("{}{}: {problem}", path.display(), at_line(*line))]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: Option<u64>,
+        /// What is wrong.
+        problem: JsonProblem,
+    },
     /// A Parquet file that is not a table.
     #[error("{}: {problem}", path.display())]
     Parquet {
@@ -266,6 +276,61 @@ pub enum CsvProblem {
     /// A delimiter that cannot be one.
     #[error("the delimiter {0:?} cannot be used: one ASCII character but a quote, CR or LF")]
     Delimiter(char),
+}
+
+/// What is wrong with a file of JSON lines.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum JsonProblem {
+    /// No object with a name.
+    #[error("the file holds no object with a name: one object a line is wanted")]
+    Empty,
+    /// One document instead of lines.
+    #[error(
+        "the file is one JSON list: one object a line is wanted (pandas writes it with \
+         `orient=\"records\", lines=True`)"
+    )]
+    Array,
+    /// A line that is something else.
+    #[error("an object is wanted, found {0}")]
+    NoObject(String),
+    /// A line that is not JSON.
+    #[error("not JSON at byte {column}: {reason}")]
+    Syntax {
+        /// The byte of the line, counted from 1.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A name twice in one object.
+    #[error("the name '{0}' occurs twice in one object")]
+    DuplicateName(String),
+    /// A value that is a list or an object.
+    #[error("column '{column}' holds {what}: a table has plain values only; flatten it before")]
+    Nested {
+        /// The column.
+        column: String,
+        /// What it holds.
+        what: &'static str,
+    },
+    /// More columns than a table may have.
+    #[error("there are more than {limit} names in the objects")]
+    TooManyNames {
+        /// The limit.
+        limit: usize,
+    },
+    /// A line that is longer than the limit.
+    #[error("a line is longer than {limit} bytes")]
+    LineTooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The file is another one than a moment ago.
+    #[error("the file changed while it was read: run again once it is at rest")]
+    Changed,
+    /// A value that is wrong in a CSV file, too.
+    #[error(transparent)]
+    Value(#[from] CsvProblem),
 }
 
 /// What is wrong with a Parquet file.

@@ -10,7 +10,7 @@ use reproof_store::{Batch, BlobInfo, Store, StoredArtifact};
 use crate::csv::{CsvOptions, csv_schema};
 use crate::statistics::{ColumnStatistics, statistics};
 use crate::storage::{EncodedColumn, put_columns};
-use crate::{StatisticsLevel, TableError, csv, parquet};
+use crate::{StatisticsLevel, TableError, csv, json, parquet};
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum FileFormat {
     Csv(CsvOptions),
     /// Parquet.
     Parquet,
+    /// One JSON object a line, perhaps compressed.
+    JsonLines,
 }
 
 /// What is wanted of a snapshot besides the values.
@@ -26,8 +28,8 @@ pub enum FileFormat {
 pub struct SnapshotOptions {
     /// The types that columns must have because the pipeline says so. The file must have them all.
     pub declared: BTreeMap<String, LogicalType>,
-    /// The types that the columns of a CSV file must have because they had them before. Columns
-    /// that the file lacks are no error. Another format has types of its own.
+    /// The types that the columns of a CSV or JSON file must have because they had them before.
+    /// Columns that the file lacks are no error. Another format has types of its own.
     pub pinned: Option<Schema>,
     /// How much is computed of each column, and stored beside the table.
     pub statistics: StatisticsLevel,
@@ -87,6 +89,7 @@ pub fn snapshot_file(
     match format {
         FileFormat::Csv(csv) => csv::snapshot_with(store, batch, path, csv, options),
         FileFormat::Parquet => parquet::snapshot(store, batch, path, options),
+        FileFormat::JsonLines => json::snapshot(store, batch, path, options),
     }
 }
 
@@ -98,6 +101,7 @@ pub fn file_schema(io: &dyn Io, path: &Path, format: &FileFormat) -> Result<Sche
     match format {
         FileFormat::Csv(csv) => csv_schema(io, path, csv),
         FileFormat::Parquet => parquet::schema(io, path),
+        FileFormat::JsonLines => json::schema(io, path),
     }
 }
 

@@ -49,7 +49,7 @@ impl NullTokens {
 
 /// Encodes a missing value of this type.
 #[inline]
-pub(super) fn put_missing(out: &mut Vec<u8>, logical_type: LogicalType) {
+pub(crate) fn put_missing(out: &mut Vec<u8>, logical_type: LogicalType) {
     match logical_type {
         LogicalType::Boolean => put_boolean(out, None),
         LogicalType::Integer
@@ -66,7 +66,7 @@ pub(super) fn put_missing(out: &mut Vec<u8>, logical_type: LogicalType) {
 
 /// Encodes a field of a column of this type; false if it does not fit the type.
 #[inline]
-pub(super) fn put_field(out: &mut Vec<u8>, logical_type: LogicalType, field: &[u8]) -> bool {
+pub(crate) fn put_field(out: &mut Vec<u8>, logical_type: LogicalType, field: &[u8]) -> bool {
     match logical_type {
         LogicalType::Boolean => {
             let value = boolean(field);
@@ -106,7 +106,7 @@ fn fitting_float(number: &Number<'_>) -> Option<f64> {
 }
 
 /// Why a field does not fit the type that its column must have.
-pub(super) fn misfit(column: &str, pin: Pin, field: &[u8]) -> CsvProblem {
+pub(crate) fn misfit(column: &str, pin: Pin, field: &[u8]) -> CsvProblem {
     let (column, value, found) = (column.to_owned(), shown(field), type_of(field));
     let pinned = pin.logical_type;
     match (pinned, found) {

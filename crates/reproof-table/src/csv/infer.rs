@@ -20,7 +20,7 @@ pub(super) fn boolean(field: &[u8]) -> Option<bool> {
 }
 
 /// A field as an error shows it.
-pub(super) fn shown(field: &[u8]) -> String {
+pub(crate) fn shown(field: &[u8]) -> String {
     let text = String::from_utf8_lossy(field);
     let mut cut: String = text.chars().take(SHOWN).collect();
     if cut.len() < text.len() {
@@ -48,7 +48,7 @@ struct Occurrence {
 
 /// What was seen of a column's values.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     /// Whether the column holds texts, whatever follows.
     text: bool,
     boolean: bool,
@@ -101,6 +101,11 @@ impl Evidence {
             self.time.is_some(),
         ];
         self.text |= kinds.into_iter().filter(|&kind| kind).count() > 1;
+    }
+
+    /// Takes into account that the column holds texts.
+    pub fn observe_text(&mut self) {
+        self.text = true;
     }
 
     /// The type of the column: that of its values, float for integers and floats, string for any

@@ -11,7 +11,7 @@ mod reader;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
@@ -22,16 +22,19 @@ use reproof_store::{Batch, Store};
 use crate::snapshot::{FinishedColumn, put_snapshot};
 use crate::storage::ColumnWriter;
 use crate::{CsvProblem, Snapshot, SnapshotOptions, StatisticsLevel, TableError};
-use encode::{NullTokens, misfit, put_field, put_missing};
-use infer::Evidence;
+use encode::NullTokens;
 use reader::{RowError, RowReader};
-use source::{Compression, Unpacked, unpacking_problem};
+
+pub(crate) use encode::{misfit, put_field, put_missing};
+pub(crate) use infer::{Evidence, shown};
+pub(crate) use reader::MAX_FIELDS;
+pub(crate) use source::{Compression, Unpacked, unpacking_problem};
 
 /// How many bytes of a file are read at a time. Changes no digest.
 const BUFFER: usize = 256 << 10;
 /// How many columns are encoded in one reading of the file: bounds the memory and the open files
 /// of a table with very many columns, which is read several times.
-const COLUMNS_AT_ONCE: usize = 128;
+pub(crate) const COLUMNS_AT_ONCE: usize = 128;
 
 /// How a CSV file is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,14 +171,14 @@ fn snapshot(
 
 /// A type that a column must have.
 #[derive(Clone, Copy)]
-struct Pin {
-    logical_type: LogicalType,
+pub(crate) struct Pin {
+    pub logical_type: LogicalType,
     /// Whether the pipeline says so, rather than the lock file.
-    declared: bool,
+    pub declared: bool,
 }
 
 /// For each column the type that it must have, if it must have one.
-fn pins(
+pub(crate) fn pins(
     names: &[String],
     path: &Path,
     plan: &SnapshotOptions,
@@ -268,16 +271,11 @@ impl<'a> CsvSource<'a> {
             return Err(failed(CsvProblem::Delimiter(char::from(delimiter))));
         }
         let mut file = io.open_read(path)?;
-        let mut first = Vec::with_capacity(Compression::MAGIC);
-        let read = file
-            .by_ref()
-            .take(Compression::MAGIC as u64)
-            .read_to_end(&mut first);
-        read.map_err(|source| IoError::new("read", path, source))?;
+        let compression = Compression::of_file(path, file.as_mut())?;
         Ok(Self {
             path,
             file,
-            compression: Compression::of(path, &first).map_err(failed)?,
+            compression: compression.map_err(failed)?,
             delimiter,
             nulls: NullTokens::new(&options.null_tokens),
             buffer_size,

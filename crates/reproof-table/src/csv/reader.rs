@@ -16,7 +16,7 @@ use crate::CsvProblem;
 /// The largest row in bytes: 64 MiB.
 const MAX_ROW: usize = 64 << 20;
 /// The most fields of a row.
-pub(super) const MAX_FIELDS: usize = 10_000;
+pub(crate) const MAX_FIELDS: usize = 10_000;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why there is no next row.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use reproof_record::Digest;
-use reproof_store::fs::ReadFile;
+use reproof_store::fs::{IoError, ReadFile};
 
 use crate::CsvProblem;
 
@@ -15,7 +15,7 @@ const BUFFER: usize = 64 << 10;
 
 /// How a file is compressed. No text in UTF-8 begins like a compressed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(crate) enum Compression {
     None,
     Gzip,
     Zstd,
@@ -23,7 +23,18 @@ pub(super) enum Compression {
 
 impl Compression {
     /// How many bytes it takes to tell.
-    pub const MAGIC: usize = 4;
+    const MAGIC: usize = 4;
+
+    /// The compression of a file that stands at its start; some bytes of it are read.
+    pub fn of_file(
+        path: &Path,
+        file: &mut dyn ReadFile,
+    ) -> Result<Result<Self, CsvProblem>, IoError> {
+        let mut first = Vec::with_capacity(Self::MAGIC);
+        let read = file.take(Self::MAGIC as u64).read_to_end(&mut first);
+        read.map_err(|source| IoError::new("read", path, source))?;
+        Ok(Self::of(path, &first))
+    }
 
     /// The compression that the first bytes of a file tell; one that the file's name promises must
     /// be there.
@@ -73,7 +84,7 @@ impl fmt::Display for Unpacking {
 impl std::error::Error for Unpacking {}
 
 /// What is wrong with the compressed bytes, if that is why reading failed.
-pub(super) fn unpacking_problem(error: &io::Error) -> Option<CsvProblem> {
+pub(crate) fn unpacking_problem(error: &io::Error) -> Option<CsvProblem> {
     let found = error.get_ref()?.downcast_ref::<Unpacking>()?;
     Some(CsvProblem::Compressed {
         compression: found.compression.name(),
@@ -101,7 +112,7 @@ impl Read for Hashing<'_> {
 }
 
 /// A file that is read from where it stands to its end.
-pub(super) struct Unpacked<'a>(Kind<'a>);
+pub(crate) struct Unpacked<'a>(Kind<'a>);
 
 enum Kind<'a> {
     Plain(Hashing<'a>),

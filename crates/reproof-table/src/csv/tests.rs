@@ -383,9 +383,9 @@ mod changing {
         current: Cursor<&'static [u8]>,
     }
 
-    impl Read for File {
+    impl io::Read for File {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.current.read(buffer)
+            io::Read::read(&mut self.current, buffer)
         }
     }
 
