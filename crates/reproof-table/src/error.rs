@@ -34,6 +34,14 @@ pub enum TableError {
         /// What is wrong.
         problem: JsonProblem,
     },
+    /// A file of arrays that is not a table.
+    #[error("{}: {problem}", path.display())]
+    Numpy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: NumpyProblem,
+    },
     /// A Parquet file that is not a table.
     #[error("{}: {problem}", path.display())]
     Parquet {
@@ -331,6 +339,75 @@ pub enum JsonProblem {
     /// A value that is wrong in a CSV file, too.
     #[error(transparent)]
     Value(#[from] CsvProblem),
+}
+
+/// What is wrong with a file of NumPy's arrays.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NumpyProblem {
+    /// Bytes that are no array, or a damaged one.
+    #[error("the file cannot be read as a NumPy array: {0}")]
+    Format(String),
+    /// Bytes that are no archive of arrays, or a damaged one.
+    #[error("the file cannot be read as an archive of NumPy arrays: {0}")]
+    Archive(String),
+    /// Elements that tables do not have.
+    #[error("the array holds {found}: a table has booleans, numbers, texts, days and moments")]
+    Type {
+        /// What it holds.
+        found: String,
+    },
+    /// An array that has no rows and columns.
+    #[error("the array '{array}' has the shape {shape:?}: {problem}")]
+    Shape {
+        /// Its name.
+        array: String,
+        /// Its shape.
+        shape: Vec<u64>,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No column, or more than a table may have.
+    #[error("the arrays have {columns} columns; a table has 1 to 10000")]
+    Columns {
+        /// How many.
+        columns: usize,
+    },
+    /// Arrays with more and fewer rows.
+    #[error("the arrays differ in length: '{first}' has {rows} rows, '{other}' has {other_rows}")]
+    Rows {
+        /// The first column.
+        first: String,
+        /// Its rows.
+        rows: u64,
+        /// A column with another number of rows.
+        other: String,
+        /// Its rows.
+        other_rows: u64,
+    },
+    /// A value that its type in a table cannot hold.
+    #[error("column '{column}', row {row}: {reason}")]
+    Value {
+        /// The column.
+        column: String,
+        /// The row, counted from 1.
+        row: u64,
+        /// Why not.
+        reason: String,
+    },
+    /// A column of another type than is declared.
+    #[error("column '{column}' is declared as {declared}, and the file holds {found}")]
+    Declared {
+        /// The column.
+        column: String,
+        /// The declared type.
+        declared: LogicalType,
+        /// The type in the file.
+        found: LogicalType,
+    },
+    /// The file is another one than a moment ago.
+    #[error("the file changed while it was read: run again once it is at rest")]
+    Changed,
 }
 
 /// What is wrong with a Parquet file.

@@ -8,6 +8,7 @@
 //! This crate does not know what a pipeline or a model is, and reaches files only through the
 //! store's `fs` module.
 
+mod chunks;
 mod column;
 mod convert;
 mod csv;
@@ -15,6 +16,7 @@ mod encoding;
 mod error;
 pub mod exact;
 mod json;
+mod numpy;
 mod parallel;
 mod parquet;
 pub mod preprocess;
@@ -30,7 +32,7 @@ pub use crate::parquet::write_parquet;
 pub use column::{ColumnData, StringColumn};
 pub use convert::Unfit;
 pub use csv::{CsvOptions, csv_schema, csv_values, snapshot_csv};
-pub use error::{CsvProblem, JsonProblem, ParquetProblem, TableError};
+pub use error::{CsvProblem, JsonProblem, NumpyProblem, ParquetProblem, TableError};
 pub use parallel::{Threads, map_ranges};
 pub use snapshot::{FileFormat, Snapshot, SnapshotOptions, file_schema, snapshot_file};
 pub use split::{SplitIndexed, SplitRandom, SplitStratified, SplitTime, split_random};

@@ -10,7 +10,7 @@ use reproof_store::{Batch, BlobInfo, Store, StoredArtifact};
 use crate::csv::{CsvOptions, csv_schema};
 use crate::statistics::{ColumnStatistics, statistics};
 use crate::storage::{EncodedColumn, put_columns};
-use crate::{StatisticsLevel, TableError, csv, json, parquet};
+use crate::{StatisticsLevel, TableError, csv, json, numpy, parquet};
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum FileFormat {
     Parquet,
     /// One JSON object a line, perhaps compressed.
     JsonLines,
+    /// An array of NumPy (`.npy`), or an archive of arrays (`.npz`).
+    Numpy,
 }
 
 /// What is wanted of a snapshot besides the values.
@@ -90,6 +92,7 @@ pub fn snapshot_file(
         FileFormat::Csv(csv) => csv::snapshot_with(store, batch, path, csv, options),
         FileFormat::Parquet => parquet::snapshot(store, batch, path, options),
         FileFormat::JsonLines => json::snapshot(store, batch, path, options),
+        FileFormat::Numpy => numpy::snapshot(store, batch, path, options),
     }
 }
 
@@ -102,6 +105,7 @@ pub fn file_schema(io: &dyn Io, path: &Path, format: &FileFormat) -> Result<Sche
         FileFormat::Csv(csv) => csv_schema(io, path, csv),
         FileFormat::Parquet => parquet::schema(io, path),
         FileFormat::JsonLines => json::schema(io, path),
+        FileFormat::Numpy => numpy::schema(io, path),
     }
 }
 

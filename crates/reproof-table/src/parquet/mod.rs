@@ -5,7 +5,6 @@
 //! read is found. Narrower integers and floats are widened; what a table cannot hold without
 //! change is an error that names the column.
 
-mod file;
 mod kind;
 mod read;
 mod write;
@@ -19,10 +18,11 @@ use reproof_record::{Column, Digest, Schema};
 use reproof_store::fs::{Io, IoError};
 use reproof_store::{Batch, Store};
 
+use crate::chunks::Chunks;
 use crate::snapshot::put_snapshot;
 use crate::{ParquetProblem, Snapshot, SnapshotOptions, TableError};
-use file::Chunks;
 use kind::Kind;
+pub(crate) use read::half;
 pub use write::write_parquet;
 
 /// Reads a Parquet file into a batch.

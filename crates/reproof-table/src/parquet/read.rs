@@ -272,7 +272,7 @@ fn uuid(bytes: &[u8; 16]) -> String {
 }
 
 /// A float of 16 bits as a double, exactly.
-fn half(bits: u16) -> f64 {
+pub(crate) fn half(bits: u16) -> f64 {
     let (exponent, fraction) = (bits >> 10 & 31, f64::from(bits & 1023));
     // Powers of two as bits: 2^(k - 1023) is k shifted to the exponent.
     let power = |biased: u16| f64::from_bits(u64::from(biased) << 52);

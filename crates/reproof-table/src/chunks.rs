@@ -1,4 +1,4 @@
-//! A file as the Parquet library reads it: parts of it, anywhere.
+//! A file of which parts are read, anywhere, by several readers.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -14,7 +14,7 @@ const BUFFER: usize = 64 << 10;
 
 /// An open file that several readers share, each with a place of its own.
 #[derive(Clone)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     shared: Arc<Mutex<Shared>>,
     size: u64,
 }
@@ -40,6 +40,14 @@ impl Chunks {
     pub fn take_failure(&self) -> Option<io::Error> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.failure.take()
+    }
+
+    /// A reader from this byte on.
+    pub fn from(&self, place: u64) -> ReadFrom {
+        ReadFrom {
+            chunks: self.clone(),
+            place,
+        }
     }
 
     /// The digest of all bytes.
@@ -78,7 +86,7 @@ impl Chunks {
 }
 
 /// A reader from some place on.
-pub(super) struct ReadFrom {
+pub(crate) struct ReadFrom {
     chunks: Chunks,
     place: u64,
 }
@@ -88,6 +96,18 @@ impl Read for ReadFrom {
         let count = self.chunks.read_at(self.place, buffer)?;
         self.place += count as u64;
         Ok(count)
+    }
+}
+
+impl Seek for ReadFrom {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::End(offset) => self.chunks.size.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.place.checked_add_signed(offset),
+        };
+        self.place = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.place)
     }
 }
 
@@ -101,10 +121,7 @@ impl ChunkReader for Chunks {
     type T = BufReader<ReadFrom>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        let reader = ReadFrom {
-            chunks: self.clone(),
-            place: start,
-        };
+        let reader = self.from(start);
         Ok(BufReader::with_capacity(BUFFER, reader))
     }
 
@@ -119,11 +136,7 @@ impl ChunkReader for Chunks {
             )));
         }
         let mut bytes = vec![0; length];
-        let mut reader = ReadFrom {
-            chunks: self.clone(),
-            place: start,
-        };
-        reader.read_exact(&mut bytes)?;
+        self.from(start).read_exact(&mut bytes)?;
         Ok(bytes.into())
     }
 }
