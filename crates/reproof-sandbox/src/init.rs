@@ -16,6 +16,7 @@ use rustix::process::{
 use crate::error::{ProgramFault, SetupFailure, Step};
 use crate::spec::{Limits, Sandbox};
 use crate::support::Support;
+use crate::trace::{self, Trace};
 use crate::watch::Watch;
 use crate::wire::{GO, Order, Report, STOP, receive, receive_byte, send};
 use crate::{filter, network, privileges, processors, program, root, rules};
@@ -28,6 +29,8 @@ const DESCRIPTORS: u64 = 1024;
 const STACK: u64 = 8 << 20;
 /// The outer process and process 1, which the kernel counts, too.
 const OURS: u64 = 2;
+/// The threads that start a watched process and watch it.
+const WATCHERS: u64 = 2;
 
 /// Serves the caller at the other end of standard input. The process gets `priority`.
 pub(crate) fn serve(confined: bool, priority: i32) -> ExitCode {
@@ -63,13 +66,13 @@ fn converse(confined: bool, priority: i32) -> io::Result<()> {
         return Ok(());
     }
     let start = std::time::Instant::now();
-    let child = match start_program(&sandbox) {
-        Ok(child) => child,
+    let (child, trace) = match start_program(&sandbox) {
+        Ok(started) => started,
         Err(fault) => return send(&mut socket, &Report::Refused(fault)),
     };
     // Lowering it is always allowed. It may have ended already.
     let _ = setpriority_process(rustix::process::Pid::from_raw(child.id() as i32), priority);
-    let mut watch = Watch::new(&child, &sandbox.limits, start, confined, socket)?;
+    let mut watch = Watch::new(&child, &sandbox.limits, start, confined, socket, trace)?;
     if reader.buffer().contains(&STOP) {
         watch.cancel();
     }
@@ -86,6 +89,7 @@ fn probe() -> Sandbox {
         threads: 1,
         network: false,
         limits: Limits::default(),
+        watched: Vec::new(),
     }
 }
 
@@ -103,7 +107,12 @@ fn confine(sandbox: &Sandbox, place: u32) -> Result<Support, SetupFailure> {
     root::enter(sandbox)?;
     calm(sandbox, place)?;
     if let Some(processes) = sandbox.limits.processes.filter(|_| counts_by_namespace()) {
-        limit(Resource::Nproc, processes.saturating_add(OURS))?;
+        let watchers = if sandbox.watched.is_empty() {
+            0
+        } else {
+            WATCHERS
+        };
+        limit(Resource::Nproc, processes.saturating_add(OURS + watchers))?;
     }
     let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     hidden.step("hide process 1 from the others")?;
@@ -165,7 +174,7 @@ fn counts_by_namespace() -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
 }
 
-fn start_program(sandbox: &Sandbox) -> Result<Child, ProgramFault> {
+fn start_program(sandbox: &Sandbox) -> Result<(Child, Trace), ProgramFault> {
     let folder = &sandbox.folder;
     rustix::process::chdir(folder.as_str())
         .map_err(|_| ProgramFault::MissingFolder(folder.clone()))?;
@@ -179,7 +188,9 @@ fn start_program(sandbox: &Sandbox) -> Result<Child, ProgramFault> {
         .env_clear()
         .envs(&sandbox.variables);
     command.stdin(Stdio::null()).process_group(0);
-    command
-        .spawn()
-        .map_err(|error| program::explain(&file, error.raw_os_error().unwrap_or(0)))
+    let (child, trace) = trace::spawn(&mut command, &sandbox.watched);
+    match child {
+        Ok(child) => Ok((child, trace)),
+        Err(error) => Err(program::explain(&file, error.raw_os_error().unwrap_or(0))),
+    }
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::entry::{SELF, outer_command, plain_command};
 use crate::error::{SandboxError, Unsupported};
-use crate::spec::{End, Finished, Sandbox, Stream, Usage};
+use crate::spec::{End, Finished, Sandbox, Stream, Traced, Usage};
 use crate::support::{Support, explain};
 use crate::watch::{GRACE, TICK};
 use crate::wire::{GO, Order, Report, STOP, send};
@@ -86,6 +86,7 @@ fn finished(told: Told, sandbox: &Sandbox) -> Result<Finished, SandboxError> {
         _ if told.cancelled => Ok(Finished {
             end: End::Cancelled,
             usage: Usage::default(),
+            traced: Traced::default(),
         }),
         _ => Err(SandboxError::Lost(told.status)),
     }
