@@ -61,5 +61,7 @@ mod run;
 mod schema;
 #[path = "cli/show.rs"]
 mod show;
+#[path = "cli/traced.rs"]
+mod traced;
 #[path = "cli/verify.rs"]
 mod verify;

@@ -336,6 +336,7 @@ impl<'a> Environments<'a> {
                 threads: 1,
                 network: false,
                 limits: Limits::default(),
+                watched: Vec::new(),
             };
             let finished = reproof_sandbox::run(&sandbox, &mut |_, _| {}, &|| false)?;
             // Code 1: some file is no valid Python of this version, which harms nobody.

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use reproof_capture::Capture;
 use reproof_config::{Lock, Pipeline, ProgramSpec, Resources};
-use reproof_record::{Digest, Isolation, Program, Recipe, RecipeStep, StepName, Tree};
+use reproof_record::{Digest, Isolation, Program, Recipe, RecipeStep, StepName};
 
 use crate::closures::{Closures, python_path};
 use crate::environments::{Environments, Ready, ReadyEnvironments};
 use crate::observer::{Event, Observer};
+use crate::undeclared::Surroundings;
 use crate::{EngineError, Project};
 
 /// What programs get that no recipe holds.
@@ -23,8 +24,8 @@ pub(crate) struct Programs {
     pub secrets: BTreeMap<String, String>,
     /// The unpinned steps whose recorded results are used all the same.
     pub cached: BTreeSet<StepName>,
-    /// All the code of the project, to name what a program missed.
-    pub captured: Option<Tree>,
+    /// The project, to name what a program missed of it.
+    pub surroundings: Option<Surroundings>,
 }
 
 impl Programs {
@@ -100,7 +101,7 @@ pub(crate) fn resolve(
             .secrets
             .extend(secrets(project, &name, &spec.secrets)?);
     }
-    resolved.given.captured = Some(captured.tree.clone());
+    resolved.given.surroundings = Some(Surroundings::new(project, captured.tree.clone()));
     resolved.environments = environments.all().collect();
     Ok(resolved)
 }

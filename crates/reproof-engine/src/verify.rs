@@ -16,6 +16,7 @@ use crate::operations::MAX_DOCUMENT;
 use crate::programs::of_recipe;
 use crate::run::blank;
 use crate::schedule::{Mode, Ran, execute};
+use crate::undeclared::Tracing;
 use crate::{Cancel, Class, EngineError, OperationError, Project};
 
 /// What came of a verification.
@@ -93,6 +94,7 @@ pub fn verify(
             let mode = Mode {
                 use_cache: false,
                 threads,
+                tracing: Tracing::Off,
                 programs: Arc::new(programs),
             };
             let ran = execute(project, &record.recipe, &mode, observer, cancel)?;

@@ -12,6 +12,7 @@ use rustix::process::{
     set_dumpable_behavior, set_parent_process_death_signal, setpriority_process, setrlimit, setsid,
     umask,
 };
+use rustix::thread::set_no_new_privs;
 
 use crate::error::{ProgramFault, SetupFailure, Step};
 use crate::spec::{Limits, Sandbox};
@@ -129,6 +130,7 @@ fn prepare(sandbox: &Sandbox, place: u32) -> Result<Support, SetupFailure> {
     let reaper = set_child_subreaper(Some(rustix::process::getpid()));
     reaper.step("adopt orphans")?;
     calm(sandbox, place)?;
+    set_no_new_privs(true).step("refuse new privileges")?;
     Ok(Support {
         landlock: false,
         seccomp: false,

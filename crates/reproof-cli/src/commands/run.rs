@@ -47,6 +47,11 @@ pub struct Arguments {
     /// Use at most this many threads; changes no result.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    /// Watch every program that runs, and name each file of the project that it asked for and did
+    /// not see, whether or not it failed. Slower; changes no result. Without this a program is
+    /// watched until its code, environment and command have had a result.
+    #[arg(long)]
+    pub trace: bool,
 }
 
 impl PipelineOptions {
@@ -73,6 +78,7 @@ pub fn execute(
         request: arguments.pipeline.request(&project, global)?,
         use_cache: !arguments.no_cache,
         threads: session::threads(arguments.threads),
+        trace: arguments.trace,
     };
     let cancel = session::stop_on_signals()?;
     let progress = Progress::new(printer);
@@ -168,6 +174,11 @@ fn document(project: &Project, outcome: &Outcome) -> Result<Value, EngineError> 
         "status": outcome.execution.status,
         "metrics": metrics,
         "execution": execution,
+        "undeclared": outcome.undeclared.iter().flat_map(|(step, paths)| {
+            paths.iter().map(move |(path, declare)| json!({
+                "step": step, "path": path, "declare": declare.name(),
+            }))
+        }).collect::<Vec<_>>(),
         "errors": outcome.failures.iter().map(|(step, error)| json!({
             "step": step, "message": error.to_string(), "hint": error.hint(), "log": error.log(),
         })).collect::<Vec<_>>(),

@@ -17,15 +17,16 @@ use std::time::{Duration, Instant};
 use reproof_catalog::StepOutput;
 use reproof_config::Resources;
 use reproof_record::{Artifact, ArtifactKind, Isolation, Program, RecipeStep, StepName};
-use reproof_sandbox::{End, Finished, Limits, Mount, Sandbox, Stream};
+use reproof_sandbox::{End, Finished, Limits, Mount, Sandbox, Stream, Traced};
 use reproof_store::fs::{FileKind, Io, IoError};
 use reproof_store::{LayOut, SOURCE_DATE_EPOCH, Store, WorkFolder, lay_out};
 use reproof_table::{read_table, write_parquet};
 
+pub(crate) use protocol::CODE;
 pub use protocol::{Reported, ReportedValue};
 
 use crate::operations::read_document;
-use crate::{Cancel, EngineError, OperationError, Project};
+use crate::{Cancel, EngineError, OperationError, Project, Undeclared};
 use protocol::REPORTED_FILE;
 
 type Outputs = BTreeMap<StepName, StepOutput>;
@@ -52,6 +53,8 @@ pub(crate) struct ProgramJob<'a> {
     pub resources: Resources,
     /// The values of its secrets.
     pub secrets: &'a BTreeMap<String, String>,
+    /// The paths at and below which is told what it asked for in vain.
+    pub watched: Vec<String>,
     /// Told each piece of what it writes to its standard output and error, secrets masked.
     pub output: &'a (dyn Fn(&[u8]) + Sync),
     /// Asks it to stop.
@@ -67,6 +70,10 @@ pub(crate) struct Told {
     pub observations: BTreeMap<String, f64>,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// What it asked for in vain.
+    pub traced: Traced,
+    /// What of that is in the project, for whoever knows the project to say.
+    pub undeclared: Undeclared,
 }
 
 /// The metrics that a program reported, from the artifact that holds them.
@@ -199,7 +206,9 @@ impl ProgramJob<'_> {
             (self.output)(&piece);
         }
         told.log = log.kept();
-        Ok(finished?)
+        let mut finished = finished?;
+        told.traced = std::mem::take(&mut finished.traced);
+        Ok(finished)
     }
 
     fn sandbox(&self, program: &Program, work: &Path) -> Sandbox {
@@ -236,6 +245,7 @@ impl ProgramJob<'_> {
                 wall: self.resources.wall_seconds.map(Duration::from_secs),
                 processes: None,
             },
+            watched: self.watched.clone(),
         }
     }
 

@@ -24,6 +24,7 @@ pub fn answer() -> Option<ExitCode> {
         "caller" => caller(&argument),
         "threads" => threads(),
         "ask" => ask(),
+        "watched" => watched(),
         _ => return Some(ExitCode::FAILURE),
     }
     Some(ExitCode::SUCCESS)
@@ -180,4 +181,12 @@ fn ask() {
     let mode = Mode::from_raw_mode(0o644);
     assert!(rustix::fs::openat(CWD, "/code/made", made, mode).is_err());
     println!("asked");
+}
+
+/// Runs a sandbox whose process is to be watched, and says what came of that.
+fn watched() {
+    let mut sandbox = crate::common::script("cat /code/none 2>/dev/null; echo ran");
+    sandbox.watched = vec!["/code".to_owned()];
+    let ran = crate::common::run(&sandbox);
+    println!("{}{:?}", ran.out(), ran.finished.traced);
 }

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use reproof_sandbox::{End, ProgramFault, Sandbox, SandboxError, Traced};
 
-use crate::common::{Test, assert_gone, mount, open_to_all, run, sandbox, script, try_run};
+use crate::common::{
+    GIVEN, Test, assert_gone, mount, open_to_all, root, run, sandbox, script, try_run,
+};
 
 pub const TESTS: &[Test] = &[
     ("what_is_missing_is_told", what_is_missing_is_told),
@@ -25,6 +27,10 @@ pub const TESTS: &[Test] = &[
         a_missing_program_is_still_named,
     ),
     ("a_flood_of_paths_is_bounded", a_flood_of_paths_is_bounded),
+    (
+        "where_it_cannot_be_the_process_runs_all_the_same",
+        where_it_cannot_be_the_process_runs_all_the_same,
+    ),
 ];
 
 /// A sandbox with a folder of code, whose missing paths are told.
@@ -163,4 +169,28 @@ fn a_flood_of_paths_is_bounded() {
         Traced::Missed(missed) => assert!(missed.more && missed.paths.len() == 4096),
         other => panic!("{other:?}"),
     }
+}
+
+/// The kernel lets one watch a process and its descendants, and nobody else.
+fn where_it_cannot_be_the_process_runs_all_the_same() {
+    let own = std::fs::canonicalize("/proc/self/exe").unwrap();
+    let mut outer = sandbox(&[own.to_str().unwrap(), "--probe", "watched"]);
+    outer
+        .variables
+        .insert(GIVEN.to_owned(), root().display().to_string());
+    let says = |outer: &Sandbox| {
+        let mut out = Vec::new();
+        let mut output = |_, bytes: &[u8]| out.extend_from_slice(bytes);
+        reproof_sandbox::run_unconfined(outer, &mut output, &|| false).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let said = says(&outer);
+    assert!(
+        said.starts_with("ran\nMissed(") && said.contains("/code/none"),
+        "{said}"
+    );
+    outer.watched = vec!["/nowhere".to_owned()];
+    let said = says(&outer);
+    assert!(said.starts_with("ran\nUnavailable("), "{said}");
+    assert!(said.contains("another program already watches"), "{said}");
 }
