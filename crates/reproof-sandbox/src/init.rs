@@ -67,7 +67,7 @@ fn converse(confined: bool, priority: i32) -> io::Result<()> {
         return Ok(());
     }
     let start = std::time::Instant::now();
-    let (child, trace) = match start_program(&sandbox) {
+    let (child, trace) = match start_program(&sandbox, confined) {
         Ok(started) => started,
         Err(fault) => return send(&mut socket, &Report::Refused(fault)),
     };
@@ -106,6 +106,7 @@ fn confine(sandbox: &Sandbox, place: u32) -> Result<Support, SetupFailure> {
     let descriptors = getrlimit(Resource::Nofile).maximum;
     limit(Resource::Nofile, descriptors.unwrap_or(u64::MAX))?;
     root::enter(sandbox)?;
+    fix_addresses()?;
     calm(sandbox, place)?;
     if let Some(processes) = sandbox.limits.processes.filter(|_| counts_by_namespace()) {
         let watchers = if sandbox.watched.is_empty() {
@@ -117,7 +118,7 @@ fn confine(sandbox: &Sandbox, place: u32) -> Result<Support, SetupFailure> {
     }
     let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     hidden.step("hide process 1 from the others")?;
-    let landlock = rules::apply(sandbox)?;
+    let landlock = rules::apply(sandbox, true)?;
     privileges::drop_all()?;
     let seccomp = filter::apply()?;
     Ok(Support { landlock, seccomp })
@@ -129,19 +130,24 @@ fn prepare(sandbox: &Sandbox, place: u32) -> Result<Support, SetupFailure> {
     // Orphans become children of this process, so that none is missed at the end.
     let reaper = set_child_subreaper(Some(rustix::process::getpid()));
     reaper.step("adopt orphans")?;
+    // Containers forbid it that forbid namespaces.
+    let _ = fix_addresses();
     calm(sandbox, place)?;
     set_no_new_privs(true).step("refuse new privileges")?;
-    Ok(Support {
-        landlock: false,
-        seccomp: false,
-    })
+    let landlock = rules::apply(sandbox, false)?;
+    let seccomp = false;
+    Ok(Support { landlock, seccomp })
 }
 
-/// What makes runs alike: no random addresses, fixed limits, a session of its own, as many processors.
-fn calm(sandbox: &Sandbox, place: u32) -> Result<(), SetupFailure> {
+/// No random addresses.
+fn fix_addresses() -> Result<(), SetupFailure> {
     let persona = personality::get().step("read the personality")?;
     let persona = personality::set(persona | Persona::ADDR_NO_RANDOMIZE);
-    persona.step("turn off random addresses")?;
+    persona.step("turn off random addresses").map(|_| ())
+}
+
+/// What makes runs alike: fixed limits, a session of its own, as many processors.
+fn calm(sandbox: &Sandbox, place: u32) -> Result<(), SetupFailure> {
     setsid().step("start a session")?;
     limit(Resource::Core, 0)?;
     limit(Resource::Nofile, DESCRIPTORS)?;
@@ -176,7 +182,7 @@ fn counts_by_namespace() -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
 }
 
-fn start_program(sandbox: &Sandbox) -> Result<(Child, Trace), ProgramFault> {
+fn start_program(sandbox: &Sandbox, confined: bool) -> Result<(Child, Trace), ProgramFault> {
     let folder = &sandbox.folder;
     rustix::process::chdir(folder.as_str())
         .map_err(|_| ProgramFault::MissingFolder(folder.clone()))?;
@@ -190,7 +196,7 @@ fn start_program(sandbox: &Sandbox) -> Result<(Child, Trace), ProgramFault> {
         .env_clear()
         .envs(&sandbox.variables);
     command.stdin(Stdio::null()).process_group(0);
-    let (child, trace) = trace::spawn(&mut command, &sandbox.watched);
+    let (child, trace) = trace::spawn(&mut command, sandbox, confined);
     match child {
         Ok(child) => Ok((child, trace)),
         Err(error) => Err(program::explain(&file, error.raw_os_error().unwrap_or(0))),

@@ -34,7 +34,7 @@ pub struct Sandbox {
     pub network: bool,
     /// When it is ended.
     pub limits: Limits,
-    /// Absolute paths without `.`, `..` and links: what the process asks for at or below them and is not there
+    /// Absolute paths without `.`, `..` and links: what the process asks for at or below them and was not given
     /// is told in [`Finished::traced`]. That takes time for each call that names a path, so give none where
     /// nobody wants to know.
     #[serde(default)]
@@ -146,12 +146,13 @@ pub enum Traced {
     No,
     /// It could not be watched, and why.
     Unavailable(String),
-    /// What it asked for and was not there.
+    /// What it asked for and was not given.
     Missed(Missed),
 }
 
 /// Paths that a process or a descendant asked for, by opening, listing, executing or just looking, and that
-/// were not there. A path that was to be made is none.
+/// were not given to it: in a sandbox they are not there, without one they may be. A path that was to be made
+/// is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missed {
     /// The paths, without `.`, `..` and empty parts.

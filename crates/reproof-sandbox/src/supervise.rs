@@ -38,7 +38,8 @@ pub fn run(
 }
 
 /// Runs a process with the same variables, folder, limits, signals and end, but no sandbox: it sees the whole
-/// machine, the mounts are not made, and paths are the host's.
+/// machine, the mounts are not made, and paths are the host's. Where the kernel has Landlock, it can write only
+/// where writable mounts come from, in `/tmp` and `/dev`. Needs no namespaces.
 pub fn run_unconfined(
     sandbox: &Sandbox,
     output: &mut dyn FnMut(Stream, &[u8]),

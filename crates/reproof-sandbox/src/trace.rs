@@ -1,4 +1,4 @@
-//! Watches for which of some paths a process asks that are not there, by the kernel's notifications of system
+//! Watches for which of some paths a process asks that were not given to it, by the kernel's notifications of system
 //! calls.
 //!
 //! Nothing is refused and nothing decided: each call goes on as it would have. What is seen helps a person and
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ use rustix::io::Errno;
 
 use crate::calls;
 use crate::listener::{Listener, Notification};
-use crate::spec::{Missed, Traced, is_beneath};
+use crate::spec::{Missed, Sandbox, Traced, is_beneath};
 
 /// How many paths are kept.
 const MOST_PATHS: usize = 4096;
@@ -80,14 +81,18 @@ pub(crate) struct Seen {
 ///
 /// A filter holds for a thread and what that starts. So the process is started by a thread of its own, whose
 /// filter this one, which watches the limits, does not share.
-pub(crate) fn spawn(command: &mut Command, watched: &[String]) -> (io::Result<Child>, Trace) {
-    if watched.is_empty() {
+pub(crate) fn spawn(
+    command: &mut Command,
+    sandbox: &Sandbox,
+    confined: bool,
+) -> (io::Result<Child>, Trace) {
+    if sandbox.watched.is_empty() {
         return (command.spawn(), Trace::Off);
     }
     let unavailable = |error: &io::Error| Trace::Unavailable(explain(error));
     let (give, take) = channel();
     // Before the filter is there, since what it holds back waits for this thread.
-    let seen = match start_watcher(watched, take) {
+    let seen = match start_watcher(sandbox, confined, take) {
         Ok(seen) => seen,
         Err(error) => return (command.spawn(), unavailable(&error)),
     };
@@ -127,10 +132,22 @@ fn explain(error: &io::Error) -> String {
     }
 }
 
-fn start_watcher(watched: &[String], take: Receiver<Listener>) -> io::Result<Arc<Mutex<Seen>>> {
+fn start_watcher(
+    sandbox: &Sandbox,
+    confined: bool,
+    take: Receiver<Listener>,
+) -> io::Result<Arc<Mutex<Seen>>> {
     let seen = Arc::new(Mutex::new(Seen::default()));
+    // A root of its own holds nothing but what was given.
+    let from = sandbox.mounts.iter().map(|mount| mount.from.as_path());
+    let given = from.filter_map(Path::to_str).map(str::to_owned);
     let mut watcher = Watcher {
-        watched: watched.to_vec(),
+        watched: sandbox.watched.clone(),
+        given: if confined {
+            vec!["/".to_owned()]
+        } else {
+            given.collect()
+        },
         memory: BTreeMap::new(),
         readable: false,
         seen: Arc::clone(&seen),
@@ -148,6 +165,8 @@ fn start_watcher(watched: &[String], take: Receiver<Listener>) -> io::Result<Arc
 
 struct Watcher {
     watched: Vec<String>,
+    /// What is there at or below these paths was given.
+    given: Vec<String>,
     /// The memory of the threads that called last.
     memory: BTreeMap<u32, OwnedFd>,
     /// Whether any memory could be read.
@@ -222,10 +241,14 @@ impl Watcher {
         self.watched.iter().any(holds).then_some(path)
     }
 
-    /// Keeps a path that is not there.
+    /// Keeps a path that was not given.
     fn note(&self, path: String) {
         let mut seen = self.lock();
-        if seen.missed.paths.contains(&path) || statat(CWD, &path, AtFlags::empty()).is_ok() {
+        let mut given = self.given.iter();
+        let given = given.any(|given| path == *given || is_beneath(&path, given));
+        if seen.missed.paths.contains(&path)
+            || given && statat(CWD, &path, AtFlags::empty()).is_ok()
+        {
             return;
         }
         if seen.missed.paths.len() >= MOST_PATHS || seen.bytes + path.len() > MOST_BYTES {
@@ -334,6 +357,7 @@ mod tests {
     fn watcher(watched: &[&str]) -> Watcher {
         Watcher {
             watched: watched.iter().map(|&path| path.to_owned()).collect(),
+            given: vec!["/proc".to_owned()],
             memory: BTreeMap::new(),
             readable: false,
             seen: Arc::default(),
@@ -359,9 +383,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_missing_is_kept_and_not_without_end() {
+    fn only_what_was_not_given_is_kept_and_not_without_end() {
         let watcher = watcher(&["/"]);
         watcher.note("/proc/self".to_owned());
+        watcher.note("/dev/null".to_owned());
         for number in 0..MOST_PATHS + 5 {
             watcher.note(format!("/missing/{number}"));
         }
@@ -369,5 +394,6 @@ mod tests {
         assert_eq!(seen.missed.paths.len(), MOST_PATHS);
         assert!(seen.missed.more);
         assert!(!seen.missed.paths.contains("/proc/self"));
+        assert!(seen.missed.paths.contains("/dev/null"));
     }
 }

@@ -183,10 +183,12 @@ fn ask() {
     println!("asked");
 }
 
-/// Runs a sandbox whose process is to be watched, and says what came of that.
+/// Starts a process that is to be watched, and says what came of that.
 fn watched() {
     let mut sandbox = crate::common::script("cat /code/none 2>/dev/null; echo ran");
     sandbox.watched = vec!["/code".to_owned()];
-    let ran = crate::common::run(&sandbox);
-    println!("{}{:?}", ran.out(), ran.finished.traced);
+    let mut out = Vec::new();
+    let mut output = |_, bytes: &[u8]| out.extend_from_slice(bytes);
+    let finished = reproof_sandbox::run_unconfined(&sandbox, &mut output, &|| false).unwrap();
+    println!("{}{:?}", String::from_utf8(out).unwrap(), finished.traced);
 }

@@ -171,7 +171,7 @@ fn a_flood_of_paths_is_bounded() {
     }
 }
 
-/// The kernel lets one watch a process and its descendants, and nobody else.
+/// Of two that would watch the same calls the kernel lets only the first.
 fn where_it_cannot_be_the_process_runs_all_the_same() {
     let own = std::fs::canonicalize("/proc/self/exe").unwrap();
     let mut outer = sandbox(&[own.to_str().unwrap(), "--probe", "watched"]);
