@@ -63,5 +63,7 @@ mod schema;
 mod show;
 #[path = "cli/traced.rs"]
 mod traced;
+#[path = "cli/unisolated.rs"]
+mod unisolated;
 #[path = "cli/verify.rs"]
 mod verify;

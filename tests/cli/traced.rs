@@ -80,7 +80,7 @@ fn folders_and_paths_of_this_machine_are_named() {
     let call = absolute.reproof(&["run"]).expect(0);
     assert_eq!(asked(&call).len(), 1, "{}", call.err);
     call.says(&[
-        "by their paths on this machine, which no step sees: settings/a.txt (use paths relative",
+        "by their paths on this machine, which no isolated step sees: settings/a.txt (use paths relative",
         "'code: [settings/a.txt]'",
     ]);
 }

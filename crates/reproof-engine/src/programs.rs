@@ -13,6 +13,11 @@ use crate::observer::{Event, Observer};
 use crate::undeclared::Surroundings;
 use crate::{EngineError, Project};
 
+/// What is said where programs are not isolated.
+pub(crate) const NOT_ISOLATED: &str = "the programs of this pipeline are not isolated: they see this \
+     machine, its files, processes and network, so nothing says that their results follow from the \
+     recipe alone";
+
 /// What programs get that no recipe holds.
 #[derive(Debug, Default)]
 pub(crate) struct Programs {
@@ -54,14 +59,17 @@ pub(crate) fn resolve(
     pipeline: &Pipeline,
     captured: &Capture,
     lock: &Lock,
-    locked: bool,
+    (locked, isolation): (bool, Isolation),
     observer: &dyn Observer,
 ) -> Result<Resolved, EngineError> {
     let specs = pipeline.programs();
     if specs.is_empty() {
         return Ok(Resolved::default());
     }
-    let environments = Environments::new(project, observer)?;
+    if isolation == Isolation::None {
+        observer.event(&Event::Note(NOT_ISOLATED));
+    }
+    let environments = Environments::new(project, observer)?.at(isolation);
     pipeline.check_environments(&environments.sources()?)?;
     let closures = Closures::new(project, captured);
     let mut environments = ReadyEnvironments::new(environments);
@@ -89,7 +97,7 @@ pub(crate) fn resolve(
             variables.entry("PYTHONPATH".to_owned()).or_insert(path);
         }
         let (code, closure) = (found.tree, environment.closure);
-        let program = spec.resolve(code, closure, Isolation::Full, variables);
+        let program = spec.resolve(code, closure, isolation, variables);
         resolved.programs.insert(name.clone(), program);
         let given = &mut resolved.given;
         given.roots.insert(environment.closure, environment.root);
@@ -106,10 +114,12 @@ pub(crate) fn resolve(
     Ok(resolved)
 }
 
-/// The programs of a recipe, for running it again: every environment's bytes are hashed.
+/// The programs of a recipe, for running it again: every environment's bytes are hashed. Those that
+/// were not isolated are not here either, which must be granted.
 pub(crate) fn of_recipe(
     project: &Project,
     recipe: &Recipe,
+    isolation: Isolation,
     observer: &dyn Observer,
 ) -> Result<Result<Programs, String>, EngineError> {
     let mut given = Programs::default();
@@ -123,7 +133,7 @@ pub(crate) fn of_recipe(
         }
         let digest = &program.environment;
         if !given.roots.contains_key(digest) {
-            let environments = Environments::new(project, observer)?;
+            let environments = Environments::new(project, observer)?.at(isolation);
             let Some(closure) = environments.verified(digest)? else {
                 return Ok(Err(format!(
                     "the environment {} of step '{name}' is neither in the cache nor in the store",

@@ -25,7 +25,8 @@ pub enum Declare {
     Code,
     /// It is a file that was not captured as code: an input of the step.
     Input,
-    /// It was asked for by its path on this machine, which no step sees: another path in the program.
+    /// It was asked for by its path on this machine, which no isolated step sees: another path in
+    /// the program.
     RelativePath,
 }
 
@@ -97,10 +98,11 @@ impl Surroundings {
             }
         }
         // Who resolves a path asks for each of its folders.
-        let all: Vec<_> = found.keys().map(|path| path.to_string()).collect();
+        let all: BTreeSet<_> = found.keys().map(ToString::to_string).collect();
         found.retain(|path, _| {
             let folder = format!("{path}/");
-            !all.iter().any(|other| other.starts_with(&folder))
+            let next = all.range(folder.clone()..).next();
+            !next.is_some_and(|other| other.starts_with(&folder))
         });
         found
     }
@@ -148,8 +150,8 @@ pub(crate) fn advice(undeclared: &Undeclared) -> Vec<String> {
     });
     let relative = Named::of(of(undeclared, Declare::RelativePath)).map(|named| {
         format!(
-            "it asked for files of the project by their paths on this machine, which no step sees: \
-             {named} (use paths relative to the project's folder, and {} if it needs them)",
+            "it asked for files of the project by their paths on this machine, which no isolated step \
+             sees: {named} (use paths relative to the project's folder, and {} if it needs them)",
             named.code()
         )
     });

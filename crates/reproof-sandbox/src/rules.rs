@@ -34,9 +34,12 @@ fn restrict(sandbox: &Sandbox, confined: bool) -> Result<RulesetStatus, RulesetE
         .scope(Scope::AbstractUnixSocket | Scope::Signal)?
         .create()?;
     let given = sandbox.mounts.iter().filter(|mount| mount.writable);
-    let given = given.map(|mount| match confined {
-        true => Path::new(&mount.to),
-        false => mount.from.as_path(),
+    let given = given.map(|mount| {
+        if confined {
+            Path::new(&mount.to)
+        } else {
+            mount.from.as_path()
+        }
     });
     let writable = given.chain(WRITABLE.map(Path::new));
     let readable = [(Path::new("/"), AccessFs::from_read(VERSION))];

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use reproof_config::Override;
 use reproof_engine::{EngineError, Outcome, Project, Request, RunOptions, run};
-use reproof_record::{ExecutionStatus, StepStatus};
+use reproof_record::{ExecutionStatus, Isolation, StepStatus};
 use serde_json::{Value, json};
 
 use crate::arguments::Global;
@@ -33,6 +33,11 @@ pub struct PipelineOptions {
     /// Score the test part instead of the eval part. Each such look is counted in the history.
     #[arg(long = "final")]
     pub final_look: bool,
+    /// How far programs are kept from this machine: `full` or `none`. With `none` they see all of
+    /// it, which is for machines without user namespaces; their records say so and are verified
+    /// only in the same way.
+    #[arg(long, value_name = "LEVEL", default_value_t)]
+    pub isolation: Isolation,
 }
 
 /// The options of the command.
@@ -63,6 +68,7 @@ impl PipelineOptions {
             locked: self.locked,
             require_clean: self.require_clean,
             final_look: self.final_look,
+            isolation: self.isolation,
         })
     }
 }
