@@ -61,5 +61,9 @@ mod run;
 mod schema;
 #[path = "cli/show.rs"]
 mod show;
+#[path = "cli/traced.rs"]
+mod traced;
+#[path = "cli/unisolated.rs"]
+mod unisolated;
 #[path = "cli/verify.rs"]
 mod verify;

@@ -169,7 +169,7 @@ impl ImportCache for Imports<'_> {
 }
 
 /// The folder of what can be found out again.
-fn remembered(project: &Project) -> PathBuf {
+pub(crate) fn remembered(project: &Project) -> PathBuf {
     project.root.join(STATE_FOLDER).join("remembered")
 }
 

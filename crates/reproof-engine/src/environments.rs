@@ -4,7 +4,7 @@
 //! store; one that was built here before; else it is built.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reproof_capture::environment::{
@@ -13,12 +13,12 @@ use reproof_capture::environment::{
     build, export, host_platform, lock as lock_requirements, materialise,
 };
 use reproof_config::{EnvironmentSource, Lock, PythonOptions};
-use reproof_record::{Digest, StepName};
-use reproof_sandbox::{End, Limits, Mount, Sandbox};
+use reproof_record::{Digest, Isolation, StepName};
+use reproof_sandbox::{End, Finished, Limits, Mount, Sandbox};
 
 use crate::observer::{Event, Observer};
 use crate::prepare::read_lock;
-use crate::program::compile_variables;
+use crate::program::{Outside, compile_variables};
 use crate::project::{exists, read_text};
 use crate::{EngineError, Project};
 
@@ -48,6 +48,7 @@ pub struct Environments<'a> {
     project: &'a Project,
     observer: &'a dyn Observer,
     cache: ClosureCache,
+    isolation: Isolation,
 }
 
 impl<'a> Environments<'a> {
@@ -67,7 +68,15 @@ impl<'a> Environments<'a> {
             project,
             observer,
             cache: ClosureCache::new(folder, Arc::clone(&project.services.io)),
+            isolation: Isolation::Full,
         })
+    }
+
+    /// The same for programs that run at this level. Where they are not isolated and the machine
+    /// isolates nothing, an environment's bytecode is compiled without isolation, too.
+    #[must_use]
+    pub fn at(self, isolation: Isolation) -> Self {
+        Self { isolation, ..self }
     }
 
     /// The user's cache of closures.
@@ -326,6 +335,41 @@ impl<'a> Environments<'a> {
         Ok(closure)
     }
 
+    /// Runs the compiler of bytecode.
+    fn run(&self, mut sandbox: Sandbox, root: &Path) -> Result<Finished, EngineError> {
+        let ran = reproof_sandbox::run(&sandbox, &mut |_, _| {}, &|| false);
+        let ran = ran.map_err(EngineError::from);
+        if self.isolation == Isolation::Full || !matches!(ran, Err(EngineError::Unsupported(_))) {
+            return ran;
+        }
+        let failed = |error: crate::OperationError| EngineError::Environment(error.to_string());
+        let outside = Outside::new(self.project.io(), root, root).map_err(failed)?;
+        // Bytecode names its sources by the paths at which isolated programs see them.
+        let paths = [
+            "-s".to_owned(),
+            root.display().to_string(),
+            "-p".to_owned(),
+            "/".to_owned(),
+        ];
+        let folder = sandbox.argv.pop();
+        sandbox.argv.extend(paths.into_iter().chain(folder));
+        sandbox.argv = outside.command(&sandbox.argv).map_err(failed)?;
+        let home = sandbox.variables.get("HOME").cloned();
+        sandbox.variables = outside.variables(sandbox.variables);
+        // Nothing may be left beside the closure.
+        sandbox
+            .variables
+            .insert("TMPDIR".to_owned(), "/tmp".to_owned());
+        sandbox
+            .variables
+            .extend(home.map(|home| ("HOME".to_owned(), home)));
+        Ok(reproof_sandbox::run_unconfined(
+            &sandbox,
+            &mut |_, _| {},
+            &|| false,
+        )?)
+    }
+
     /// Compiles the bytecode inside, and moves the closure to its place.
     fn seal(&self, open: OpenClosure) -> Result<Closure, EngineError> {
         if let Some(argv) = open.bytecode_command() {
@@ -350,8 +394,9 @@ impl<'a> Environments<'a> {
                 threads: 1,
                 network: false,
                 limits: Limits::default(),
+                watched: Vec::new(),
             };
-            let finished = reproof_sandbox::run(&sandbox, &mut |_, _| {}, &|| false)?;
+            let finished = self.run(sandbox, &open.root())?;
             // Code 1: some file is no valid Python of this version, which harms nobody.
             if !matches!(finished.end, End::Exited(0 | 1)) {
                 return Err(EngineError::Environment(format!(

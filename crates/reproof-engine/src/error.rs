@@ -38,6 +38,10 @@ pub enum Class {
     Interrupted,
 }
 
+/// What is left to do on a machine that isolates nothing.
+const WITHOUT_ISOLATION: &str = "use another machine, or run with '--isolation none': programs then \
+     see this machine, and their records say so";
+
 /// Why the engine could not do what it was asked to.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -91,6 +95,9 @@ pub enum EngineError {
     /// A process could not be isolated.
     #[error(transparent)]
     Sandbox(SandboxError),
+    /// This machine cannot isolate programs.
+    #[error(transparent)]
+    Unsupported(Unsupported),
     /// Stopped from outside.
     #[error("interrupted")]
     Interrupted,
@@ -125,7 +132,9 @@ impl EngineError {
             Self::Store(error) => store_class(error),
             Self::Catalog(error) => store_error_class(error.class()),
             Self::Io(_) | Self::Capture(CaptureError::Io(_)) => Class::Storage,
-            Self::Capture(_) | Self::Environment(_) | Self::Sandbox(_) => Class::Environment,
+            Self::Capture(_) | Self::Environment(_) | Self::Sandbox(_) | Self::Unsupported(_) => {
+                Class::Environment
+            }
             Self::Data {
                 error: TableError::Store(StoreError::Io(error)),
                 ..
@@ -141,6 +150,7 @@ impl EngineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } | Self::Refused { hint, .. } => hint.clone(),
+            Self::Unsupported(_) => Some(WITHOUT_ISOLATION.to_owned()),
             Self::Data { error: TableError::Csv { problem: CsvProblem::Pinned { .. }, .. }, .. } => {
                 Some(
                     "mend the value, or remove the file's line from reproof.lock to decide the \
@@ -168,7 +178,7 @@ impl EngineError {
 impl From<SandboxError> for EngineError {
     fn from(error: SandboxError) -> Self {
         match explained(error) {
-            Explained::Unsupported(lines) => Self::Environment(lines.to_string()),
+            Explained::Unsupported(lines) => Self::Unsupported(lines),
             Explained::Other(error) => Self::Sandbox(error),
         }
     }
@@ -261,6 +271,7 @@ impl OperationError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Failed { hint, .. } => hint.as_deref(),
+            Self::Unsupported(_) => Some(WITHOUT_ISOLATION),
             _ => None,
         }
     }

@@ -29,6 +29,7 @@ mod report;
 mod run;
 mod schedule;
 mod services;
+mod undeclared;
 mod verify;
 mod versions;
 
@@ -61,5 +62,6 @@ pub use reproof_capture::environment::{
 };
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};
+pub use undeclared::{Declare, Undeclared};
 pub use verify::{Verified, read_record, verify};
 pub use versions::{PinnedData, data_versions, find_data, statistics};

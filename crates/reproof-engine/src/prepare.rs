@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use reproof_capture::{Capture, CaptureOptions, capture};
 use reproof_config::{ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline};
-use reproof_record::{DataInput, DataUse, Recipe, Schema, StepKey, StepName};
+use reproof_record::{DataInput, DataUse, Isolation, Recipe, Schema, StepKey, StepName};
 use reproof_store::fs::write_atomic;
 
 use crate::code;
@@ -30,6 +30,9 @@ pub struct Request {
     pub require_clean: bool,
     /// Whether the test part is scored.
     pub final_look: bool,
+    /// How far programs are kept from what they were not given. Less than all of it is for the person
+    /// at the machine to grant, never for a project.
+    pub isolation: Isolation,
 }
 
 /// A pipeline that is ready to run.
@@ -61,6 +64,7 @@ pub fn prepare(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Prepared, EngineError> {
+    refuse_isolation(project, request.isolation)?;
     let text = read_text(project.io(), &project.root.join(&request.pipeline_file))?;
     let pipeline = parse_pipeline(&request.pipeline_file, &text, &request.overrides)?;
     let mut lock = read_lock(project)?;
@@ -79,7 +83,14 @@ pub fn prepare(
     let options = ExpandOptions {
         final_look: request.final_look,
     };
-    let resolved = programs::resolve(project, &pipeline, &code, &lock, locked, observer)?;
+    let resolved = programs::resolve(
+        project,
+        &pipeline,
+        &code,
+        &lock,
+        (locked, request.isolation),
+        observer,
+    )?;
     let graph = pipeline.expand(&schemas, &resolved.programs, &options)?;
     let writes_lock = request.overrides.is_empty() && !locked;
     if writes_lock {
@@ -117,6 +128,21 @@ pub fn prepare(
         pinned_keys,
         writes_lock,
     })
+}
+
+/// Refuses less isolation than the project's policy asks for.
+pub(crate) fn refuse_isolation(project: &Project, asked: Isolation) -> Result<(), EngineError> {
+    match (asked, project.settings.policy.isolation) {
+        (Isolation::None, Some(Isolation::Full)) => Err(EngineError::Refused {
+            message:
+                "policy.isolation in reproof.toml is 'full': no step may run without isolation"
+                    .to_owned(),
+            hint: Some(
+                "run it on a machine with user namespaces, without '--isolation none'".to_owned(),
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Reads the lock file; an empty one if there is none.

@@ -5,12 +5,18 @@ use std::path::PathBuf;
 
 use reproof_capture::Capture;
 use reproof_config::{Lock, Pipeline, ProgramSpec, Resources};
-use reproof_record::{Digest, Isolation, Program, Recipe, RecipeStep, StepName, Tree};
+use reproof_record::{Digest, Isolation, Program, Recipe, RecipeStep, StepName};
 
 use crate::closures::{Closures, python_path};
 use crate::environments::{Environments, Ready, ReadyEnvironments};
 use crate::observer::{Event, Observer};
+use crate::undeclared::Surroundings;
 use crate::{EngineError, Project};
+
+/// What is said where programs are not isolated.
+pub(crate) const NOT_ISOLATED: &str = "the programs of this pipeline are not isolated: they see this \
+     machine, its files, processes and network, so nothing says that their results follow from the \
+     recipe alone";
 
 /// What programs get that no recipe holds.
 #[derive(Debug, Default)]
@@ -23,8 +29,8 @@ pub(crate) struct Programs {
     pub secrets: BTreeMap<String, String>,
     /// The unpinned steps whose recorded results are used all the same.
     pub cached: BTreeSet<StepName>,
-    /// All the code of the project, to name what a program missed.
-    pub captured: Option<Tree>,
+    /// The project, to name what a program missed of it.
+    pub surroundings: Option<Surroundings>,
 }
 
 impl Programs {
@@ -53,14 +59,17 @@ pub(crate) fn resolve(
     pipeline: &Pipeline,
     captured: &Capture,
     lock: &Lock,
-    locked: bool,
+    (locked, isolation): (bool, Isolation),
     observer: &dyn Observer,
 ) -> Result<Resolved, EngineError> {
     let specs = pipeline.programs();
     if specs.is_empty() {
         return Ok(Resolved::default());
     }
-    let environments = Environments::new(project, observer)?;
+    if isolation == Isolation::None {
+        observer.event(&Event::Note(NOT_ISOLATED));
+    }
+    let environments = Environments::new(project, observer)?.at(isolation);
     pipeline.check_environments(&environments.sources()?)?;
     let closures = Closures::new(project, captured);
     let mut environments = ReadyEnvironments::new(environments);
@@ -88,7 +97,7 @@ pub(crate) fn resolve(
             variables.entry("PYTHONPATH".to_owned()).or_insert(path);
         }
         let (code, closure) = (found.tree, environment.closure);
-        let program = spec.resolve(code, closure, Isolation::Full, variables);
+        let program = spec.resolve(code, closure, isolation, variables);
         resolved.programs.insert(name.clone(), program);
         let given = &mut resolved.given;
         given.roots.insert(environment.closure, environment.root);
@@ -103,17 +112,19 @@ pub(crate) fn resolve(
                 .extend(secrets(project, &name, &spec.secrets)?);
         }
     }
-    resolved.given.captured = Some(captured.tree.clone());
+    resolved.given.surroundings = Some(Surroundings::new(project, captured.tree.clone()));
     resolved.environments = environments.all().collect();
     Ok(resolved)
 }
 
 /// The programs of a recipe, for running it again: every environment's bytes are hashed. Steps whose
-/// outputs the recipe pins are not run. Where something stored is `damaged`, closures that are right
-/// in the cache are put into the store again.
+/// outputs the recipe pins are not run. Those that were not isolated are not here either, which must
+/// be granted. Where something stored is `damaged`, closures that are right in the cache are put into
+/// the store again.
 pub(crate) fn of_recipe(
     project: &Project,
     recipe: &Recipe,
+    isolation: Isolation,
     damaged: bool,
     observer: &dyn Observer,
 ) -> Result<Result<Programs, String>, EngineError> {
@@ -129,7 +140,7 @@ pub(crate) fn of_recipe(
         }
         let digest = &program.environment;
         if !given.roots.contains_key(digest) {
-            let environments = Environments::new(project, observer)?;
+            let environments = Environments::new(project, observer)?.at(isolation);
             let Some(closure) = environments.verified(digest)? else {
                 return Ok(Err(format!(
                     "the environment {} of step '{name}' is neither in the cache nor in the store",

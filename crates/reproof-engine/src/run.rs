@@ -15,6 +15,7 @@ use crate::observer::Observer;
 use crate::operations::read_metrics;
 use crate::prepare::{Prepared, Request, prepare};
 use crate::schedule::{Mode, Ran, execute};
+use crate::undeclared::{Tracing, Undeclared};
 use crate::{Cancel, Class, EngineError, OperationError, Project, pins};
 
 /// How a pipeline is to be run.
@@ -26,6 +27,9 @@ pub struct RunOptions {
     pub use_cache: bool,
     /// How many threads an operation may use, and how many steps run at once; changes no result.
     pub threads: Threads,
+    /// Whether every program that runs is watched for files of the project that it does not declare,
+    /// not only those whose code, environment and command are new. Changes no result.
+    pub trace: bool,
 }
 
 /// What came of a run.
@@ -41,6 +45,8 @@ pub struct Outcome {
     pub metrics: Vec<String>,
     /// Why steps failed.
     pub failures: BTreeMap<StepName, OperationError>,
+    /// What steps asked for of the project and did not see, where they were watched.
+    pub undeclared: BTreeMap<StepName, Undeclared>,
 }
 
 impl Outcome {
@@ -66,6 +72,11 @@ pub fn run(
     let mode = Mode {
         use_cache: options.use_cache,
         threads: options.threads,
+        tracing: if options.trace {
+            Tracing::All
+        } else {
+            Tracing::New
+        },
         programs: Arc::new(std::mem::take(&mut prepared.programs)),
         pinned_keys: std::mem::take(&mut prepared.pinned_keys),
     };
@@ -91,6 +102,7 @@ pub fn run(
         record,
         metrics,
         failures: ran.failures,
+        undeclared: ran.undeclared,
     })
 }
 

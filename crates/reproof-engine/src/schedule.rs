@@ -12,8 +12,9 @@ use reproof_capture::closure::undeclared_paths;
 use reproof_catalog::{StepOutput, StepResult};
 use reproof_record::{
     Artifact, Digest, Program, Recipe, RecipeStep, Results, Source, StepExecution, StepKey,
-    StepName, StepStatus,
+    StepName, StepStatus, Tree,
 };
+use reproof_sandbox::Traced;
 use reproof_store::Store;
 use reproof_table::Threads;
 
@@ -22,6 +23,9 @@ use crate::operations::{Job, perform};
 use crate::program::{self, ProgramJob, Told};
 use crate::programs::Programs;
 use crate::services::TICK;
+use crate::undeclared::{
+    Surroundings, Tracing, Undeclared, advice, code_advice, code_hint, remember_traced, was_traced,
+};
 use crate::{Cancel, EngineError, OperationError, Project, cache, pins};
 
 /// How many lines of a log are shown when a program fails.
@@ -35,6 +39,8 @@ pub(crate) struct Mode {
     pub use_cache: bool,
     /// How many threads an operation may use, and how many steps run at once.
     pub threads: Threads,
+    /// Which programs are watched for what they do not declare.
+    pub tracing: Tracing,
     /// What programs get that no recipe holds.
     pub programs: Arc<Programs>,
     /// The keys under which the lock file pins what came out of steps.
@@ -49,6 +55,8 @@ pub(crate) struct Ran {
     pub outputs: BTreeMap<StepName, Outputs>,
     /// Why steps failed.
     pub failures: BTreeMap<StepName, OperationError>,
+    /// What watched steps asked for of the project and did not see.
+    pub undeclared: BTreeMap<StepName, Undeclared>,
     /// Whether it was stopped from outside.
     pub interrupted: bool,
 }
@@ -147,6 +155,7 @@ pub(crate) fn execute(
             steps: BTreeMap::new(),
             outputs: BTreeMap::new(),
             failures: BTreeMap::new(),
+            undeclared: BTreeMap::new(),
             interrupted: false,
         },
         sender,
@@ -302,6 +311,7 @@ impl Scheduler<'_> {
         let catalog = Arc::clone(&self.project.catalog);
         let clock = Arc::clone(&self.project.services.clock);
         let programs = Arc::clone(&self.mode.programs);
+        let watched = self.watched(&step);
         let cancel = self.cancel.clone();
         std::thread::spawn(move || {
             let started = Instant::now();
@@ -327,6 +337,7 @@ impl Scheduler<'_> {
                         program,
                         inputs: &inputs,
                         programs: &programs,
+                        watched,
                         cancel: &cancel,
                     };
                     program.run(&wrote)
@@ -369,6 +380,52 @@ impl Scheduler<'_> {
         });
     }
 
+    /// The paths that a step is watched for; none if it is not watched.
+    fn watched(&self, step: &RecipeStep) -> Vec<String> {
+        let (Some(program), Some(surroundings)) = (&step.program, &self.mode.programs.surroundings)
+        else {
+            return Vec::new();
+        };
+        let watch = match self.mode.tracing {
+            Tracing::Off => false,
+            Tracing::New => !was_traced(self.project, program),
+            Tracing::All => true,
+        };
+        if watch {
+            surroundings.watched()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Says what came of watching a step.
+    fn tell_traced(&mut self, name: &StepName, told: Told, failure: Option<&OperationError>) {
+        match told.traced {
+            Traced::No => return,
+            Traced::Unavailable(why) if self.mode.tracing == Tracing::All => {
+                let note = format!("step '{name}' was not traced: {why}");
+                self.observer.event(&Event::Note(&note));
+            }
+            Traced::Unavailable(_) => {}
+            Traced::Missed(_) if failure.is_some() => {}
+            Traced::Missed(_) => {
+                if let Some(program) = &self.recipe.steps[name].program {
+                    remember_traced(self.project, program);
+                }
+            }
+        }
+        // The hint of a failure names the code.
+        let named = matches!(failure, Some(OperationError::Failed { .. }));
+        let code = code_advice(&told.undeclared).filter(|_| !named);
+        for advice in code.into_iter().chain(advice(&told.undeclared)) {
+            let note = format!("step '{name}': {advice}");
+            self.observer.event(&Event::Note(&note));
+        }
+        if !told.undeclared.is_empty() {
+            self.ran.undeclared.insert(name.clone(), told.undeclared);
+        }
+    }
+
     fn end(&mut self, done: Done) -> Result<(), EngineError> {
         self.running.remove(&done.name);
         let Done {
@@ -376,7 +433,7 @@ impl Scheduler<'_> {
             key,
             micros,
             result,
-            told,
+            mut told,
             log,
         } = done;
         for note in &told.notes {
@@ -386,10 +443,11 @@ impl Scheduler<'_> {
         let mut end = End {
             key: Some(key),
             micros,
-            observations: told.observations,
+            observations: std::mem::take(&mut told.observations),
             log,
             ..End::without(StepStatus::Ran)
         };
+        self.tell_traced(&name, told, result.as_ref().err());
         match result {
             Ok(outputs) => {
                 self.warn_of_another_result(&name, &key)?;
@@ -450,6 +508,7 @@ struct ProgramStep<'a> {
     program: &'a Program,
     inputs: &'a BTreeMap<StepName, Artifact>,
     programs: &'a Programs,
+    watched: Vec<String>,
     cancel: &'a Cancel,
 }
 
@@ -465,43 +524,46 @@ impl ProgramStep<'_> {
             Some((name.clone(), value.clone()))
         });
         let resources = self.programs.resources.get(self.name).copied();
-        let (result, told) = program::run(&ProgramJob {
+        let (result, mut told) = program::run(&ProgramJob {
             store: self.store,
             step: self.step,
             inputs: self.inputs,
             root,
             resources: resources.unwrap_or_default(),
             secrets: &secrets.collect(),
+            watched: self.watched.clone(),
             output: wrote,
             cancel: self.cancel,
         });
-        let explain = |error| self.explain(error, &told.log);
+        if let (Traced::Missed(missed), Some((surroundings, closure))) =
+            (&told.traced, self.surroundings())
+        {
+            told.undeclared = surroundings.judge(missed, &closure, self.store.io().as_ref());
+        }
+        let explain = |error| self.explain(error, &told);
         (result.map_err(explain), told)
+    }
+
+    /// The project and what the step sees of its code, where both are known.
+    fn surroundings(&self) -> Option<(&Surroundings, Tree)> {
+        let surroundings = self.programs.surroundings.as_ref()?;
+        Some((surroundings, self.store.tree(&self.program.code).ok()?))
     }
 
     /// Adds the end of the log to a failure, and which files of the project the program may have
     /// missed.
-    fn explain(&self, error: OperationError, log: &[u8]) -> OperationError {
+    fn explain(&self, error: OperationError, told: &Told) -> OperationError {
         let OperationError::Failed { message, .. } = error else {
             return error;
         };
-        let text = String::from_utf8_lossy(log);
-        let closure = self.store.tree(&self.program.code).ok();
-        let captured = self.programs.captured.as_ref();
-        let missed = captured
-            .zip(closure)
-            .map_or(Vec::new(), |(captured, closure)| {
-                undeclared_paths(&text, captured, &closure)
-            });
-        let hint = (!missed.is_empty()).then(|| {
-            let paths: Vec<_> = missed.iter().take(5).map(ToString::to_string).collect();
-            let paths = paths.join(", ");
-            format!("the step sees only its code closure: add 'code: [{paths}]' to it")
+        let text = String::from_utf8_lossy(&told.log);
+        let named = self.surroundings().map(|(surroundings, closure)| {
+            undeclared_paths(&text, &surroundings.captured, &closure)
         });
         OperationError::Failed {
             message,
             log: last_lines(&text),
-            hint,
+            hint: code_hint(named.unwrap_or_default(), &told.undeclared),
         }
     }
 }

@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reproof_record::{
-    DataUse, Execution, ExecutionKind, ExecutionStatus, OutputVerdict, Record, RecordId, StepName,
-    Verdict, Verification,
+    DataUse, Execution, ExecutionKind, ExecutionStatus, Isolation, OutputVerdict, Record, RecordId,
+    StepName, Verdict, Verification,
 };
 use reproof_table::Threads;
 
 use crate::integrity::{self, Trouble};
-use crate::observer::Observer;
+use crate::observer::{Event, Observer};
 use crate::operations::MAX_DOCUMENT;
-use crate::programs::of_recipe;
+use crate::prepare::refuse_isolation;
+use crate::programs::{NOT_ISOLATED, of_recipe};
 use crate::run::blank;
 use crate::schedule::{Mode, Ran, execute};
+use crate::undeclared::Tracing;
 use crate::{Cancel, Class, EngineError, OperationError, Project, pins};
 
 /// What came of a verification.
@@ -61,16 +63,19 @@ pub fn read_record(project: &Project, id: &RecordId) -> Result<Record, EngineErr
     })
 }
 
-/// Runs every step of a record again and compares every output.
+/// Runs every step of a record again and compares every output. `isolation` is the least that is
+/// granted: a record whose programs were not isolated is refused at [`Isolation::Full`].
 pub fn verify(
     project: &Project,
     id: &RecordId,
     threads: Threads,
+    isolation: Isolation,
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Verified, EngineError> {
     let started = project.services.clock.now();
     let record = read_record(project, id)?;
+    let isolation = granted(project, id, &record, isolation, observer)?;
     let mut execution = blank(project, ExecutionKind::Verify, started)?;
     execution.recipe = Some(record.recipe.id()?);
     execution.pipeline = pipeline_of(project, id)?;
@@ -90,7 +95,13 @@ pub fn verify(
         {
             Err("every step is unpinned, so that none can be run again".to_owned())
         }
-        None => of_recipe(project, &record.recipe, !damage.is_empty(), observer)?,
+        None => of_recipe(
+            project,
+            &record.recipe,
+            isolation,
+            !damage.is_empty(),
+            observer,
+        )?,
     };
     let verification = match given {
         Err(reason) => {
@@ -101,6 +112,7 @@ pub fn verify(
             let mode = Mode {
                 use_cache: false,
                 threads,
+                tracing: Tracing::Off,
                 programs: Arc::new(programs),
                 pinned_keys: BTreeMap::new(),
             };
@@ -123,6 +135,40 @@ pub fn verify(
         failures,
         damage,
     })
+}
+
+/// The least isolation of a record's programs, if it is granted.
+fn granted(
+    project: &Project,
+    id: &RecordId,
+    record: &Record,
+    isolation: Isolation,
+    observer: &dyn Observer,
+) -> Result<Isolation, EngineError> {
+    let mut programs = record.recipe.steps.iter();
+    let without = programs.find(|(_, step)| {
+        let program = step.program.as_ref();
+        program.is_some_and(|program| program.isolation == Isolation::None)
+    });
+    let Some((name, _)) = without else {
+        return Ok(Isolation::Full);
+    };
+    refuse_isolation(project, Isolation::None)?;
+    if isolation == Isolation::Full {
+        return Err(EngineError::Refused {
+            message: format!(
+                "step '{name}' of record {} ran without isolation, and would again",
+                id.short()
+            ),
+            hint: Some(
+                "if you trust its programs, verify it with '--isolation none'; equal outputs then \
+                 show that it repeats here, not that it follows from its recipe alone"
+                    .to_owned(),
+            ),
+        });
+    }
+    observer.event(&Event::Note(NOT_ISOLATED));
+    Ok(Isolation::None)
 }
 
 fn status(ran: &Ran, verdict: Verdict) -> ExecutionStatus {

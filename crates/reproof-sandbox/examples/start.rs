@@ -55,6 +55,7 @@ fn sandbox() -> Sandbox {
         threads: 1,
         network: false,
         limits: Limits::default(),
+        watched: Vec::new(),
     }
 }
 

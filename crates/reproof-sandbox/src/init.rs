@@ -12,10 +12,12 @@ use rustix::process::{
     set_dumpable_behavior, set_parent_process_death_signal, setpriority_process, setrlimit, setsid,
     umask,
 };
+use rustix::thread::set_no_new_privs;
 
 use crate::error::{ProgramFault, SetupFailure, Step};
 use crate::spec::{Limits, Sandbox};
 use crate::support::Support;
+use crate::trace::{self, Trace};
 use crate::watch::Watch;
 use crate::wire::{GO, Order, Report, STOP, receive, receive_byte, send};
 use crate::{filter, network, privileges, processors, program, root, rules};
@@ -28,6 +30,8 @@ const DESCRIPTORS: u64 = 1024;
 const STACK: u64 = 8 << 20;
 /// The outer process and process 1, which the kernel counts, too.
 const OURS: u64 = 2;
+/// The threads that start a watched process and watch it.
+const WATCHERS: u64 = 2;
 
 /// Serves the caller at the other end of standard input. The process gets `priority`.
 pub(crate) fn serve(confined: bool, priority: i32) -> ExitCode {
@@ -63,13 +67,13 @@ fn converse(confined: bool, priority: i32) -> io::Result<()> {
         return Ok(());
     }
     let start = std::time::Instant::now();
-    let child = match start_program(&sandbox) {
-        Ok(child) => child,
+    let (child, trace) = match start_program(&sandbox, confined) {
+        Ok(started) => started,
         Err(fault) => return send(&mut socket, &Report::Refused(fault)),
     };
     // Lowering it is always allowed. It may have ended already.
     let _ = setpriority_process(rustix::process::Pid::from_raw(child.id() as i32), priority);
-    let mut watch = Watch::new(&child, &sandbox.limits, start, confined, socket)?;
+    let mut watch = Watch::new(&child, &sandbox.limits, start, confined, socket, trace)?;
     if reader.buffer().contains(&STOP) {
         watch.cancel();
     }
@@ -86,6 +90,7 @@ fn probe() -> Sandbox {
         threads: 1,
         network: false,
         limits: Limits::default(),
+        watched: Vec::new(),
     }
 }
 
@@ -101,13 +106,19 @@ fn confine(sandbox: &Sandbox, place: u32) -> Result<Support, SetupFailure> {
     let descriptors = getrlimit(Resource::Nofile).maximum;
     limit(Resource::Nofile, descriptors.unwrap_or(u64::MAX))?;
     root::enter(sandbox)?;
+    fix_addresses()?;
     calm(sandbox, place)?;
     if let Some(processes) = sandbox.limits.processes.filter(|_| counts_by_namespace()) {
-        limit(Resource::Nproc, processes.saturating_add(OURS))?;
+        let watchers = if sandbox.watched.is_empty() {
+            0
+        } else {
+            WATCHERS
+        };
+        limit(Resource::Nproc, processes.saturating_add(OURS + watchers))?;
     }
     let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     hidden.step("hide process 1 from the others")?;
-    let landlock = rules::apply(sandbox)?;
+    let landlock = rules::apply(sandbox, true)?;
     privileges::drop_all()?;
     let seccomp = filter::apply()?;
     Ok(Support { landlock, seccomp })
@@ -119,18 +130,24 @@ fn prepare(sandbox: &Sandbox, place: u32) -> Result<Support, SetupFailure> {
     // Orphans become children of this process, so that none is missed at the end.
     let reaper = set_child_subreaper(Some(rustix::process::getpid()));
     reaper.step("adopt orphans")?;
+    // Containers forbid it that forbid namespaces.
+    let _ = fix_addresses();
     calm(sandbox, place)?;
-    Ok(Support {
-        landlock: false,
-        seccomp: false,
-    })
+    set_no_new_privs(true).step("refuse new privileges")?;
+    let landlock = rules::apply(sandbox, false)?;
+    let seccomp = false;
+    Ok(Support { landlock, seccomp })
 }
 
-/// What makes runs alike: no random addresses, fixed limits, a session of its own, as many processors.
-fn calm(sandbox: &Sandbox, place: u32) -> Result<(), SetupFailure> {
+/// No random addresses.
+fn fix_addresses() -> Result<(), SetupFailure> {
     let persona = personality::get().step("read the personality")?;
     let persona = personality::set(persona | Persona::ADDR_NO_RANDOMIZE);
-    persona.step("turn off random addresses")?;
+    persona.step("turn off random addresses").map(|_| ())
+}
+
+/// What makes runs alike: fixed limits, a session of its own, as many processors.
+fn calm(sandbox: &Sandbox, place: u32) -> Result<(), SetupFailure> {
     setsid().step("start a session")?;
     limit(Resource::Core, 0)?;
     limit(Resource::Nofile, DESCRIPTORS)?;
@@ -165,7 +182,7 @@ fn counts_by_namespace() -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
 }
 
-fn start_program(sandbox: &Sandbox) -> Result<Child, ProgramFault> {
+fn start_program(sandbox: &Sandbox, confined: bool) -> Result<(Child, Trace), ProgramFault> {
     let folder = &sandbox.folder;
     rustix::process::chdir(folder.as_str())
         .map_err(|_| ProgramFault::MissingFolder(folder.clone()))?;
@@ -179,7 +196,9 @@ fn start_program(sandbox: &Sandbox) -> Result<Child, ProgramFault> {
         .env_clear()
         .envs(&sandbox.variables);
     command.stdin(Stdio::null()).process_group(0);
-    command
-        .spawn()
-        .map_err(|error| program::explain(&file, error.raw_os_error().unwrap_or(0)))
+    let (child, trace) = trace::spawn(&mut command, sandbox, confined);
+    match child {
+        Ok(child) => Ok((child, trace)),
+        Err(error) => Err(program::explain(&file, error.raw_os_error().unwrap_or(0))),
+    }
 }

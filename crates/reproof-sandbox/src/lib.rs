@@ -19,15 +19,18 @@
 //! nothing outlives the caller.
 //!
 //! This crate talks to the kernel through `rustix`, `nix`, `seccompiler` and `landlock`, relative to
-//! folders that exist only for one process; it reads and writes no file of the user's.
+//! folders that exist only for one process; it reads and writes no file of the user's. The one thing that
+//! no crate does safely, watching system calls, is in `listener`, the only module with `unsafe` code.
 //!
 //! What it does not hide: the kernel's version, the host's memory and uptime in `/proc`, the processor itself
 //! (its features by `cpuid`), the caller's further groups where the caller is not root.
 
+mod calls;
 mod entry;
 mod error;
 mod filter;
 mod init;
+mod listener;
 mod mounts;
 mod network;
 mod plan;
@@ -40,13 +43,14 @@ mod rules;
 mod spec;
 mod supervise;
 mod support;
+mod trace;
 mod tree;
 mod watch;
 mod wire;
 
 pub use entry::{enter, is_entry};
 pub use error::{ProgramFault, SandboxError, SetupFailure, Unsupported};
-pub use spec::{End, Finished, HOME, Limits, Mount, Sandbox, Stream, Usage};
+pub use spec::{End, Finished, HOME, Limits, Missed, Mount, Sandbox, Stream, Traced, Usage};
 pub use supervise::support;
 pub use supervise::{run, run_unconfined};
 pub use support::Support;

@@ -34,6 +34,11 @@ pub struct Sandbox {
     pub network: bool,
     /// When it is ended.
     pub limits: Limits,
+    /// Absolute paths without `.`, `..` and links: what the process asks for at or below them and was not given
+    /// is told in [`Finished::traced`]. That takes time for each call that names a path, so give none where
+    /// nobody wants to know.
+    #[serde(default)]
+    pub watched: Vec<String>,
 }
 
 /// A file or folder of the host, and where it is seen.
@@ -123,12 +128,37 @@ pub enum End {
 }
 
 /// What is known of a process once nothing of it is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
     /// How it ended.
     pub end: End,
     /// What it used.
     pub usage: Usage,
+    /// What it asked for of [`Sandbox::watched`].
+    pub traced: Traced,
+}
+
+/// What was seen of the paths that a process asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Traced {
+    /// Nothing was watched.
+    #[default]
+    No,
+    /// It could not be watched, and why.
+    Unavailable(String),
+    /// What it asked for and was not given.
+    Missed(Missed),
+}
+
+/// Paths that a process or a descendant asked for, by opening, listing, executing or just looking, and that
+/// were not given to it: in a sandbox they are not there, without one they may be. A path that was to be made
+/// is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// The paths, without `.`, `..` and empty parts.
+    pub paths: BTreeSet<String>,
+    /// Whether there were more than are kept: 4,096, and 1 MiB of text.
+    pub more: bool,
 }
 
 impl Sandbox {
@@ -144,6 +174,11 @@ impl Sandbox {
         if self.threads == 0 || self.threads > MOST_THREADS {
             let threads = self.threads;
             return invalid(format!("{threads} threads: give 1 to {MOST_THREADS}"));
+        }
+        if let Some(path) = self.watched.iter().find(|path| !is_plain(path)) {
+            return invalid(format!(
+                "the watched path '{path}' is not a plain absolute path"
+            ));
         }
         if confined {
             self.check_mounts()
@@ -258,6 +293,7 @@ mod tests {
             threads: 1,
             network: false,
             limits: Limits::default(),
+            watched: Vec::new(),
         }
     }
 

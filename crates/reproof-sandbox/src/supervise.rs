@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::entry::{SELF, outer_command, plain_command};
 use crate::error::{SandboxError, Unsupported};
-use crate::spec::{End, Finished, Sandbox, Stream, Usage};
+use crate::spec::{End, Finished, Sandbox, Stream, Traced, Usage};
 use crate::support::{Support, explain};
 use crate::watch::{GRACE, TICK};
 use crate::wire::{GO, Order, Report, STOP, send};
@@ -38,7 +38,8 @@ pub fn run(
 }
 
 /// Runs a process with the same variables, folder, limits, signals and end, but no sandbox: it sees the whole
-/// machine, the mounts are not made, and paths are the host's.
+/// machine, the mounts are not made, and paths are the host's. Where the kernel has Landlock, it can write only
+/// where writable mounts come from, in `/tmp` and `/dev`. Needs no namespaces.
 pub fn run_unconfined(
     sandbox: &Sandbox,
     output: &mut dyn FnMut(Stream, &[u8]),
@@ -86,6 +87,7 @@ fn finished(told: Told, sandbox: &Sandbox) -> Result<Finished, SandboxError> {
         _ if told.cancelled => Ok(Finished {
             end: End::Cancelled,
             usage: Usage::default(),
+            traced: Traced::default(),
         }),
         _ => Err(SandboxError::Lost(told.status)),
     }

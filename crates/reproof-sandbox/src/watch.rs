@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, WaitOptions, WaitStatus};
 
 use crate::spec::{End, Finished, Limits, Usage};
+use crate::trace::Trace;
 use crate::tree::{self, Memory};
 use crate::wire::{Report, STOP, receive_byte, send};
 
@@ -40,6 +41,7 @@ pub(crate) struct Watch {
     ending: Option<(End, Instant)>,
     /// How it ended by itself.
     status: Option<WaitStatus>,
+    trace: Trace,
 }
 
 impl Watch {
@@ -50,6 +52,7 @@ impl Watch {
         start: Instant,
         confined: bool,
         socket: UnixStream,
+        trace: Trace,
     ) -> io::Result<Self> {
         // Only now, as the process would have inherited it.
         let mut mask = SigSet::empty();
@@ -75,6 +78,7 @@ impl Watch {
             next: start + tick,
             ending: None,
             status: None,
+            trace,
         })
     }
 
@@ -93,7 +97,9 @@ impl Watch {
         self.clear();
         let usage = self.usage(wall)?;
         let end = self.end(&usage);
-        send(&mut self.socket, &Report::Finished(Finished { end, usage }))
+        let traced = self.trace.finish();
+        let finished = Finished { end, usage, traced };
+        send(&mut self.socket, &Report::Finished(finished))
     }
 
     /// Ends it because the caller asks for it.

@@ -79,7 +79,7 @@ impl Hints<'_> {
 
     /// Takes a path if the tree has it, as a file or folder, and the closure has nothing of it.
     fn propose(&mut self, path: &str) {
-        let undeclared = has(self.tree, path) && !has(self.closure, path);
+        let undeclared = has_path(self.tree, path) && !has_path(self.closure, path);
         if undeclared
             && self.found.len() < MAX
             && let Ok(path) = RelativePath::new(path)
@@ -139,7 +139,7 @@ impl Hints<'_> {
 }
 
 /// Whether a tree has this file, or files in this folder.
-fn has(tree: &Tree, path: &str) -> bool {
+pub fn has_path(tree: &Tree, path: &str) -> bool {
     let at = |path: &str| {
         tree.files
             .partition_point(|entry| entry.path.as_str() < path)

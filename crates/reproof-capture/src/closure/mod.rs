@@ -32,7 +32,7 @@ use reproof_record::{RelativePath, Tree, TreeEntry};
 
 pub use entry::{Entry, Start};
 pub use error::ClosureError;
-pub use hints::undeclared_paths;
+pub use hints::{has_path, undeclared_paths};
 pub use imports::{Dynamic, FileImports, Import, ImportCache, Literal, ParseFault};
 
 use crate::CaptureError;

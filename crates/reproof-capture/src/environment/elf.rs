@@ -30,6 +30,12 @@ pub(crate) struct Elf {
     pub runpath: Vec<String>,
 }
 
+/// The loader that a program names, by its absolute path; none if it is no ELF file of 64 bits, or
+/// needs none.
+pub fn loader_of(io: &dyn Io, path: &Path) -> Result<Option<String>, EnvironmentError> {
+    Ok(read(io, path)?.and_then(|elf| elf.loader))
+}
+
 /// Reads a file; none if it is no ELF file, or one of 32 bits, which no closure needs.
 pub(crate) fn read(io: &dyn Io, path: &Path) -> Result<Option<Elf>, EnvironmentError> {
     let mut file = io.open_read(path)?;

@@ -39,6 +39,7 @@ pub use build::build;
 pub use cache::{Closure, ClosureCache, OpenClosure};
 pub use check::{Full, Quick};
 pub use describe::{ClosureDescription, ClosureDiff, Difference, LeftOut, Package, diff};
+pub use elf::loader_of;
 pub use error::{EnvironmentError, RequirementProblem};
 pub use machine::{Machine, Stage};
 pub use requirements::{Parsed, Pin, Requirements};

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use reproof_config::Override;
 use reproof_engine::{EngineError, Outcome, Project, Request, RunOptions, run};
-use reproof_record::{ExecutionStatus, StepStatus};
+use reproof_record::{ExecutionStatus, Isolation, StepStatus};
 use serde_json::{Value, json};
 
 use crate::arguments::Global;
@@ -33,6 +33,11 @@ pub struct PipelineOptions {
     /// Score the test part instead of the eval part. Each such look is counted in the history.
     #[arg(long = "final")]
     pub final_look: bool,
+    /// How far programs are kept from this machine: `full` or `none`. With `none` they see all of
+    /// it, which is for machines without user namespaces; their records say so and are verified
+    /// only in the same way.
+    #[arg(long, value_name = "LEVEL", default_value_t)]
+    pub isolation: Isolation,
 }
 
 /// The options of the command.
@@ -47,6 +52,11 @@ pub struct Arguments {
     /// Use at most this many threads; changes no result.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    /// Watch every program that runs, and name each file of the project that it asked for and did
+    /// not see, whether or not it failed. Slower; changes no result. Without this a program is
+    /// watched until its code, environment and command have had a result.
+    #[arg(long)]
+    pub trace: bool,
 }
 
 impl PipelineOptions {
@@ -58,6 +68,7 @@ impl PipelineOptions {
             locked: self.locked,
             require_clean: self.require_clean,
             final_look: self.final_look,
+            isolation: self.isolation,
         })
     }
 }
@@ -73,6 +84,7 @@ pub fn execute(
         request: arguments.pipeline.request(&project, global)?,
         use_cache: !arguments.no_cache,
         threads: session::threads(arguments.threads),
+        trace: arguments.trace,
     };
     let cancel = session::stop_on_signals()?;
     let progress = Progress::new(printer);
@@ -170,6 +182,11 @@ fn document(project: &Project, outcome: &Outcome) -> Result<Value, EngineError> 
         "status": outcome.execution.status,
         "metrics": metrics,
         "execution": execution,
+        "undeclared": outcome.undeclared.iter().flat_map(|(step, paths)| {
+            paths.iter().map(move |(path, declare)| json!({
+                "step": step, "path": path, "declare": declare.name(),
+            }))
+        }).collect::<Vec<_>>(),
         "errors": outcome.failures.iter().map(|(step, error)| json!({
             "step": step, "message": error.to_string(), "hint": error.hint(), "log": error.log(),
         })).collect::<Vec<_>>(),

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use reproof_engine::{EngineError, Verified, resolve_record, verify};
-use reproof_record::{ExecutionStatus, StepStatus, Verdict};
+use reproof_record::{ExecutionStatus, Isolation, StepStatus, Verdict};
 use serde_json::json;
 
 use crate::arguments::Global;
@@ -22,6 +22,10 @@ pub struct Arguments {
     /// Use at most this many threads; changes no result.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    /// The least isolation that is granted: `full` or `none`. A record whose programs ran without
+    /// needs `none`: they see this machine again. Others are isolated in any case.
+    #[arg(long, value_name = "LEVEL", default_value_t)]
+    pub isolation: Isolation,
 }
 
 /// Runs the command.
@@ -35,7 +39,14 @@ pub fn execute(
     let cancel = session::stop_on_signals()?;
     let progress = Progress::new(printer);
     let threads = session::threads(arguments.threads);
-    let verified = verify(&project, &record, threads, &progress, &cancel);
+    let verified = verify(
+        &project,
+        &record,
+        threads,
+        arguments.isolation,
+        &progress,
+        &cancel,
+    );
     progress.clear();
     let verified = verified?;
     if printer.json {

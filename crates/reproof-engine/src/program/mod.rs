@@ -5,6 +5,7 @@
 //! Nothing of the project's working folder is in sight.
 
 mod outputs;
+mod places;
 mod profile;
 mod protocol;
 
@@ -17,15 +18,18 @@ use std::time::{Duration, Instant};
 use reproof_catalog::StepOutput;
 use reproof_config::Resources;
 use reproof_record::{Artifact, ArtifactKind, Isolation, Program, RecipeStep, StepName};
-use reproof_sandbox::{End, Finished, Limits, Mount, Sandbox, Stream};
+use reproof_sandbox::{End, Finished, Limits, Mount, Sandbox, Stream, Traced};
 use reproof_store::fs::{FileKind, Io, IoError};
 use reproof_store::{LayOut, SOURCE_DATE_EPOCH, Store, WorkFolder, lay_out};
 use reproof_table::{read_table, write_parquet};
 
+pub(crate) use places::Outside;
+pub(crate) use protocol::CODE;
 pub use protocol::{Reported, ReportedValue};
 
 use crate::operations::read_document;
-use crate::{Cancel, EngineError, OperationError, Project};
+use crate::{Cancel, EngineError, OperationError, Project, Undeclared};
+use places::Places;
 use protocol::REPORTED_FILE;
 
 type Outputs = BTreeMap<StepName, StepOutput>;
@@ -52,6 +56,8 @@ pub(crate) struct ProgramJob<'a> {
     pub resources: Resources,
     /// The values of its secrets.
     pub secrets: &'a BTreeMap<String, String>,
+    /// The paths at and below which is told what it asked for in vain.
+    pub watched: Vec<String>,
     /// Told each piece of what it writes to its standard output and error, secrets masked.
     pub output: &'a (dyn Fn(&[u8]) + Sync),
     /// Asks it to stop.
@@ -67,6 +73,10 @@ pub(crate) struct Told {
     pub observations: BTreeMap<String, f64>,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// What it asked for in vain.
+    pub traced: Traced,
+    /// What of that is in the project, for whoever knows the project to say.
+    pub undeclared: Undeclared,
 }
 
 /// The metrics that a program reported, from the artifact that holds them.
@@ -98,8 +108,19 @@ impl ProgramJob<'_> {
     fn run(&self, told: &mut Told) -> Result<Outputs, OperationError> {
         let program = self.program()?;
         let work = self.store.work_folder()?;
-        self.lay_out(program, work.path())?;
-        let finished = self.execute(program, &work, told)?;
+        let outside = match program.isolation {
+            Isolation::Full => None,
+            Isolation::None => Some(Outside::new(self.io(), self.root, work.path())?),
+        };
+        let places = outside
+            .as_ref()
+            .map_or_else(Places::inside, Outside::places);
+        self.lay_out(program, work.path(), &places)?;
+        let mut sandbox = self.sandbox(program, work.path());
+        if let Some(outside) = &outside {
+            self.move_outside(&mut sandbox, outside)?;
+        }
+        let finished = self.execute(&sandbox, program.isolation, &work, told)?;
         observe(&finished, &mut told.observations);
         self.read_observations(work.path(), told)?;
         refuse_end(&finished, program)?;
@@ -116,7 +137,12 @@ impl ProgramJob<'_> {
     }
 
     /// Lays out what the program sees.
-    fn lay_out(&self, program: &Program, work: &Path) -> Result<(), OperationError> {
+    fn lay_out(
+        &self,
+        program: &Program,
+        work: &Path,
+        places: &Places,
+    ) -> Result<(), OperationError> {
         let options = LayOut {
             mtime: Some(SOURCE_DATE_EPOCH),
             ..LayOut::default()
@@ -137,7 +163,7 @@ impl ProgramJob<'_> {
             }
         }
         self.io().set_mtime(&inputs, SOURCE_DATE_EPOCH)?;
-        let step = protocol::step_file(self.step, self.inputs)?;
+        let step = protocol::step_file(self.step, self.inputs, places)?;
         let path = work.join("step.json");
         self.write(&path, |file| {
             let written = file.write_all(&step);
@@ -171,20 +197,19 @@ impl ProgramJob<'_> {
     /// Runs the program to its end.
     fn execute(
         &self,
-        program: &Program,
+        sandbox: &Sandbox,
+        isolation: Isolation,
         work: &WorkFolder,
         told: &mut Told,
     ) -> Result<Finished, OperationError> {
-        if program.isolation == Isolation::None {
-            return Err(OperationError::Contract(
-                "steps are not run without isolation by this version".to_owned(),
-            ));
-        }
-        let sandbox = self.sandbox(program, work.path());
         let mut log = Log::new(longest_first(self.secrets.values()));
         let marked = Mutex::new(Instant::now());
-        let finished = reproof_sandbox::run(
-            &sandbox,
+        let run = match isolation {
+            Isolation::Full => reproof_sandbox::run,
+            Isolation::None => reproof_sandbox::run_unconfined,
+        };
+        let finished = run(
+            sandbox,
             &mut |_: Stream, bytes: &[u8]| {
                 if let Some(piece) = log.take(bytes) {
                     (self.output)(&piece);
@@ -199,7 +224,20 @@ impl ProgramJob<'_> {
             (self.output)(&piece);
         }
         told.log = log.kept();
-        Ok(finished?)
+        let mut finished = finished?;
+        told.traced = std::mem::take(&mut finished.traced);
+        if let Traced::Missed(missed) = &mut told.traced {
+            // Whoever judges it knows the code by its fixed place alone.
+            let paths = std::mem::take(&mut missed.paths).into_iter();
+            let fixed = |path: String| match path.strip_prefix(sandbox.folder.as_str()) {
+                Some(inside) if inside.is_empty() || inside.starts_with('/') => {
+                    format!("{CODE}{inside}")
+                }
+                _ => path,
+            };
+            missed.paths = paths.map(fixed).collect();
+        }
+        Ok(finished)
     }
 
     fn sandbox(&self, program: &Program, work: &Path) -> Sandbox {
@@ -236,7 +274,36 @@ impl ProgramJob<'_> {
                 wall: self.resources.wall_seconds.map(Duration::from_secs),
                 processes: None,
             },
+            watched: self.watched.clone(),
         }
+    }
+
+    /// The same without isolation: nothing is mounted, and everything is where it lies. A folder of
+    /// its own stands for what is empty and private inside.
+    fn move_outside(
+        &self,
+        sandbox: &mut Sandbox,
+        outside: &Outside<'_>,
+    ) -> Result<(), OperationError> {
+        let temporary = PathBuf::from(outside.temporary());
+        self.make(&temporary.join("home"))?;
+        sandbox.mounts.push(Mount {
+            from: temporary,
+            to: outside.temporary(),
+            writable: true,
+        });
+        sandbox.argv = outside.command(&sandbox.argv)?;
+        sandbox.variables = outside.variables(std::mem::take(&mut sandbox.variables));
+        let secrets = self.secrets.clone().into_iter();
+        sandbox.variables.extend(secrets);
+        let code = outside.places().code;
+        for watched in &mut sandbox.watched {
+            if watched == CODE {
+                watched.clone_from(&code);
+            }
+        }
+        sandbox.folder = code;
+        Ok(())
     }
 
     /// A text without the values of secrets.

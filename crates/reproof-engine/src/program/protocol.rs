@@ -11,6 +11,8 @@ use reproof_record::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
+use super::places::Places;
+
 /// Where a program sees what.
 pub(crate) const CODE: &str = "/reproof/code";
 pub(crate) const INPUTS: &str = "/reproof/in";
@@ -54,11 +56,12 @@ pub(crate) fn input_file(name: &StepName, kind: ArtifactKind) -> String {
     }
 }
 
-/// The bytes of `/reproof/step.json`. The step's name is not in it: a step of another name with the
+/// The bytes of `step.json` for a program that finds everything at these places. The step's name is not in it: a step of another name with the
 /// same key makes the same.
 pub(crate) fn step_file(
     step: &RecipeStep,
     inputs: &BTreeMap<StepName, Artifact>,
+    places: &Places,
 ) -> Result<Vec<u8>, CanonicalError> {
     let program = step.program.as_ref();
     let outputs = program.into_iter().flat_map(|program| &program.outputs);
@@ -68,7 +71,7 @@ pub(crate) fn step_file(
             .iter()
             .map(|(name, artifact)| {
                 let kind = artifact.kind;
-                let path = format!("{INPUTS}/{}", input_file(name, kind));
+                let path = format!("{}/{}", places.inputs, input_file(name, kind));
                 (name, Place { kind, path })
             })
             .collect(),
@@ -78,12 +81,12 @@ pub(crate) fn step_file(
         outputs: outputs
             .filter_map(|(name, path)| {
                 let kind = *step.outputs.get(name)?;
-                let path = format!("{OUTPUTS}/{path}");
+                let path = format!("{}/{path}", places.outputs);
                 Some((name, Place { kind, path }))
             })
             .collect(),
-        metrics: format!("{REPORT}/{METRICS}"),
-        observations: format!("{REPORT}/{OBSERVATIONS}"),
+        metrics: format!("{}/{METRICS}", places.report),
+        observations: format!("{}/{OBSERVATIONS}", places.report),
     })
 }
 
@@ -191,7 +194,8 @@ mod tests {
         });
         let step: RecipeStep = serde_json::from_value(step).unwrap();
         let inputs: BTreeMap<StepName, Artifact> = serde_json::from_value(inputs).unwrap();
-        let file = String::from_utf8(step_file(&step, &inputs).unwrap()).unwrap();
+        let file =
+            String::from_utf8(step_file(&step, &inputs, &Places::inside()).unwrap()).unwrap();
         assert!(PAGE.contains(&format!("\n{file}\n")), "{file}");
     }
 

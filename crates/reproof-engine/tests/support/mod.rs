@@ -74,6 +74,7 @@ pub fn run_example(
         },
         use_cache,
         threads: Threads::new(2.try_into().unwrap()),
+        trace: false,
     };
     run(project, &options, &Silent, &Cancel::default())
 }

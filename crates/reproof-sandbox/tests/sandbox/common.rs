@@ -109,6 +109,7 @@ pub fn sandbox(argv: &[&str]) -> Sandbox {
         threads: 1,
         network: false,
         limits: Limits::default(),
+        watched: Vec::new(),
     }
 }
 

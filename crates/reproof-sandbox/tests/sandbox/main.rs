@@ -16,6 +16,7 @@ mod many;
 mod probes;
 mod programs;
 mod refusals;
+mod traced;
 mod unconfined;
 
 use std::process::{Command, ExitCode};
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         ("many", many::TESTS),
         ("programs", programs::TESTS),
         ("refusals", refusals::TESTS),
+        ("traced", traced::TESTS),
         ("unconfined", unconfined::TESTS),
     ] {
         trials.extend(tests.iter().map(|&(name, test)| {

@@ -23,6 +23,8 @@ pub fn answer() -> Option<ExitCode> {
         "processors" => processors(),
         "caller" => caller(&argument),
         "threads" => threads(),
+        "ask" => ask(),
+        "watched" => watched(),
         _ => return Some(ExitCode::FAILURE),
     }
     Some(ExitCode::SUCCESS)
@@ -145,4 +147,48 @@ fn threads() {
         .filter_map(|thread| thread.join().ok())
         .count();
     println!("{ended}");
+}
+
+/// Asks for paths in all ways: by descriptor, from threads, with odd names.
+fn ask() {
+    use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, StatxFlags};
+    let folder = rustix::fs::open("/code/there", OFlags::DIRECTORY, Mode::empty()).unwrap();
+    let open = |path: &str| rustix::fs::openat(&folder, path, OFlags::RDONLY, Mode::empty());
+    assert!(open("by-descriptor").is_err());
+    assert!(open("../above").is_err());
+    assert!(rustix::fs::statat(&folder, "by-stat", AtFlags::empty()).is_err());
+    assert!(rustix::fs::statx(&folder, "by-statx", AtFlags::empty(), StatxFlags::ALL).is_err());
+    assert!(rustix::fs::accessat(&folder, "by-access", Access::EXISTS, AtFlags::empty()).is_err());
+    assert!(rustix::fs::readlinkat(&folder, "by-readlink", Vec::new()).is_err());
+    assert!(rustix::process::chdir("/code/by-chdir").is_err());
+    let long = format!("/code/{}", "long/".repeat(200));
+    assert!(rustix::fs::statat(CWD, &long, AtFlags::empty()).is_err());
+    assert!(rustix::fs::statat(CWD, &b"/code/\xff"[..], AtFlags::empty()).is_err());
+    let threads: Vec<_> = (0..4)
+        .map(|number| {
+            std::thread::spawn(move || {
+                for _ in 0..200 {
+                    assert!(std::fs::metadata(format!("/code/thread-{number}")).is_err());
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert!(std::process::Command::new("/code/by-exec").spawn().is_err());
+    let made = OFlags::CREATE | OFlags::RDWR;
+    let mode = Mode::from_raw_mode(0o644);
+    assert!(rustix::fs::openat(CWD, "/code/made", made, mode).is_err());
+    println!("asked");
+}
+
+/// Starts a process that is to be watched, and says what came of that.
+fn watched() {
+    let mut sandbox = crate::common::script("cat /code/none 2>/dev/null; echo ran");
+    sandbox.watched = vec!["/code".to_owned()];
+    let mut out = Vec::new();
+    let mut output = |_, bytes: &[u8]| out.extend_from_slice(bytes);
+    let finished = reproof_sandbox::run_unconfined(&sandbox, &mut output, &|| false).unwrap();
+    println!("{}{:?}", String::from_utf8(out).unwrap(), finished.traced);
 }

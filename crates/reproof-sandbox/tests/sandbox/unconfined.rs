@@ -1,9 +1,9 @@
 //! The same without a sandbox.
 use std::time::Duration;
 
-use reproof_sandbox::{End, ProgramFault, Sandbox, SandboxError, Stream};
+use reproof_sandbox::{End, ProgramFault, Sandbox, SandboxError, Stream, Traced};
 
-use crate::common::{Ran, Test, processes_with, script};
+use crate::common::{Ran, Test, mount, processes_with, script};
 
 pub const TESTS: &[Test] = &[
     (
@@ -14,6 +14,11 @@ pub const TESTS: &[Test] = &[
     ("limits_hold", limits_hold),
     ("cancelled_it_ends", cancelled_it_ends),
     ("a_missing_program_is_named", a_missing_program_is_named),
+    (
+        "only_what_is_given_can_be_written",
+        only_what_is_given_can_be_written,
+    ),
+    ("what_is_there_is_told_too", what_is_there_is_told_too),
 ];
 
 fn run(sandbox: &Sandbox) -> Result<Ran, SandboxError> {
@@ -90,4 +95,58 @@ fn a_missing_program_is_named() {
         }) => {}
         other => panic!("{other:?}"),
     }
+}
+
+/// Files lie outside of `/tmp`, where everybody may write.
+fn elsewhere() -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    for name in ["given", "other"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("file"), "x").unwrap();
+    }
+    folder
+}
+
+fn only_what_is_given_can_be_written() {
+    let folder = elsewhere();
+    let at = |name: &str| folder.path().join(name);
+    let (given, other) = (at("given"), at("other"));
+    let mut sandbox = host(&format!(
+        "cd {}; echo new > file; echo 1 > made; cat {1}/file; echo no > {1}/file; echo no > {1}/made",
+        given.display(),
+        other.display()
+    ));
+    sandbox.mounts = vec![
+        mount(&given, "/given", true),
+        mount(&other, "/other", false),
+    ];
+    let ran = run(&sandbox).unwrap();
+    assert_eq!(ran.out(), "x");
+    assert_eq!(
+        std::fs::read_to_string(given.join("file")).unwrap(),
+        "new\n"
+    );
+    assert!(given.join("made").exists());
+    if reproof_sandbox::support().is_ok_and(|support| support.landlock) {
+        assert_eq!(std::fs::read_to_string(other.join("file")).unwrap(), "x");
+        assert!(!other.join("made").exists(), "{}", ran.err());
+    }
+}
+
+fn what_is_there_is_told_too() {
+    let folder = elsewhere();
+    let (given, other) = (folder.path().join("given"), folder.path().join("other"));
+    let mut sandbox = host(&format!(
+        "cat {0}/file {0}/none {1}/file {1}/none 2>/dev/null; true",
+        given.display(),
+        other.display()
+    ));
+    sandbox.mounts = vec![mount(&given, "/given", false)];
+    sandbox.watched = vec![folder.path().display().to_string()];
+    let Traced::Missed(missed) = run(&sandbox).unwrap().finished.traced else {
+        panic!("not traced");
+    };
+    let expected = [given.join("none"), other.join("file"), other.join("none")];
+    let expected = expected.map(|path| path.display().to_string());
+    assert_eq!(missed.paths.into_iter().collect::<Vec<_>>(), expected);
 }
