@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use reproof_capture::{Capture, CaptureOptions, capture};
-use reproof_config::{ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline};
-use reproof_record::{DataInput, DataUse, Recipe, Schema, StepName};
+use reproof_config::{
+    DataFrom, ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline,
+};
+use reproof_record::{DataInput, DataUse, ExpectationOutcome, Recipe, Schema, StepName};
 use reproof_store::fs::write_atomic;
 
 use crate::code;
@@ -15,7 +17,7 @@ use crate::environments::Ready;
 use crate::observer::{Event, Observer};
 use crate::programs::{self, Programs};
 use crate::project::{LOCK_FILE, exists, read_text};
-use crate::{Cancel, EngineError, Project};
+use crate::{Cancel, EngineError, Project, expect};
 
 /// What to run, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +46,10 @@ pub struct Prepared {
     pub code: Capture,
     /// The data that was read.
     pub data: BTreeMap<StepName, DataUse>,
+    /// What the data had to meet.
+    pub expectations: Vec<ExpectationOutcome>,
+    /// The data, as it was pinned.
+    pub(crate) pinned: BTreeMap<StepName, Pinned>,
     /// What programs get that no recipe holds.
     pub(crate) programs: Programs,
     /// The lock file as it is now; none if there is none.
@@ -77,14 +83,11 @@ pub fn prepare(
     };
     let resolved = programs::resolve(project, &pipeline, &code, &lock, locked, observer)?;
     let graph = pipeline.expand(&schemas, &resolved.programs, &options)?;
-    if request.overrides.is_empty() && !locked {
-        update_lock(
-            project,
-            &mut lock,
-            &pipeline,
-            &pinned,
-            &resolved.environments,
-        )?;
+    let now = project.services.clock.now();
+    let expectations = expect::judge_all(project, &pipeline, &pinned, &lock, now, cancel)?;
+    // What must not be used is not pinned either: drift would then be judged against it.
+    if request.overrides.is_empty() && !locked && !expect::refuses(&expectations) {
+        update_lock(project, &mut lock, &pinned, &resolved.environments)?;
     }
     let versions: BTreeMap<StepName, DataInput> = pinned
         .iter()
@@ -92,8 +95,8 @@ pub fn prepare(
         .collect();
     let recipe = graph.recipe(&versions)?;
     let data = pinned
-        .into_iter()
-        .map(|(name, pinned)| (name, pinned.used))
+        .iter()
+        .map(|(name, pinned)| (name.clone(), pinned.used.clone()))
         .collect();
     let lock = lock_text(project)?;
     Ok(Prepared {
@@ -102,6 +105,8 @@ pub fn prepare(
         recipe,
         code,
         data,
+        pinned,
+        expectations,
         lock,
         programs: resolved.given,
     })
@@ -128,7 +133,6 @@ fn lock_text(project: &Project) -> Result<Option<String>, EngineError> {
 fn update_lock(
     project: &Project,
     lock: &mut Lock,
-    pipeline: &Pipeline,
     pinned: &BTreeMap<StepName, Pinned>,
     environments: &[Ready],
 ) -> Result<(), EngineError> {
@@ -139,10 +143,9 @@ fn update_lock(
             changed = true;
         }
     }
-    for (name, pinned) in pinned {
-        let source = &pipeline.data[name];
-        let entry = pinned.entry(source);
-        if lock.get(source) != Some(&entry) {
+    for pinned in pinned.values() {
+        let entry = pinned.entry();
+        if lock.get(&entry.source) != Some(&entry) {
             lock.set(entry);
             changed = true;
         }
@@ -158,9 +161,13 @@ fn update_lock(
 }
 
 fn capture_code(project: &Project, pipeline: &Pipeline) -> Result<Capture, EngineError> {
-    let data = pipeline
-        .data
-        .values()
+    let named = project.settings.data.values().map(|named| &named.source);
+    let read = pipeline.data.values().filter_map(|from| match from {
+        DataFrom::Source(source) => Some(source),
+        DataFrom::Named(_) | DataFrom::Version(_) => None,
+    });
+    let data = named
+        .chain(read)
         .map(|source| source.path.to_string())
         .collect();
     let digests = CatalogDigests::new(project);
