@@ -21,6 +21,8 @@ mod boosting;
 mod compare;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/data_versions.rs"]
+mod data_versions;
 #[path = "cli/decimals.rs"]
 mod decimals;
 #[path = "cli/determinism.rs"]
@@ -35,6 +37,8 @@ mod environments;
 mod examples_programs;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
+#[path = "cli/expect.rs"]
+mod expect;
 #[path = "cli/identity.rs"]
 mod identity;
 #[path = "cli/init.rs"]

@@ -32,6 +32,7 @@ pub use cache::{CachedDigest, DigestCache, NoCache};
 pub use capture::{Capture, CaptureOptions, LOCK_FILE, OWN_FOLDER, capture, lock_committed};
 pub use contents::ProjectFiles;
 pub use error::CaptureError;
+pub use git::{Identity, identity};
 pub use ignore::IgnoreRules;
 pub use read::LARGE;
 pub use reproof_store::link_digest;

@@ -11,13 +11,15 @@ mod types;
 pub use error::CatalogError;
 pub use sqlite::SqliteCatalog;
 pub use types::{
-    ExecutionFilter, FileDigest, KnownFacts, Lineage, Named, Producer, RecordEntry, SourceSnapshot,
-    StepOutput, StepResult, Use,
+    DataTag, ExecutionFilter, FileDigest, KnownFacts, Lineage, Named, Producer, RecordEntry,
+    SourceSnapshot, StepOutput, StepResult, Use, VersionRow,
 };
 
 use std::collections::BTreeMap;
 
-use reproof_record::{Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey};
+use reproof_record::{
+    Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey, StepName, VersionId,
+};
 
 /// What the catalogue does. Any number of processes may use one at once.
 pub trait Catalog: Send + Sync {
@@ -56,4 +58,29 @@ pub trait Catalog: Send + Sync {
     fn source(&self, key: &str) -> Result<Option<SourceSnapshot>, CatalogError>;
     /// Remembers the version that a data source was read into.
     fn set_source(&self, key: &str, snapshot: &SourceSnapshot) -> Result<(), CatalogError>;
+    /// Appends a version to the history of named data and makes it the head, if the head is still
+    /// `head`: says whether it was. `source` is where the version was read from.
+    fn append_version(
+        &self,
+        row: &VersionRow,
+        source: &str,
+        head: Option<&VersionId>,
+    ) -> Result<bool, CatalogError>;
+    /// The heads of all named data, sorted by name, or that of one name.
+    fn data_heads(
+        &self,
+        name: Option<&StepName>,
+    ) -> Result<Vec<(StepName, VersionId)>, CatalogError>;
+    /// The versions of named data, oldest first, whether or not they lead to the head.
+    fn versions_of(&self, name: &StepName) -> Result<Vec<VersionRow>, CatalogError>;
+    /// The versions of all named data that hold this content, oldest first.
+    fn versions_holding(&self, content: &Digest) -> Result<Vec<VersionRow>, CatalogError>;
+    /// Makes a version the head of its name.
+    fn set_head(&self, name: &StepName, to: &VersionId) -> Result<(), CatalogError>;
+    /// The tags of named data, sorted.
+    fn data_tags(&self, name: &StepName) -> Result<Vec<DataTag>, CatalogError>;
+    /// Gives a tag to a version, in place of the one that had it.
+    fn set_data_tag(&self, tag: &DataTag) -> Result<(), CatalogError>;
+    /// Takes a tag away. Says whether it was there.
+    fn remove_data_tag(&self, name: &StepName, tag: &str) -> Result<bool, CatalogError>;
 }

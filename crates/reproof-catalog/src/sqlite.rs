@@ -3,6 +3,7 @@
 //! Write-ahead log, full synchronisation: what was acknowledged is durable. A writer waits for
 //! another one; a process that dies leaves nothing that has to be unlocked.
 
+mod history;
 mod names;
 mod open;
 mod rows;
@@ -12,15 +13,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use reproof_record::{Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey, to_canonical};
+use reproof_record::{
+    Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey, StepName, VersionId, to_canonical,
+};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use crate::sqlite::rows::{Reader, text_of};
 use crate::sqlite::tables::{Existing, Table};
 use crate::{
-    Catalog, CatalogError, ExecutionFilter, FileDigest, KnownFacts, Lineage, Named, Producer,
-    RecordEntry, SourceSnapshot, StepResult, Use,
+    Catalog, CatalogError, DataTag, ExecutionFilter, FileDigest, KnownFacts, Lineage, Named,
+    Producer, RecordEntry, SourceSnapshot, StepResult, Use, VersionRow,
 };
 
 /// From how many paths on all rows are read, instead of looking each one up.
@@ -320,6 +323,14 @@ impl Catalog for SqliteCatalog {
                 "id IN (SELECT execution FROM execution_steps WHERE key = ?)",
                 optional(filter.step.as_ref()),
             ),
+            // The digest stands in the text of every document that has it: the search for it is
+            // what makes looking at all documents fast.
+            ("instr(document, ?) > 0", optional(filter.data.as_ref())),
+            (
+                "EXISTS (SELECT 1 FROM json_each(document, '$.data')
+                 WHERE json_extract(value, '$.version.digest') = ?)",
+                optional(filter.data.as_ref()),
+            ),
         ] {
             if value != Value::Null {
                 condition.push_str(" AND ");
@@ -438,5 +449,45 @@ impl Catalog for SqliteCatalog {
     fn set_source(&self, key: &str, snapshot: &SourceSnapshot) -> Result<(), CatalogError> {
         let row = vec![Value::Text(self.json(snapshot)?), text(&key)];
         self.replace(&tables::SOURCES, vec![row])
+    }
+
+    fn append_version(
+        &self,
+        row: &VersionRow,
+        source: &str,
+        head: Option<&VersionId>,
+    ) -> Result<bool, CatalogError> {
+        self.append(row, source, head)
+    }
+
+    fn data_heads(
+        &self,
+        name: Option<&StepName>,
+    ) -> Result<Vec<(StepName, VersionId)>, CatalogError> {
+        self.heads(name)
+    }
+
+    fn versions_of(&self, name: &StepName) -> Result<Vec<VersionRow>, CatalogError> {
+        self.entries("name = ?1", text(name))
+    }
+
+    fn versions_holding(&self, content: &Digest) -> Result<Vec<VersionRow>, CatalogError> {
+        self.holding(content)
+    }
+
+    fn set_head(&self, name: &StepName, to: &VersionId) -> Result<(), CatalogError> {
+        self.move_head(name, to)
+    }
+
+    fn data_tags(&self, name: &StepName) -> Result<Vec<DataTag>, CatalogError> {
+        self.tags(name)
+    }
+
+    fn set_data_tag(&self, tag: &DataTag) -> Result<(), CatalogError> {
+        self.tag(tag)
+    }
+
+    fn remove_data_tag(&self, name: &StepName, tag: &str) -> Result<bool, CatalogError> {
+        self.untag(name, tag)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reproof_record::{
     Artifact, ArtifactKind, Digest, ExecutionId, ExecutionKind, Operation, RecipeId, RecordId,
-    ResultsId, Schema, StepKey, StepName, Timestamp,
+    ResultsId, Schema, StepKey, StepName, Timestamp, VersionId,
 };
 use reproof_store::fs::Facts;
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,8 @@ pub struct ExecutionFilter {
     pub lock: Option<Digest>,
     /// Only those with a step of this key.
     pub step: Option<StepKey>,
+    /// Only those that read this data version.
+    pub data: Option<Digest>,
     /// Only of this kind.
     pub kind: Option<ExecutionKind>,
     /// At most this many.
@@ -169,4 +171,33 @@ pub struct Lineage {
     pub produced_by: Vec<Producer>,
     /// What used it.
     pub used_by: Vec<Use>,
+}
+
+/// A version in the history of named data, by its identifiers; the document itself is a blob of the
+/// store under the digest that is its ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionRow {
+    /// Its identifier.
+    pub id: VersionId,
+    /// The name of the data.
+    pub name: StepName,
+    /// The digest of what it holds.
+    pub content: Digest,
+    /// The version before it.
+    pub parent: Option<VersionId>,
+    /// When it was appended.
+    pub created: Timestamp,
+}
+
+/// A name that somebody gave to a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataTag {
+    /// The name of the data.
+    pub name: StepName,
+    /// The tag.
+    pub tag: String,
+    /// The version.
+    pub entry: VersionId,
+    /// When it was given.
+    pub created: Timestamp,
 }

@@ -55,7 +55,7 @@ pub enum Command {
     Compare(commands::compare::Arguments),
     /// Predict the rows of a file with the model of a record.
     Predict(commands::predict::Arguments),
-    /// Look at data versions: what columns hold, and which versions there are.
+    /// Give data a name and a history; look at versions, compare, restore and export them.
     Data(commands::data::Arguments),
     /// Look at the environments that programs run in, pin and compare them.
     Env(commands::env::Arguments),

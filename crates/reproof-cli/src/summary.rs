@@ -7,8 +7,8 @@ use reproof_engine::{
 };
 use reproof_learn::{Estimate, Metrics, SliceMetrics};
 use reproof_record::{
-    Artifact, ArtifactKind, CodeState, DataUse, GateOutcome, GateVerdict, Program, RecipeStep,
-    StepName, StepStatus,
+    Artifact, ArtifactKind, CodeState, DataUse, ExpectationOutcome, GateOutcome, GateVerdict,
+    Program, RecipeStep, StepName, StepStatus,
 };
 
 use crate::format;
@@ -55,6 +55,7 @@ pub fn lines(
         let change = progress.data_change(name.as_str());
         lines.push(data_line(name, used, change.as_ref()));
     }
+    lines.extend(expectation_lines(&execution.expectations, printer));
     for name in outcome.recipe.order().unwrap_or_default() {
         lines.extend(step_line(project, outcome, name, printer)?);
     }
@@ -378,6 +379,45 @@ pub fn gate_lines(gates: &[GateOutcome], printer: &Printer) -> Vec<String> {
         .filter(|gate| gate.verdict == GateVerdict::Failed)
     {
         lines.push(format!("  {:<LABEL$}{}", "", gate_text(gate)));
+    }
+    lines
+}
+
+/// What the data had to meet: how much of it was met, and then what was not, with rows.
+pub fn expectation_lines(all: &[ExpectationOutcome], printer: &Printer) -> Vec<String> {
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let count = |verdict| all.iter().filter(|one| one.verdict == verdict).count();
+    let met = count(GateVerdict::Passed);
+    let mut text = format!("  {:<LABEL$}{met} met", "expected");
+    let failed = count(GateVerdict::Failed);
+    if failed > 0 {
+        let failed = format!("{failed} not met");
+        text += &format!(", {}", printer.paint(Style::Bad, &failed));
+    }
+    let not_judged = count(GateVerdict::NotJudged);
+    if not_judged > 0 {
+        text += &format!(", {not_judged} not judged");
+    }
+    let mut lines = vec![text];
+    for one in all.iter().filter(|one| one.verdict != GateVerdict::Passed) {
+        let reason = one.reason.as_deref().unwrap_or_default();
+        let text = format!("{}: {}: {reason}", one.data, one.expectation);
+        lines.push(format!("  {:<LABEL$}{}", "", format::visible(&text)));
+        for row in &one.examples {
+            let values: Vec<_> = row
+                .values
+                .iter()
+                .map(|(name, value)| {
+                    let value = value.as_deref().unwrap_or("(missing)");
+                    format!("{name}={value}")
+                })
+                .collect();
+            let values = format::cut(&format::visible(&values.join(" ")), 100);
+            let row = format::count(row.row);
+            lines.push(format!("  {:<LABEL$}  row {row}: {values}", ""));
+        }
     }
     lines
 }

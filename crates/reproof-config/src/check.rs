@@ -12,6 +12,7 @@ use crate::registry::{OPERATIONS, OperationSpec, operation};
 use crate::shape::{KeyShape, Object, Shape, wanted_tag};
 use crate::tables::{PROGRAM_STEP, REQUIRE_FIELD, STEP};
 use crate::tree::{Node, Value};
+use crate::version::VersionSpec;
 
 /// Reports everything in which the node is not of the shape. `at` is the place to blame for what
 /// is not there: the node's key.
@@ -82,6 +83,8 @@ fn fits(shape: &Shape, node: &Node) -> bool {
         | (
             Shape::Text
             | Shape::Name
+            | Shape::DataName
+            | Shape::DataVersion
             | Shape::Column
             | Shape::Path
             | Shape::Variable
@@ -169,6 +172,8 @@ fn check_scalar(shape: &Shape, node: &Node, report: &mut Report<'_>) {
             mismatch(shape, node, node.span, report);
         }
         (Shape::Name, Value::Text(text)) => check_name(text, node.span, report),
+        (Shape::DataName, Value::Text(text)) => check_data_name(text, node.span, report),
+        (Shape::DataVersion, Value::Text(text)) => check_data_version(text, node.span, report),
         (Shape::Column, Value::Text(text)) => check_column(text, node.span, report),
         (Shape::Path, Value::Text(text)) => check_path(text, node.span, report),
         (Shape::Variable, Value::Text(text)) => programs::check_variable(text, node.span, report),
@@ -217,6 +222,31 @@ fn check_name(text: &str, span: Span, report: &mut Report<'_>) {
     if let Err(error) = StepName::new(text) {
         let message = format!("'{}' is not a name: {}", shown(text), error.reason);
         report.error(span, message);
+    }
+}
+
+fn check_data_name(text: &str, span: Span, report: &mut Report<'_>) {
+    if StepName::new(text).is_ok() {
+        return;
+    }
+    let hint = match text.rsplit_once('.') {
+        _ if text.parse::<VersionSpec>().is_ok() => {
+            format!("a version is written {{version: {}}}", shown(text))
+        }
+        Some((_, "parquet")) => format!("a file is written {{parquet: {}}}", shown(text)),
+        Some(_) => format!("a file is written {{csv: {}}}", shown(text)),
+        None => "names begin with a letter and have letters, digits, _ and -, all lower case; \
+                 reproof.toml declares them"
+            .to_owned(),
+    };
+    let message = format!("'{}' is not the name of data", shown(text));
+    report.hinted(span, message, hint);
+}
+
+fn check_data_version(text: &str, span: Span, report: &mut Report<'_>) {
+    if let Err(error) = text.parse::<VersionSpec>() {
+        let message = format!("'{}' is not a version of named data", shown(text));
+        report.hinted(span, message, error.to_string());
     }
 }
 

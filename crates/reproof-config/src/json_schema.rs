@@ -9,6 +9,9 @@ use crate::tables::{BLOCKS, PIPELINE, PROGRAM_STEP, PROJECT, REQUIRE_FIELD, STEP
 /// A pattern of step names; what `reproof_record::StepName` takes.
 const NAME: &str = "^[a-z][a-z0-9_-]{0,62}$";
 
+/// A pattern of versions of named data; what [`VersionSpec`](crate::VersionSpec) takes.
+const VERSION: &str = "^[a-z][a-z0-9_-]{0,62}(@(~[0-9]{1,6}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}))?$";
+
 /// A pattern of the names of environment variables.
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 /// A pattern of the types that [`reproof_record::DecimalType::named`] takes, but for the bounds of
@@ -72,7 +75,8 @@ fn shape(of: &Shape) -> Value {
             schema
         }
         Shape::Text => json!({"type": "string"}),
-        Shape::Name => json!({"type": "string", "pattern": NAME}),
+        Shape::Name | Shape::DataName => json!({"type": "string", "pattern": NAME}),
+        Shape::DataVersion => json!({"type": "string", "pattern": VERSION}),
         Shape::Column => json!({"type": "string", "minLength": 1}),
         Shape::Path => json!({"type": "string", "pattern": "^[^/\\\\]"}),
         Shape::Variable => json!({"type": "string", "pattern": VARIABLE}),

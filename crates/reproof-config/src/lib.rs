@@ -25,19 +25,23 @@ mod shape;
 mod starter;
 mod tables;
 mod tree;
+mod version;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use json_schema::{pipeline_json_schema, project_json_schema};
 pub use lock::{Lock, LockEntry, StepPin, parse_lock};
+pub use names::nearest;
 pub use pipeline::{
-    CsvOptions, DataFormat, DataSource, ExpandOptions, Graph, Note, Pipeline, StatisticsOption,
-    parse_bound, parse_pipeline,
+    CsvOptions, DataFormat, DataFrom, DataSource, ExpandOptions, Graph, Note, Pipeline,
+    StatisticsOption, parse_bound, parse_pipeline,
 };
 pub use program::{OutputSpec, ProgramSpec, Resources, is_reserved_variable};
 pub use project::{
-    EnvironmentSource, Policy, Project, PythonOptions, StoreLocation, parse_project,
+    EnvironmentSource, NamedData, Policy, Project, PythonOptions, StoreLocation, add_data,
+    parse_project,
 };
 pub use reference::reference_markdown;
 pub use registry::Task;
 pub use starter::starter_pipeline_for;
 pub use tree::{Override, OverrideError};
+pub use version::{VersionAt, VersionError, VersionSpec, check_tag};

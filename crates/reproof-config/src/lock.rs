@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{Diagnostics, Report, Sources, Span};
 use crate::names::shown;
-use crate::pipeline::DataSource;
 
 /// The first line. Its version is raised when an older Reproof would misread what follows.
 const HEADER: &str = "# reproof.lock/1: written by reproof, to be committed with the code";
@@ -24,7 +23,8 @@ const MAX_LOCK: usize = 16 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockEntry {
-    /// The source: [`DataSource::key`].
+    /// The source: [`DataSource::key`](crate::DataSource::key), or `version:` and a version of named
+    /// data.
     pub source: String,
     /// The version's table.
     pub version: Artifact,
@@ -81,9 +81,9 @@ impl Lock {
             .insert((pin.pipeline.clone(), pin.step.clone()), pin);
     }
 
-    /// The entry of a source.
-    pub fn get(&self, source: &DataSource) -> Option<&LockEntry> {
-        self.entries.get(&source.key())
+    /// The entry of a source, by its key.
+    pub fn get(&self, source: &str) -> Option<&LockEntry> {
+        self.entries.get(source)
     }
 
     /// Pins a source, in place of what it was pinned to before.

@@ -29,10 +29,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// The candidate that a mistyped name most likely means.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let length = wanted.chars().count();
     if length > MAX_NAME {

@@ -6,6 +6,7 @@ mod chains;
 mod columns;
 mod draft;
 mod expand;
+mod expect;
 mod final_look;
 mod gates;
 mod graph;
@@ -13,7 +14,7 @@ mod links;
 mod parameters;
 pub(crate) mod print;
 mod programs;
-mod source;
+pub(crate) mod source;
 mod splits;
 mod steps;
 mod tasks;
@@ -23,12 +24,12 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::StepName;
+use reproof_record::{Expectation, StepName};
 
 pub use expand::ExpandOptions;
 pub use gates::parse_bound;
 pub use graph::{Graph, Note};
-pub use source::{CsvOptions, DataFormat, DataSource, StatisticsOption};
+pub use source::{CsvOptions, DataFormat, DataFrom, DataSource, StatisticsOption};
 
 use crate::check::{check_object, is_named};
 use crate::diagnostic::{Diagnostics, Report, Sources, Span};
@@ -43,8 +44,9 @@ pub struct Pipeline {
     pub name: String,
     /// The seed from which steps derive theirs: 0 unless it is given, at most 2^53 - 1.
     pub seed: u64,
-    /// The data sources by name; a single one without a name of its own is called `data`.
-    pub data: BTreeMap<StepName, DataSource>,
+    /// The data by name; a single source without a name of its own is called `data`.
+    pub data: BTreeMap<StepName, DataFrom>,
+    expect: BTreeMap<StepName, Vec<expect::Written>>,
     drafts: Drafts,
     sources: Sources,
 }
@@ -80,17 +82,35 @@ pub fn parse_pipeline(
     };
     outcome?;
     // Without an error everything was read.
-    let (name, seed, data, drafts) = parsed.unwrap_or_default();
+    let (name, seed, data, expect, drafts) = parsed.unwrap_or_default();
     Ok(Pipeline {
         name,
         seed,
         data,
+        expect,
         drafts,
         sources,
     })
 }
 
-type Read = (String, u64, BTreeMap<StepName, DataSource>, Drafts);
+impl Pipeline {
+    /// What the data must meet, by the data's name, in the order of the file. It is no part of the
+    /// recipe.
+    pub fn expectations(&self) -> impl Iterator<Item = (&StepName, Vec<&Expectation>)> {
+        self.expect.iter().map(|(name, all)| {
+            let all = all.iter().map(|written| &written.expectation);
+            (name, all.collect())
+        })
+    }
+}
+
+type Read = (
+    String,
+    u64,
+    BTreeMap<StepName, DataFrom>,
+    BTreeMap<StepName, Vec<expect::Written>>,
+    Drafts,
+);
 
 fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
     let at = root
@@ -111,6 +131,7 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
     }
     check_object(&PIPELINE, root, at, report);
     let data = source::read(root, report);
+    let expect = source::expectations(root, report);
     let drafts = match root.entry("steps") {
         Some(steps) => {
             refuse_blocks(root, report);
@@ -132,6 +153,7 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
         root.get("pipeline")?.text()?.to_owned(),
         u64::try_from(seed).ok()?,
         data,
+        expect,
         drafts,
     ))
 }

@@ -1,10 +1,13 @@
 //! `reproof.toml`.
 
+mod data;
 mod environments;
 
 use std::collections::BTreeMap;
 
 use reproof_record::{Isolation, RelativePath, StepName};
+
+pub use data::{NamedData, add_data};
 
 use crate::check::check_object;
 use crate::diagnostic::{Diagnostics, Report, Sources};
@@ -20,6 +23,8 @@ pub struct Project {
     pub policy: Policy,
     /// What programs run in, by name.
     pub environments: BTreeMap<StepName, EnvironmentSource>,
+    /// Data whose versions have a history, by name.
+    pub data: BTreeMap<StepName, NamedData>,
 }
 
 /// Where blobs are kept.
@@ -93,6 +98,8 @@ pub fn parse_project(file: &str, text: &str) -> Result<Project, Diagnostics> {
     }
     let environments = root.as_ref().and_then(|root| root.get("environments"));
     let environments = environments::read(environments, &mut report);
+    let data = root.as_ref().and_then(|root| root.get("data"));
+    let data = data::read(data, &mut report);
     report.finish()?;
     let get = |section: &str, key: &str| {
         let section = root.as_ref().and_then(|root| root.get(section));
@@ -111,6 +118,7 @@ pub fn parse_project(file: &str, text: &str) -> Result<Project, Diagnostics> {
             isolation: get("policy", "isolation").and_then(|node| node.text()?.parse().ok()),
         },
         environments,
+        data,
     })
 }
 

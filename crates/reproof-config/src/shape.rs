@@ -17,6 +17,10 @@ pub(crate) enum Shape {
     Text,
     /// The name of a step, data source, input or output.
     Name,
+    /// The name of data that `reproof.toml` declares.
+    DataName,
+    /// A version of such data: `churn@v1`.
+    DataVersion,
     /// The name of a column: text that is not empty.
     Column,
     /// A file inside the project.
@@ -160,6 +164,8 @@ impl Shape {
             Self::Number(range) => wanted_number(range),
             Self::Text => "text".to_owned(),
             Self::Name => "a name".to_owned(),
+            Self::DataName => "the name of data".to_owned(),
+            Self::DataVersion => "a version of named data".to_owned(),
             Self::Column => "a column's name".to_owned(),
             Self::Path => "the path of a file".to_owned(),
             Self::Variable => "the name of an environment variable".to_owned(),

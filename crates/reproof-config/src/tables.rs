@@ -1,8 +1,10 @@
 //! What may stand in a pipeline file and in `reproof.toml`.
 
+mod data;
 mod programs;
 mod project;
 
+pub(crate) use data::{DATA_SOURCE, NAMED_DATA};
 pub(crate) use programs::{PREDICT_PROGRAM, PROGRAM_STEP, TRAIN_PROGRAM};
 pub(crate) use project::{ENVIRONMENT, PROJECT};
 
@@ -36,100 +38,6 @@ const fn later_trainer(key: &'static str) -> Later {
         message: "this trainer is not supported by this version",
     }
 }
-
-const fn later_source(key: &'static str) -> Later {
-    Later {
-        key,
-        message: "this kind of data source is not supported by this version",
-    }
-}
-
-const COLUMN_TYPE: Shape = Shape::Type(&[
-    "boolean",
-    "integer",
-    "float",
-    "string",
-    "date",
-    "timestamp_naive",
-    "timestamp_utc",
-]);
-
-/// One source of data.
-pub(crate) static DATA_SOURCE: Object = Object {
-    noun: "key",
-    fields: &[
-        optional(
-            "csv",
-            "A file with values separated by commas, inside the project; its first row names the \
-             columns. It may be compressed with gzip or zstd. The types of columns are decided over \
-             the whole file and pinned in `reproof.lock`, unless `schema` declares them.",
-            Shape::Path,
-        ),
-        optional(
-            "parquet",
-            "A Parquet file inside the project. A source has either this or `csv`.",
-            Shape::Path,
-        ),
-        Field {
-            name: "delimiter",
-            doc: "The character between fields: `\",\"`, `\";\"`, `\"\\t\"`.",
-            shape: Shape::Delimiter,
-            required: false,
-            default: Some("\",\""),
-        },
-        Field {
-            name: "null_tokens",
-            doc: "The texts of a field that mean a missing value. Name them yourself where one of the \
-                  defaults is a value, such as `NA` for Namibia.",
-            shape: Shape::List {
-                of: &Shape::Text,
-                non_empty: false,
-            },
-            required: false,
-            default: Some(r#"["","N/A","NA","NULL","NaN","nan","null"]"#),
-        },
-        Field {
-            default: Some("{}"),
-            ..optional(
-                "schema",
-                "The types of columns, by name. A value of a CSV file that does not fit is an error \
-                 that names its line; a Parquet file must have the declared types. A decimal has so \
-                 many digits, of which so many stand after the point; inside braces it is written in \
-                 quotes.",
-                Shape::Map {
-                    key: KeyShape::Column,
-                    of: &COLUMN_TYPE,
-                },
-            )
-        },
-        Field {
-            default: Some("\"full\""),
-            ..optional(
-                "statistics",
-                "What is computed of each column as it is read and shown by `reproof data show`: \
-                 `full`; `basic`, without frequent values, quantiles and histograms, twice as fast; \
-                 or `none`. It does not change the version.",
-                Shape::Choice {
-                    noun: "choice",
-                    of: &["full", "basic", "none"],
-                },
-            )
-        },
-    ],
-    later: &[
-        Later {
-            key: "run",
-            message: "data that a program makes is not supported by this version",
-        },
-        later_source("jsonl"),
-        later_source("arrow"),
-        later_source("numpy"),
-        later_source("images"),
-        later_source("files"),
-        later_source("postgresql"),
-        later_source("sqlite"),
-    ],
-};
 
 static TRAINERS: Object = Object {
     noun: "trainer",
@@ -295,8 +203,9 @@ pub(crate) static PIPELINE: Object = Object {
             required: true,
             ..optional(
                 "data",
-                "Where the data comes from. With `steps`, several sources may be named.",
-                Shape::OneOrNamed(&DATA_SOURCE),
+                "Where the data comes from: a file, or the name of data that `reproof.toml` declares. \
+                 With `steps`, several sources may be named.",
+                Shape::Either(&[Shape::DataName, Shape::OneOrNamed(&DATA_SOURCE)]),
             )
         },
         optional("label", "What is to be predicted.", LABEL),

@@ -4,31 +4,38 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use reproof_catalog::{SourceSnapshot, StepOutput};
-use reproof_config::{DataFormat, DataSource, Lock, LockEntry, Pipeline, StatisticsOption};
-use reproof_record::{DataUse, Digest, Schema, StepName};
+use reproof_config::{
+    DataFormat, DataFrom, DataSource, Lock, LockEntry, NamedData, Pipeline, StatisticsOption,
+    VersionSpec, nearest,
+};
+use reproof_record::{Artifact, DataUse, Digest, Schema, StepName};
 use reproof_store::fs::{Facts, FileKind, IoError};
 use reproof_table::{
     CsvOptions, FileFormat, Snapshot, SnapshotOptions, StatisticsLevel, TableError, snapshot_file,
 };
 
 use crate::observer::{DataChange, Event, Observer};
-use crate::{Cancel, EngineError, Project, cache};
+use crate::{Cancel, EngineError, Project, cache, versions};
 
 /// A data source with the version that this run uses.
 pub(crate) struct Pinned {
+    /// What names the source in the lock file.
+    pub key: String,
     /// What was read.
     pub used: DataUse,
     /// Its columns.
     pub schema: Schema,
     /// The digest of the source's bytes.
     pub source_digest: Digest,
+    /// The named data that was read, if it has a name.
+    pub named: Option<StepName>,
 }
 
 impl Pinned {
     /// The lock file's entry for it.
-    pub fn entry(&self, source: &DataSource) -> LockEntry {
+    pub fn entry(&self) -> LockEntry {
         LockEntry {
-            source: source.key(),
+            source: self.key.clone(),
             version: self.used.version,
             source_digest: self.source_digest,
             rows: self.used.rows,
@@ -47,57 +54,180 @@ pub(crate) fn pin_all(
     cancel: &Cancel,
 ) -> Result<BTreeMap<StepName, Pinned>, EngineError> {
     let mut all = BTreeMap::new();
-    for (name, source) in &pipeline.data {
+    for (name, from) in &pipeline.data {
         if cancel.is_cancelled() {
             return Err(EngineError::Interrupted);
         }
-        let entry = lock.get(source);
-        if locked && entry.is_none() {
-            return Err(refuse(format!(
-                "data '{name}' ({}) is not in the lock file",
-                source.path
-            )));
-        }
-        let (snapshot, read) = snapshot(project, name, source, entry, observer, cancel)?;
-        let change = change(entry, &snapshot);
-        let used = DataUse {
-            source: source.path.to_string(),
-            version: snapshot.version.artifact,
-            manifest: Some(snapshot.version.manifest),
-            rows: snapshot.rows,
-            columns: snapshot.schema.columns().len() as u64,
+        let (pinned, read) = match from {
+            DataFrom::Source(source) => {
+                // Whoever writes the file means the same source as whoever writes its name.
+                let data = &project.settings.data;
+                let mut same = data
+                    .iter()
+                    .filter(|(_, data)| data.source.key() == source.key());
+                let data = same.next().map(|(data, _)| data);
+                read_pinned(project, name, source, data, lock, locked, observer, cancel)?
+            }
+            DataFrom::Named(data) => {
+                let named = named(project, data)?;
+                let source = &named.source;
+                read_pinned(
+                    project,
+                    name,
+                    source,
+                    Some(data),
+                    lock,
+                    locked,
+                    observer,
+                    cancel,
+                )?
+            }
+            DataFrom::Version(spec) => (stored(project, spec, lock)?, false),
         };
+        let entry = lock.get(&pinned.key);
+        let change = change(entry, &pinned);
         observer.event(&Event::Data {
             name,
-            used: &used,
+            used: &pinned.used,
             change: &change,
             read,
         });
         if locked && change != DataChange::Unchanged {
-            return Err(refuse(format!(
-                "data '{name}' ({}) is not the version that the lock file pins: {} instead of {}",
-                source.path,
-                used.version.digest.short(),
-                entry
-                    .map(|entry| entry.version.digest.short())
-                    .unwrap_or_default(),
-            )));
+            return Err(not_the_pinned(project, name, entry, &pinned));
         }
-        let SourceSnapshot {
-            schema,
-            source_digest,
-            ..
-        } = snapshot;
-        all.insert(
-            name.clone(),
-            Pinned {
-                used,
-                schema,
-                source_digest,
-            },
-        );
+        all.insert(name.clone(), pinned);
     }
     Ok(all)
+}
+
+/// The data that `reproof.toml` declares under this name.
+pub(crate) fn named<'a>(
+    project: &'a Project,
+    name: &StepName,
+) -> Result<&'a NamedData, EngineError> {
+    let all = &project.settings.data;
+    all.get(name).ok_or_else(|| {
+        let names = all.keys().map(StepName::as_str);
+        EngineError::Usage {
+            message: format!("reproof.toml declares no data '{name}'"),
+            hint: Some(match nearest(name.as_str(), names.clone()) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None if all.is_empty() => format!("'reproof data add {name} FILE' declares it"),
+                None => format!("it declares {}", names.collect::<Vec<_>>().join(", ")),
+            }),
+        }
+    })
+}
+
+/// A source with the version that its bytes are now. Says whether they were read.
+#[allow(clippy::too_many_arguments)] // Each is one word of what `pin_all` knows.
+fn read_pinned(
+    project: &Project,
+    name: &StepName,
+    source: &DataSource,
+    named: Option<&StepName>,
+    lock: &Lock,
+    locked: bool,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<(Pinned, bool), EngineError> {
+    let key = source.key();
+    let entry = lock.get(&key);
+    if locked && entry.is_none() {
+        return Err(refuse(format!(
+            "data '{name}' ({}) is not in the lock file",
+            source.path
+        )));
+    }
+    let head = match (entry, named) {
+        (None, Some(named)) => versions::head(project, named)?,
+        _ => None,
+    };
+    let types = entry.map(|entry| &entry.schema);
+    let types = types.or(head.as_ref().map(|(_, head)| &head.schema));
+    let (snapshot, read) = snapshot(project, name, source, types, observer, cancel)?;
+    let used = DataUse {
+        source: source.path.to_string(),
+        version: snapshot.version.artifact,
+        manifest: Some(snapshot.version.manifest),
+        rows: snapshot.rows,
+        columns: snapshot.schema.columns().len() as u64,
+    };
+    let pinned = Pinned {
+        key,
+        used,
+        schema: snapshot.schema,
+        source_digest: snapshot.source_digest,
+        named: named.cloned(),
+    };
+    Ok((pinned, read))
+}
+
+/// A stored version of named data. Where its history is not known here, what the lock file pins.
+fn stored(project: &Project, spec: &VersionSpec, lock: &Lock) -> Result<Pinned, EngineError> {
+    let key = format!("version:{spec}");
+    let pinned = |content: Artifact, manifest, rows, schema: Schema, source_digest| Pinned {
+        key: key.clone(),
+        used: DataUse {
+            source: spec.to_string(),
+            version: content,
+            manifest,
+            rows,
+            columns: schema.columns().len() as u64,
+        },
+        schema,
+        source_digest,
+        named: None,
+    };
+    match versions::resolve_version(project, spec) {
+        Ok((_, entry)) => {
+            let (content, rows) = (entry.content, entry.rows);
+            Ok(pinned(
+                content,
+                Some(entry.manifest),
+                rows,
+                entry.schema,
+                entry.source.digest,
+            ))
+        }
+        Err(EngineError::Usage { message, hint }) => match lock.get(&key) {
+            Some(entry) if project.store.contains(&entry.version.digest)? => {
+                let (content, rows) = (entry.version, entry.rows);
+                Ok(pinned(
+                    content,
+                    None,
+                    rows,
+                    entry.schema.clone(),
+                    entry.source_digest,
+                ))
+            }
+            _ => Err(EngineError::Usage { message, hint }),
+        },
+        Err(other) => Err(other),
+    }
+}
+
+/// The refusal of a version that is not the pinned one. Says how it differs, where that is cheap.
+fn not_the_pinned(
+    project: &Project,
+    name: &StepName,
+    entry: Option<&LockEntry>,
+    now: &Pinned,
+) -> EngineError {
+    let source = &now.used.source;
+    let Some(entry) = entry else {
+        return refuse(format!("data '{name}' ({source}) is not in the lock file"));
+    };
+    let mut message = format!(
+        "data '{name}' ({source}) is not the version that the lock file pins: {} instead of {}",
+        now.used.version.digest.short(),
+        entry.version.digest.short(),
+    );
+    for line in versions::how_it_changed(project, entry, now) {
+        message.push_str("\n  ");
+        message.push_str(&line);
+    }
+    refuse(message)
 }
 
 fn refuse(message: String) -> EngineError {
@@ -108,12 +238,13 @@ fn refuse(message: String) -> EngineError {
 }
 
 /// The version of a source: the known one if the file's facts are unchanged and every byte of the
-/// version is there, else the file is read. Says whether it was read.
-fn snapshot(
+/// version is there, else the file is read. Columns that `types` names have the types given there.
+/// Says whether it was read.
+pub(crate) fn snapshot(
     project: &Project,
     name: &StepName,
     source: &DataSource,
-    entry: Option<&LockEntry>,
+    types: Option<&Schema>,
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<(SourceSnapshot, bool), EngineError> {
@@ -121,7 +252,7 @@ fn snapshot(
     let key = source.key();
     if let Some(known) = project.catalog.source(&key)?
         && known.holds_for(&facts)
-        && fits(source, entry, &known)
+        && fits(source, types, &known)
     {
         let outputs = BTreeMap::from([(name.clone(), known.version.clone())]);
         match cache::sound(project, &outputs)? {
@@ -136,7 +267,7 @@ fn snapshot(
         source: source.path.as_str(),
     });
     let hashed_at = project.services.clock.now();
-    let read = read(project, path.clone(), source, entry, cancel)
+    let read = read(project, path.clone(), source, types, cancel)
         .inspect_err(|_| project.store.discard_own())?
         .map_err(|error| EngineError::Data {
             name: name.to_string(),
@@ -158,6 +289,31 @@ fn snapshot(
     Ok((snapshot, true))
 }
 
+/// Stores the bytes of a source as a blob of their digest.
+///
+/// # Errors
+/// Bytes that are not those of the digest any more, and trouble of the storage.
+pub(crate) fn keep_bytes(
+    project: &Project,
+    name: &StepName,
+    source: &DataSource,
+    digest: &Digest,
+) -> Result<(), EngineError> {
+    if cache::check_blobs(project, &[*digest])?.is_none() {
+        return Ok(());
+    }
+    let (path, _) = find(project, name, source)?;
+    let mut file = project.io().open_read(&path)?;
+    let mut batch = project.store.batch();
+    let mut writer = batch.writer()?;
+    std::io::copy(&mut file, &mut writer)
+        .map_err(|source| IoError::new("copy into the store", &path, source))?;
+    if batch.add(writer)?.digest != *digest {
+        return Err(changed_meanwhile(name, &path));
+    }
+    Ok(batch.commit()?)
+}
+
 /// Refuses a file that changed while it was read: what was read may never have been in it at once.
 /// Facts tell, unless they are so new that a later change may hide behind them: then the bytes do.
 fn check_at_rest(
@@ -170,13 +326,17 @@ fn check_at_rest(
     if read.holds_for(&now) || now == read.facts && digest(project, path)? == read.source_digest {
         return Ok(());
     }
-    Err(EngineError::Usage {
+    Err(changed_meanwhile(name, path))
+}
+
+fn changed_meanwhile(name: &StepName, path: &Path) -> EngineError {
+    EngineError::Usage {
         message: format!(
             "data '{name}': {} changed while it was read",
             path.display()
         ),
         hint: Some("run again once it is at rest, or name a copy that nobody writes to".to_owned()),
-    })
+    }
 }
 
 /// The digest of a file's bytes.
@@ -225,7 +385,7 @@ fn read(
     project: &Project,
     path: PathBuf,
     source: &DataSource,
-    entry: Option<&LockEntry>,
+    types: Option<&Schema>,
     cancel: &Cancel,
 ) -> Result<Result<Snapshot, TableError>, EngineError> {
     let format = match &source.format {
@@ -237,7 +397,7 @@ fn read(
     };
     let options = SnapshotOptions {
         declared: source.schema.clone(),
-        pinned: entry.map(|entry| entry.schema.clone()),
+        pinned: types.cloned(),
         statistics: match source.statistics {
             StatisticsOption::None => StatisticsLevel::None,
             StatisticsOption::Basic => StatisticsLevel::Basic,
@@ -253,12 +413,12 @@ fn read(
     })
 }
 
-/// Whether a known version has the column types that the lock file pins for the columns it has.
-/// Parquet has types of its own.
-fn fits(source: &DataSource, entry: Option<&LockEntry>, known: &SourceSnapshot) -> bool {
+/// Whether a known version has these column types, for the columns it has. Parquet has types of its
+/// own.
+fn fits(source: &DataSource, types: Option<&Schema>, known: &SourceSnapshot) -> bool {
     source.format == DataFormat::Parquet
-        || entry.is_none_or(|entry| {
-            entry.schema.columns().iter().all(|pinned| {
+        || types.is_none_or(|types| {
+            types.columns().iter().all(|pinned| {
                 known
                     .schema
                     .column(&pinned.name)
@@ -267,11 +427,11 @@ fn fits(source: &DataSource, entry: Option<&LockEntry>, known: &SourceSnapshot) 
         })
 }
 
-fn change(entry: Option<&LockEntry>, now: &SourceSnapshot) -> DataChange {
+fn change(entry: Option<&LockEntry>, now: &Pinned) -> DataChange {
     let Some(before) = entry else {
         return DataChange::New;
     };
-    if before.version == now.version.artifact {
+    if before.version == now.used.version {
         return DataChange::Unchanged;
     }
     let missing = |from: &Schema, of: &Schema| {

@@ -12,6 +12,7 @@ mod digests;
 mod doctor;
 mod environments;
 mod error;
+mod expect;
 pub mod host;
 mod integrity;
 mod lookup;
@@ -64,4 +65,9 @@ pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};
 pub use undeclared::{Declare, Undeclared};
 pub use verify::{Verified, read_record, verify};
-pub use versions::{PinnedData, data_versions, find_data, statistics};
+pub use versions::{
+    ColumnChange, Committed, DataChoice, ExportFormat, FoundData, LineageNode, LoggedVersion,
+    NamedHead, PinnedData, Uses, VersionDiff, add_data, commit_data, data_history, data_names,
+    data_versions, diff_versions, export_version, find_data, lineage_of, move_head,
+    restore_version, statistics, tag_version, untag, uses_of,
+};

@@ -4,8 +4,12 @@
 use std::collections::BTreeMap;
 
 use reproof_capture::{Capture, CaptureOptions, capture};
-use reproof_config::{ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline};
-use reproof_record::{DataInput, DataUse, Isolation, Recipe, Schema, StepKey, StepName};
+use reproof_config::{
+    DataFrom, ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline,
+};
+use reproof_record::{
+    DataInput, DataUse, ExpectationOutcome, Isolation, Recipe, Schema, StepKey, StepName,
+};
 use reproof_store::fs::write_atomic;
 
 use crate::code;
@@ -15,7 +19,7 @@ use crate::environments::Ready;
 use crate::observer::{Event, Observer};
 use crate::programs::{self, Programs};
 use crate::project::{LOCK_FILE, exists, read_text};
-use crate::{Cancel, EngineError, Project, pins};
+use crate::{Cancel, EngineError, Project, expect, pins};
 
 /// What to run, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +51,10 @@ pub struct Prepared {
     pub code: Capture,
     /// The data that was read.
     pub data: BTreeMap<StepName, DataUse>,
+    /// What the data had to meet.
+    pub expectations: Vec<ExpectationOutcome>,
+    /// The data, as it was pinned.
+    pub(crate) pinned: BTreeMap<StepName, Pinned>,
     /// What programs get that no recipe holds.
     pub(crate) programs: Programs,
     /// The lock file as it is now; none if there is none.
@@ -92,15 +100,13 @@ pub fn prepare(
         observer,
     )?;
     let graph = pipeline.expand(&schemas, &resolved.programs, &options)?;
-    let writes_lock = request.overrides.is_empty() && !locked;
+    let now = project.services.clock.now();
+    let expectations = expect::judge_all(project, &pipeline, &pinned, &lock, now, cancel)?;
+    // What must not be used is not pinned either: drift would then be judged against it.
+    let writes_lock =
+        request.overrides.is_empty() && !locked && !expect::refuses(&expectations);
     if writes_lock {
-        update_lock(
-            project,
-            &mut lock,
-            &pipeline,
-            &pinned,
-            &resolved.environments,
-        )?;
+        update_lock(project, &mut lock, &pinned, &resolved.environments)?;
     }
     let versions: BTreeMap<StepName, DataInput> = pinned
         .iter()
@@ -113,8 +119,8 @@ pub fn prepare(
         BTreeMap::new()
     };
     let data = pinned
-        .into_iter()
-        .map(|(name, pinned)| (name, pinned.used))
+        .iter()
+        .map(|(name, pinned)| (name.clone(), pinned.used.clone()))
         .collect();
     let lock = lock_text(project)?;
     Ok(Prepared {
@@ -123,6 +129,8 @@ pub fn prepare(
         recipe,
         code,
         data,
+        pinned,
+        expectations,
         lock,
         programs: resolved.given,
         pinned_keys,
@@ -166,7 +174,6 @@ fn lock_text(project: &Project) -> Result<Option<String>, EngineError> {
 fn update_lock(
     project: &Project,
     lock: &mut Lock,
-    pipeline: &Pipeline,
     pinned: &BTreeMap<StepName, Pinned>,
     environments: &[Ready],
 ) -> Result<(), EngineError> {
@@ -177,10 +184,9 @@ fn update_lock(
             changed = true;
         }
     }
-    for (name, pinned) in pinned {
-        let source = &pipeline.data[name];
-        let entry = pinned.entry(source);
-        if lock.get(source) != Some(&entry) {
+    for pinned in pinned.values() {
+        let entry = pinned.entry();
+        if lock.get(&entry.source) != Some(&entry) {
             lock.set(entry);
             changed = true;
         }
@@ -196,9 +202,13 @@ fn update_lock(
 }
 
 fn capture_code(project: &Project, pipeline: &Pipeline) -> Result<Capture, EngineError> {
-    let data = pipeline
-        .data
-        .values()
+    let named = project.settings.data.values().map(|named| &named.source);
+    let read = pipeline.data.values().filter_map(|from| match from {
+        DataFrom::Source(source) => Some(source),
+        DataFrom::Named(_) | DataFrom::Version(_) => None,
+    });
+    let data = named
+        .chain(read)
         .map(|source| source.path.to_string())
         .collect();
     let digests = CatalogDigests::new(project);

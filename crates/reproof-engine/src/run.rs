@@ -16,7 +16,7 @@ use crate::operations::read_metrics;
 use crate::prepare::{Prepared, Request, prepare};
 use crate::schedule::{Mode, Ran, execute};
 use crate::undeclared::{Tracing, Undeclared};
-use crate::{Cancel, Class, EngineError, OperationError, Project, pins};
+use crate::{Cancel, Class, EngineError, OperationError, Project, expect, pins, versions};
 
 /// How a pipeline is to be run.
 #[derive(Clone, Debug)]
@@ -53,7 +53,11 @@ impl Outcome {
     /// What went wrong, the gravest first; none if all went well.
     pub fn trouble(&self) -> Option<Class> {
         let failures = self.failures.values().map(OperationError::class);
-        let gate = (self.execution.status == ExecutionStatus::GateFailed).then_some(Class::Gate);
+        let gate = matches!(
+            self.execution.status,
+            ExecutionStatus::GateFailed | ExecutionStatus::DataRefused
+        );
+        let gate = gate.then_some(Class::Gate);
         let interrupted =
             (self.execution.status == ExecutionStatus::Interrupted).then_some(Class::Interrupted);
         interrupted.or_else(|| failures.chain(gate).min())
@@ -67,8 +71,9 @@ pub fn run(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Outcome, EngineError> {
-    let started = project.services.clock.now();
+    let blank = blank(project, ExecutionKind::Run, project.services.clock.now())?;
     let mut prepared = prepare(project, &options.request, observer, cancel)?;
+    versions::append_read(project, &prepared, &blank.id, observer)?;
     let mode = Mode {
         use_cache: options.use_cache,
         threads: options.threads,
@@ -80,7 +85,11 @@ pub fn run(
         programs: Arc::new(std::mem::take(&mut prepared.programs)),
         pinned_keys: std::mem::take(&mut prepared.pinned_keys),
     };
-    let ran = execute(project, &prepared.recipe, &mode, observer, cancel)?;
+    let ran = if expect::refuses(&prepared.expectations) {
+        Ran::skipped(&prepared.recipe)
+    } else {
+        execute(project, &prepared.recipe, &mode, observer, cancel)?
+    };
     pins::pin(&mut prepared.recipe, &ran);
     if prepared.writes_lock {
         let (pipeline, recipe) = (&prepared.pipeline.name, &prepared.recipe);
@@ -92,8 +101,12 @@ pub fn run(
     let record = ran
         .results(&prepared.recipe)
         .map(|results| Record::new(prepared.recipe.clone(), results));
-    let status = status(&ran, record.is_some(), &gates);
-    let execution = describe(project, options, &prepared, &ran, started, status, gates)?;
+    let status = if expect::refuses(&prepared.expectations) {
+        ExecutionStatus::DataRefused
+    } else {
+        status(&ran, record.is_some(), &gates)
+    };
+    let execution = describe(blank, options, &prepared, &ran, status, gates)?;
     let execution = store(project, &prepared, record.as_ref(), execution)?;
     let metrics = prepared.graph.metrics.clone();
     Ok(Outcome {
@@ -160,11 +173,10 @@ pub(crate) fn unreadable(error: OperationError) -> EngineError {
 }
 
 fn describe(
-    project: &Project,
+    blank: Execution,
     options: &RunOptions,
     prepared: &Prepared,
     ran: &Ran,
-    started: Timestamp,
     status: ExecutionStatus,
     gates: Vec<GateOutcome>,
 ) -> Result<Execution, EngineError> {
@@ -188,8 +200,9 @@ fn describe(
         final_look: options.request.final_look,
         data: prepared.data.clone(),
         steps: ran.steps.clone(),
+        expectations: prepared.expectations.clone(),
         gates,
-        ..blank(project, ExecutionKind::Run, started)?
+        ..blank
     })
 }
 
@@ -221,6 +234,7 @@ pub(crate) fn blank(
         final_look: false,
         data: BTreeMap::new(),
         steps: BTreeMap::new(),
+        expectations: Vec::new(),
         gates: Vec::new(),
         verification: None,
     })

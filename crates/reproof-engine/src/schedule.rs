@@ -62,6 +62,26 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// No step of a recipe ran.
+    pub fn skipped(recipe: &Recipe) -> Self {
+        let skipped = StepExecution {
+            status: StepStatus::Skipped,
+            key: None,
+            micros: 0,
+            outputs: BTreeMap::new(),
+            error: None,
+            observations: BTreeMap::new(),
+            log: None,
+        };
+        let names = recipe.steps.keys();
+        Self {
+            steps: names.map(|name| (name.clone(), skipped.clone())).collect(),
+            outputs: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            interrupted: false,
+        }
+    }
+
     /// The results of a recipe, if every step has its outputs.
     pub fn results(&self, recipe: &Recipe) -> Option<Results> {
         let of_step = |(name, step): (&StepName, &RecipeStep)| {

@@ -1,8 +1,26 @@
 //! Data versions: which ones the lock file pins, how they are found, and their statistics.
 
+mod append;
+mod changes;
+mod files;
+mod names;
+mod uses;
+
+pub(crate) use append::append_read;
+pub use append::{Committed, DataChoice, add_data, commit_data};
+pub(crate) use changes::how_it_changed;
+pub use changes::{ColumnChange, VersionDiff, diff_versions};
+pub use files::{ExportFormat, export_version, restore_version};
+pub use names::{
+    LoggedVersion, NamedHead, data_history, data_names, move_head, tag_version, untag,
+};
+pub(crate) use names::{head, read_version, resolve_version};
+pub use uses::{LineageNode, Uses, lineage_of, uses_of};
+
+use names::{is_known, known_names};
 use reproof_catalog::Named;
-use reproof_config::LockEntry;
-use reproof_record::Digest;
+use reproof_config::{LockEntry, VersionAt, VersionSpec, nearest};
+use reproof_record::{Digest, StepName, VersionEntry, VersionId};
 use reproof_table::statistics::Statistics;
 use reproof_table::{StatisticsLevel, TableError, Threads, read_statistics, table_statistics};
 
@@ -46,24 +64,76 @@ fn path(source: &str) -> &str {
     &source[begin..]
 }
 
-/// The data version that a text names: the path of a source, its file's name with or without the
-/// extension, or an ID. Also what the lock file says of it, if it pins it.
+/// What a text names: data that is pinned, or a version in a history, or both.
+#[derive(Clone, Debug)]
+pub struct FoundData {
+    /// The digest of what the version holds.
+    pub content: Digest,
+    /// The newest version of named data that holds it, or the one that was named.
+    pub version: Option<(VersionId, VersionEntry)>,
+    /// What the lock file says of it, if it pins it.
+    pub pinned: Option<PinnedData>,
+}
+
+impl FoundData {
+    /// How a person reads it: `churn@8c1f20b94d7e`, or `data:` and the digest.
+    pub fn label(&self) -> String {
+        match &self.version {
+            Some((id, entry)) => format!("{}@{}", entry.name, id.short()),
+            None => format!("data:{}", self.content.short()),
+        }
+    }
+
+    /// Where it was read from, if that is known.
+    pub fn source(&self) -> Option<&str> {
+        let entry = self.version.as_ref().map(|(_, entry)| entry);
+        let location = entry.map(|entry| entry.source.location.as_str());
+        location.or(self.pinned.as_ref().map(|pinned| pinned.path.as_str()))
+    }
+
+    /// The manifest of its stored files, if it is known.
+    fn manifest(&self, project: &Project) -> Result<Option<Digest>, EngineError> {
+        if let Some((_, entry)) = &self.version {
+            return Ok(Some(entry.manifest));
+        }
+        let Some(pinned) = &self.pinned else {
+            return Ok(None);
+        };
+        let known = project.catalog.source(&pinned.entry.source)?;
+        let known = known.filter(|known| known.version.artifact == pinned.entry.version);
+        Ok(known.map(|known| known.version.manifest))
+    }
+}
+
+/// The data that a text names: a version of named data (`churn`, `churn@v1`, `churn@~1`), the path
+/// of a source, its file's name with or without the extension, or an ID.
 ///
 /// # Errors
 /// A text that names nothing, several things, or something else than data.
-pub fn find_data(
-    project: &Project,
-    named: &str,
-) -> Result<(Digest, Option<PinnedData>), EngineError> {
+pub fn find_data(project: &Project, named: &str) -> Result<FoundData, EngineError> {
     let versions = data_versions(project)?;
+    if let Ok(spec) = named.parse::<VersionSpec>()
+        && is_known(project, &spec.name)?
+        && spec.at != VersionAt::Named("latest".to_owned())
+    {
+        let (id, entry) = resolve_version(project, &spec)?;
+        let content = entry.content.digest;
+        return Ok(FoundData {
+            content,
+            version: Some((id, entry)),
+            pinned: versions
+                .into_iter()
+                .find(|one| one.entry.version.digest == content),
+        });
+    }
     let mut found: Vec<_> = versions
         .iter()
         .filter(|one| is_named(&one.path, named))
         .collect();
     found.dedup_by_key(|one| one.entry.version);
-    match found[..] {
-        [] => {}
-        [one] => return Ok((one.entry.version.digest, Some(one.clone()))),
+    let content = match found[..] {
+        [] => content_named(project, named, &versions)?,
+        [one] => one.entry.version.digest,
         _ => {
             let all: Vec<_> = found
                 .iter()
@@ -74,28 +144,49 @@ pub fn find_data(
                 hint: Some(format!("write the path or the ID: {}", all.join(", "))),
             });
         }
-    }
+    };
+    let newest = project.catalog.versions_holding(&content)?.pop();
+    Ok(FoundData {
+        content,
+        version: newest
+            .map(|row| Ok::<_, EngineError>((row.id, read_version(project, &row.id)?)))
+            .transpose()?,
+        pinned: versions
+            .into_iter()
+            .find(|one| one.entry.version.digest == content),
+    })
+}
+
+/// The content that a text names by its ID.
+fn content_named(
+    project: &Project,
+    named: &str,
+    versions: &[PinnedData],
+) -> Result<Digest, EngineError> {
     match resolve(project, named) {
-        Ok(Named::Data(digest)) => {
-            let mut versions = versions.into_iter();
-            Ok((
-                digest,
-                versions.find(|one| one.entry.version.digest == digest),
-            ))
-        }
+        Ok(Named::Data(digest)) => Ok(digest),
         Ok(_) => Err(EngineError::Usage {
             message: format!("'{named}' is not data"),
             hint: Some("'reproof show' shows records, recipes and executions".to_owned()),
         }),
-        Err(EngineError::Usage { message, .. }) => Err(EngineError::Usage {
-            message,
-            hint: Some(if versions.is_empty() {
-                "no data was read yet: 'reproof run' reads what a pipeline names".to_owned()
-            } else {
-                let all: Vec<_> = versions.iter().map(|one| one.path.as_str()).collect();
-                format!("reproof.lock pins {}", all.join(", "))
-            }),
-        }),
+        Err(EngineError::Usage { message, .. }) => {
+            let names = known_names(project)?;
+            let paths = versions.iter().map(|one| one.path.as_str());
+            let known = names.iter().map(StepName::as_str).chain(paths);
+            let wanted = named.split('@').next().unwrap_or(named);
+            Err(EngineError::Usage {
+                message,
+                hint: Some(match nearest(wanted, known.clone()) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None if known.clone().next().is_none() => {
+                        "no data was read yet: 'reproof run' reads what a pipeline names, 'reproof \
+                         data add NAME FILE' begins a history"
+                            .to_owned()
+                    }
+                    None => format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+                }),
+            })
+        }
         Err(other) => Err(other),
     }
 }
@@ -113,25 +204,28 @@ fn is_named(path: &str, named: &str) -> bool {
 /// A version that is not in the store, or damaged.
 pub fn statistics(
     project: &Project,
-    digest: &Digest,
-    version: Option<&PinnedData>,
+    found: &FoundData,
     threads: Threads,
 ) -> Result<Statistics, EngineError> {
-    if let Some(version) = version
-        && let Some(known) = project.catalog.source(&version.entry.source)?
-        && known.version.artifact == version.entry.version
-        && let Ok(Some(stored)) = read_statistics(&project.store, &known.version.manifest)
+    if let Some(manifest) = found.manifest(project)?
+        && let Ok(Some(stored)) = read_statistics(&project.store, &manifest)
     {
         return Ok(stored);
     }
-    let computed = table_statistics(&project.store, digest, StatisticsLevel::Full, threads);
-    computed.map_err(|error| match error {
+    let level = StatisticsLevel::Full;
+    let computed = table_statistics(&project.store, &found.content, level, threads);
+    computed.map_err(|error| of_table(found, error))
+}
+
+/// An error of a stored table.
+fn of_table(found: &FoundData, error: TableError) -> EngineError {
+    match error {
         TableError::Store(error) => error.into(),
         error => EngineError::Data {
-            name: digest.short(),
+            name: found.label(),
             error,
         },
-    })
+    }
 }
 
 #[cfg(test)]

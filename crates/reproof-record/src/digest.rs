@@ -171,6 +171,10 @@ digest_id! {
     /// Identifies everything that can change what one step produces.
     StepKey
 }
+digest_id! {
+    /// Identifies a version in the history of named data: a [`VersionEntry`](crate::VersionEntry).
+    VersionId
+}
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Artifact, Digest, RecipeId, RecordId, ResultsId, StepKey, StepName};
+use crate::{
+    Artifact, Digest, ExpectationOutcome, RecipeId, RecordId, ResultsId, StepKey, StepName,
+};
 
 /// Identifies an execution: a UUID of version 7, so that newer ones sort later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -91,6 +93,8 @@ pub enum ExecutionStatus {
     Failed,
     /// Stopped from outside.
     Interrupted,
+    /// The data did not meet an expectation: no step ran.
+    DataRefused,
 }
 
 /// What became of a step.
@@ -339,6 +343,9 @@ pub struct Execution {
     pub data: BTreeMap<StepName, DataUse>,
     /// The steps.
     pub steps: BTreeMap<StepName, StepExecution>,
+    /// What the data had to meet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<ExpectationOutcome>,
     /// The gates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<GateOutcome>,

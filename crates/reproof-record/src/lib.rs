@@ -12,6 +12,7 @@ mod canonical;
 mod decimal;
 mod digest;
 mod execution;
+mod expectation;
 mod gate;
 mod names;
 mod operation;
@@ -19,6 +20,7 @@ mod program;
 mod recipe;
 mod record;
 mod table;
+mod version;
 
 pub use artifact::{Artifact, ArtifactKind, FileEntry, LINK_PREFIX, Manifest, Tree, TreeEntry};
 pub use canonical::{
@@ -26,11 +28,12 @@ pub use canonical::{
     to_canonical,
 };
 pub use decimal::{DecimalError, DecimalType, DecimalTypeError};
-pub use digest::{Digest, DigestError, RecipeId, RecordId, ResultsId, StepKey};
+pub use digest::{Digest, DigestError, RecipeId, RecordId, ResultsId, StepKey, VersionId};
 pub use execution::{
     CodeState, DataUse, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
     GateVerdict, Host, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict, Verification,
 };
+pub use expectation::{DataCheck, ExampleRow, Expectation, ExpectationOutcome};
 pub use gate::{Bound, Gate};
 pub use names::{NameError, PathComponent, RelativePath, StepName};
 pub use operation::Operation;
@@ -38,3 +41,4 @@ pub use program::{Isolation, Profile, Program, UnknownName};
 pub use recipe::{DataInput, Recipe, RecipeError, RecipeStep, Seed, Source, StepInput};
 pub use record::{Record, Results};
 pub use table::{Column, LogicalType, Schema, SchemaError, TableObject};
+pub use version::{Author, DataOrigin, VersionEntry};

@@ -1,5 +1,6 @@
 //! Asks git, in as few calls as possible, and believes nothing of the environment.
 
+mod identity;
 mod parse;
 mod remote;
 
@@ -10,6 +11,7 @@ use crate::capture::{LOCK_FILE, OWN_FOLDER};
 use crate::error::CaptureError;
 use crate::runner::{Output, Runner};
 
+pub use identity::{Identity, identity};
 pub(crate) use parse::{IndexEntry, Status, parse_index, parse_status};
 pub(crate) use remote::remote_url;
 

@@ -8,7 +8,7 @@ use rusqlite::Row;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{CatalogError, KnownFacts, RecordEntry, StepResult};
+use crate::{CatalogError, KnownFacts, RecordEntry, StepResult, VersionRow};
 
 /// Reads rows of the database in this file.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ impl Reader<'_> {
             .map_err(|source| CatalogError::database(self.path, source))
     }
 
-    fn timestamp(self, row: &Row<'_>, column: usize) -> Result<Timestamp, CatalogError> {
+    pub fn timestamp(self, row: &Row<'_>, column: usize) -> Result<Timestamp, CatalogError> {
         let value = row
             .get(column)
             .map_err(|source| CatalogError::database(self.path, source))?;
@@ -80,6 +80,19 @@ impl Reader<'_> {
             recipe: self.parse(row, 1)?,
             results: self.parse(row, 2)?,
             created: self.timestamp(row, 3)?,
+        })
+    }
+
+    pub fn version_row(self, row: &Row<'_>) -> Result<VersionRow, CatalogError> {
+        let parent: Option<String> = row
+            .get(3)
+            .map_err(|source| CatalogError::database(self.path, source))?;
+        Ok(VersionRow {
+            id: self.parse(row, 0)?,
+            name: self.parse(row, 1)?,
+            content: self.parse(row, 2)?,
+            parent: parent.map(|_| self.parse(row, 3)).transpose()?,
+            created: self.timestamp(row, 4)?,
         })
     }
 

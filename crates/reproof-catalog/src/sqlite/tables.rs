@@ -55,6 +55,24 @@ pub(super) const DATA_VERSIONS: Table = Table {
     columns: &["version", "source", "created"],
     derived: false,
 };
+/// The versions of named data.
+pub(super) const DATA_ENTRIES: Table = Table {
+    name: "data_entries",
+    columns: &["id", "name", "content", "parent", "created"],
+    derived: false,
+};
+/// The version that a name alone means.
+pub(super) const DATA_HEADS: Table = Table {
+    name: "data_heads",
+    columns: &["name", "entry"],
+    derived: false,
+};
+/// Names that people gave to versions.
+pub(super) const DATA_TAGS: Table = Table {
+    name: "data_tags",
+    columns: &["name", "tag", "entry", "created"],
+    derived: false,
+};
 /// The facts of blobs' files when they were hashed.
 pub(super) const BLOB_FACTS: Table = Table {
     name: "blob_facts",
@@ -81,6 +99,9 @@ pub(super) const ALL: &[&Table] = &[
     &EXECUTIONS,
     &EXECUTION_STEPS,
     &DATA_VERSIONS,
+    &DATA_ENTRIES,
+    &DATA_HEADS,
+    &DATA_TAGS,
     &BLOB_FACTS,
     &FILE_DIGESTS,
     &SOURCES,

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use reproof_catalog::{Catalog, ExecutionFilter, Lineage, Named};
+use reproof_catalog::{Catalog, DataTag, ExecutionFilter, Lineage, Named};
 use reproof_record::{ArtifactKind, Digest, Execution, ExecutionId, ExecutionKind};
 
 use crate::samples::{
     at, digest, file_digest, key, known, name, recipe, record, record_id, run, snapshot,
-    step_result, table, verify,
+    step_result, table, verify, version, version_id,
 };
 
 type Check = fn(&dyn Catalog);
@@ -25,6 +25,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("files", files),
     ("sources", sources),
     ("lineage", lineage),
+    ("history of data", history_of_data),
 ];
 
 #[test]
@@ -149,6 +150,9 @@ fn filters(catalog: &dyn Catalog) {
     check(&[4], &|filter| filter.commit = Some("decade".to_owned()));
     check(&[4, 3, 1], &|filter| filter.lock = Some(digest("lock")));
     check(&[3, 2, 1], &|filter| filter.step = Some(key("train")));
+    check(&[4, 3, 2, 1], &|filter| filter.data = Some(digest("churn")));
+    // It stands in the documents, but as no data.
+    check(&[], &|filter| filter.data = Some(digest("model")));
     check(&[2, 1], &|filter| {
         filter.kind = Some(ExecutionKind::Run);
         filter.with_record = true;
@@ -306,4 +310,85 @@ fn lineage(catalog: &dyn Catalog) {
         catalog.lineage(&digest("nothing")).unwrap(),
         Lineage::default()
     );
+}
+
+fn history_of_data(catalog: &dyn Catalog) {
+    let churn = name("churn");
+    assert_eq!(catalog.data_heads(None).unwrap(), []);
+    let (first, second) = (
+        version("churn", "a", None, 1),
+        version("churn", "b", Some("a"), 2),
+    );
+    assert!(
+        catalog
+            .append_version(&first, "data/churn.csv", None)
+            .unwrap()
+    );
+    // Whoever appends to a head that is not there any more is told so, and nothing is changed.
+    let lost = version("churn", "c", None, 3);
+    assert!(
+        !catalog
+            .append_version(&lost, "data/churn.csv", None)
+            .unwrap()
+    );
+    assert!(
+        !catalog
+            .append_version(&lost, "x", Some(&version_id("x")))
+            .unwrap()
+    );
+    assert!(
+        catalog
+            .append_version(&second, "data/churn.csv", Some(&first.id))
+            .unwrap()
+    );
+    let other = version("other", "a2", None, 4);
+    assert!(
+        catalog
+            .append_version(&other, "data/other.csv", None)
+            .unwrap()
+    );
+    let heads = catalog.data_heads(None).unwrap();
+    assert_eq!(
+        heads,
+        [(churn.clone(), second.id), (name("other"), other.id)]
+    );
+    assert_eq!(
+        catalog.data_heads(Some(&churn)).unwrap(),
+        [(churn.clone(), second.id)]
+    );
+    let all = [first.clone(), second.clone()];
+    assert_eq!(catalog.versions_of(&churn).unwrap(), all);
+    assert_eq!(
+        catalog.versions_holding(&second.content).unwrap(),
+        std::slice::from_ref(&second)
+    );
+    // What a version holds has a name from then on.
+    let digits = second.content.to_hex();
+    assert_eq!(
+        catalog.resolve(&format!("data:{}", &digits[..12])).unwrap(),
+        [Named::Data(second.content)]
+    );
+    catalog.set_head(&churn, &first.id).unwrap();
+    assert_eq!(
+        catalog.data_heads(Some(&churn)).unwrap(),
+        [(churn.clone(), first.id)]
+    );
+    let tag = |tag: &str, entry| DataTag {
+        name: churn.clone(),
+        tag: tag.to_owned(),
+        entry,
+        created: at(9),
+    };
+    for set in [
+        tag("v2", second.id),
+        tag("v1", second.id),
+        tag("v1", first.id),
+    ] {
+        catalog.set_data_tag(&set).unwrap();
+    }
+    let tags = catalog.data_tags(&churn).unwrap();
+    assert_eq!(tags, [tag("v1", first.id), tag("v2", second.id)]);
+    assert!(catalog.remove_data_tag(&churn, "v2").unwrap());
+    assert!(!catalog.remove_data_tag(&churn, "v2").unwrap());
+    assert_eq!(catalog.data_tags(&churn).unwrap(), [tag("v1", first.id)]);
 }

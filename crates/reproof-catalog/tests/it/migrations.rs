@@ -1,14 +1,19 @@
 //! Catalogues of every version are brought up to date; those of later versions are refused.
 
-use reproof_catalog::{Catalog, CatalogError, ExecutionFilter, SqliteCatalog};
+use reproof_catalog::{Catalog, CatalogError, DataTag, ExecutionFilter, SqliteCatalog};
 use reproof_store::ErrorClass;
 use rusqlite::Connection;
 
-use crate::samples::{digest, file_digest, key, known, record, run, snapshot, step_result};
+use crate::samples::{
+    at, digest, file_digest, key, known, name, record, run, snapshot, step_result,
+    version as entry, version_id,
+};
 use crate::{fresh, open};
 
-/// A catalogue as version 1 wrote it, kept for ever: see `docs/formats/catalog.md`.
+/// Catalogues as older versions and this one wrote them, kept for ever: see
+/// `docs/formats/catalog.md`.
 const VERSION_1: &str = include_str!("../fixtures/version-1.sql");
+const VERSION_2: &str = include_str!("../fixtures/version-2.sql");
 
 fn version(connection: &Connection) -> i64 {
     connection
@@ -16,17 +21,50 @@ fn version(connection: &Connection) -> i64 {
         .unwrap()
 }
 
-#[test]
-fn a_catalogue_of_version_1_is_read() {
+/// A catalogue that this fixture holds, brought up to date.
+fn of_fixture(fixture: &str, number: i64) -> (tempfile::TempDir, SqliteCatalog) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.db");
     let connection = Connection::open(&path).unwrap();
-    connection.execute_batch(VERSION_1).unwrap();
-    assert_eq!(version(&connection), 1);
+    connection.execute_batch(fixture).unwrap();
+    assert_eq!(version(&connection), number);
     drop(connection);
-
     let catalog = open(&path);
     catalog.check().unwrap();
+    (folder, catalog)
+}
+
+#[test]
+fn a_catalogue_of_version_2_is_read() {
+    let (_folder, catalog) = of_fixture(VERSION_2, 2);
+    let churn = name("churn");
+    let all = [
+        entry("churn", "a", None, 1),
+        entry("churn", "b", Some("a"), 2),
+    ];
+    assert_eq!(catalog.versions_of(&churn).unwrap(), all);
+    let heads = catalog.data_heads(None).unwrap();
+    assert_eq!(heads, [(churn.clone(), version_id("b"))]);
+    let tag = DataTag {
+        name: churn.clone(),
+        tag: "v1".to_owned(),
+        entry: version_id("a"),
+        created: at(3),
+    };
+    assert_eq!(catalog.data_tags(&churn).unwrap(), [tag]);
+    // And appended to.
+    let more = entry("churn", "c", Some("b"), 4);
+    assert!(
+        catalog
+            .append_version(&more, "s", Some(&version_id("b")))
+            .unwrap()
+    );
+    catalog.check().unwrap();
+}
+
+#[test]
+fn a_catalogue_of_version_1_is_read() {
+    let (_folder, catalog) = of_fixture(VERSION_1, 1);
     let entry = record("r", "a", 1);
     assert_eq!(catalog.record(&entry.id).unwrap(), Some(entry.clone()));
     let all = catalog.executions(&ExecutionFilter::default()).unwrap();
@@ -48,6 +86,7 @@ fn a_catalogue_of_version_1_is_read() {
         file_digest("x", 1)
     );
     assert_eq!(catalog.source("s").unwrap(), Some(snapshot("v")));
+    assert_eq!(catalog.data_heads(None).unwrap(), []);
     // And written.
     catalog.finish(&run(2, Some(&entry)), Some(&entry)).unwrap();
     catalog.check().unwrap();
@@ -66,7 +105,7 @@ fn the_newest_fixture_has_the_tables_of_this_version() {
     drop(catalog);
     let made = Connection::open(folder.path().join("catalog.db")).unwrap();
     let fixture = Connection::open_in_memory().unwrap();
-    fixture.execute_batch(VERSION_1).unwrap();
+    fixture.execute_batch(VERSION_2).unwrap();
     assert_eq!(schema(&made), schema(&fixture));
     assert_eq!(version(&made), version(&fixture));
     let mode: String = made
@@ -82,7 +121,7 @@ fn a_later_version_is_refused_by_name() {
     let path = folder.path().join("catalog.db");
     Connection::open(&path)
         .unwrap()
-        .pragma_update(None, "user_version", 2)
+        .pragma_update(None, "user_version", 3)
         .unwrap();
     let error = SqliteCatalog::open(&path).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Version);
@@ -90,8 +129,8 @@ fn a_later_version_is_refused_by_name() {
         matches!(
             error,
             CatalogError::Newer {
-                found: 2,
-                known: 1,
+                found: 3,
+                known: 2,
                 ..
             }
         ),
@@ -99,7 +138,7 @@ fn a_later_version_is_refused_by_name() {
     );
     let text = error.to_string();
     assert!(
-        text.contains("version 2") && text.contains("up to 1"),
+        text.contains("version 3") && text.contains("up to 2"),
         "{text}"
     );
 }

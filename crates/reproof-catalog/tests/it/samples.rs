@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use reproof_catalog::{
-    FileDigest, KnownFacts, RecordEntry, SourceSnapshot, StepOutput, StepResult,
+    FileDigest, KnownFacts, RecordEntry, SourceSnapshot, StepOutput, StepResult, VersionRow,
 };
 use reproof_record::{
     Artifact, ArtifactKind, CodeState, Column, DataUse, Digest, Execution, ExecutionId,
     ExecutionKind, ExecutionStatus, Host, LogicalType, RecipeId, RecordId, ResultsId, Schema,
-    StepExecution, StepKey, StepName, StepStatus, Timestamp, Verdict, Verification,
+    StepExecution, StepKey, StepName, StepStatus, Timestamp, Verdict, Verification, VersionId,
 };
 use reproof_store::fs::{Facts, FileKind};
 
@@ -123,6 +123,7 @@ pub fn run(second: i64, record: Option<&RecordEntry>) -> Execution {
         final_look: false,
         data: BTreeMap::from([(name("data"), data)]),
         steps: BTreeMap::from([(name("train"), ran), (name("evaluate"), skipped)]),
+        expectations: Vec::new(),
         gates: Vec::new(),
         verification: None,
     }
@@ -185,5 +186,19 @@ pub fn snapshot(text: &str) -> SourceSnapshot {
         },
         rows: 7043,
         schema: Schema::new(columns).unwrap(),
+    }
+}
+
+pub fn version_id(text: &str) -> VersionId {
+    VersionId::from_digest(digest(&format!("version {text}")))
+}
+
+pub fn version(of: &str, text: &str, parent: Option<&str>, second: i64) -> VersionRow {
+    VersionRow {
+        id: version_id(text),
+        name: name(of),
+        content: digest(text),
+        parent: parent.map(version_id),
+        created: at(second),
     }
 }

@@ -169,6 +169,7 @@ pub fn ending(execution: &Execution) -> (Style, &'static str) {
     match execution.status {
         ExecutionStatus::Succeeded => (Style::Good, "done"),
         ExecutionStatus::GateFailed => (Style::Bad, "gate failed"),
+        ExecutionStatus::DataRefused => (Style::Bad, "data refused"),
         ExecutionStatus::Failed => (Style::Bad, "failed"),
         ExecutionStatus::Interrupted => (Style::Warning, "interrupted"),
     }

@@ -9,7 +9,7 @@ use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
 use crate::progress::Progress;
-use crate::session;
+use crate::{session, summary};
 
 /// The options of the command.
 #[derive(Debug, Args)]
@@ -40,11 +40,15 @@ pub fn execute(
             .collect();
         printer.document(&json!({
             "recipe_id": recipe, "recipe": plan.prepared.recipe, "steps": steps,
+            "expectations": plan.prepared.expectations,
         }));
         return Ok(Exit::Done);
     }
     printer.text(&plan.prepared.graph.to_steps_yaml(&plan.prepared.pipeline));
     printer.line("");
+    for line in summary::expectation_lines(&plan.prepared.expectations, printer) {
+        printer.line(&format!("#{line}"));
+    }
     for step in &plan.steps {
         let state = if step.cached { "cached" } else { "to be run" };
         printer.line(&printer.paint(Style::Dim, &format!("# {:<12} {state}", step.name)));

@@ -1,13 +1,12 @@
 //! `reproof predict`: predicts the rows of a file with the model of a record.
 
-use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use reproof_engine::{EngineError, PredictOptions, predict, resolve_record};
 use reproof_store::fs::write_atomic;
-use reproof_table::{CsvOptions, FileFormat, Table, write_parquet};
+use reproof_table::{CsvOptions, FileFormat, Table, write_csv, write_parquet};
 use serde_json::json;
 
 use crate::arguments::Global;
@@ -67,7 +66,7 @@ pub fn execute(
     let cancel = session::stop_on_signals()?;
     let predicted = predict(&project, &record, &options, &cancel)?;
     let Some(output) = &arguments.output else {
-        printer.text(&csv(&predicted.table));
+        printer.text(&String::from_utf8_lossy(&csv(&predicted.table)?));
         return Ok(Exit::Done);
     };
     let output = here.join(output);
@@ -77,7 +76,7 @@ pub fn execute(
             .map_err(|error| EngineError::Bug(error.to_string()))?;
         bytes
     } else {
-        csv(&predicted.table).into_bytes()
+        csv(&predicted.table)?
     };
     write_atomic(project.io(), &output, &bytes)?;
     let rows = predicted.table.rows() as u64;
@@ -125,12 +124,13 @@ fn file_format(arguments: &Arguments) -> Result<FileFormat, EngineError> {
 }
 
 /// Whether a file's name says that it is Parquet.
-fn is_parquet(path: &Path) -> bool {
+pub fn is_parquet(path: &Path) -> bool {
     let extension = path.extension();
     extension.is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
 }
 
-fn delimiter(text: &str) -> Result<u8, EngineError> {
+/// The character between fields that an option gives.
+pub fn delimiter(text: &str) -> Result<u8, EngineError> {
     match text.as_bytes() {
         b"\\t" => Ok(b'\t'),
         [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n' | 0) => Ok(*byte),
@@ -140,51 +140,8 @@ fn delimiter(text: &str) -> Result<u8, EngineError> {
     }
 }
 
-/// A table as CSV: a header, then a line for each row; missing values are empty. Floats are written
-/// so that they are read back as they were.
-fn csv(table: &Table) -> String {
-    let mut out = String::new();
-    let names = table.schema().columns().iter();
-    line(
-        &mut out,
-        names.map(|column| Cow::from(column.name.as_str())),
-    );
-    for row in 0..table.rows() {
-        let columns = table.columns().iter();
-        line(
-            &mut out,
-            columns.map(|column| column.text(row).unwrap_or_default()),
-        );
-    }
-    out
-}
-
-fn line<'a>(out: &mut String, fields: impl Iterator<Item = Cow<'a, str>>) {
-    for (index, field) in fields.enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        let plain = !field.contains([',', '"', '\n', '\r']) && field.trim() == field;
-        if plain {
-            out.push_str(&field);
-        } else {
-            out.push('"');
-            out.push_str(&field.replace('"', "\"\""));
-            out.push('"');
-        }
-    }
-    out.push('\n');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_are_quoted_where_they_must_be() {
-        let mut out = String::new();
-        let fields = ["a", "b,c", "say \"hi\"", "", " x"].map(Cow::from);
-        line(&mut out, fields.into_iter());
-        assert_eq!(out, "a,\"b,c\",\"say \"\"hi\"\"\",,\" x\"\n");
-    }
+fn csv(table: &Table) -> Result<Vec<u8>, EngineError> {
+    let mut bytes = Vec::new();
+    write_csv(&mut bytes, table).map_err(|error| EngineError::Bug(error.to_string()))?;
+    Ok(bytes)
 }

@@ -111,7 +111,10 @@ fn print(
     let there = execution.count(StepStatus::Cached) + execution.count(StepStatus::Pinned);
     let eventful = there < execution.steps.len()
         || progress.data_changed()
-        || execution.status == ExecutionStatus::GateFailed;
+        || matches!(
+            execution.status,
+            ExecutionStatus::GateFailed | ExecutionStatus::DataRefused
+        );
     if eventful && !printer.quiet {
         for line in summary::lines(project, outcome, progress, printer)? {
             printer.line(&line);
@@ -154,6 +157,12 @@ fn closing_line(outcome: &Outcome, printer: &Printer) -> String {
         if count > 0 {
             text += &format!(", {count} {word}");
         }
+    }
+    if execution.status == ExecutionStatus::DataRefused {
+        text += &format!(
+            ", {}",
+            printer.paint(Style::Bad, "the data does not meet what is expected of it")
+        );
     }
     if execution.status == ExecutionStatus::GateFailed {
         text += &format!(", {}", printer.paint(Style::Bad, "gate failed"));

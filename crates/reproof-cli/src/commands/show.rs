@@ -398,6 +398,9 @@ fn show_execution(
             printer.line(&format!("    {what:<22}{}", format::short(*value)));
         }
     }
+    for line in summary::expectation_lines(&execution.expectations, printer) {
+        printer.line(&line);
+    }
     for gate in &execution.gates {
         printer.line(&format!("  {:<12}{}", "gate", summary::gate_text(gate)));
     }

@@ -9,7 +9,7 @@ use super::columns::Predictor;
 use super::draft::{Draft, Drafts, Evaluate, Parameters, Target};
 use super::graph::{Graph, Note};
 use super::parameters::FOR_CATEGORIES;
-use super::{Pipeline, columns, final_look, links, splits, tasks};
+use super::{Pipeline, columns, expect, final_look, links, splits, tasks};
 use crate::diagnostic::{Diagnostics, Report, Spanned};
 use crate::program::ProgramSpec;
 use crate::project::EnvironmentSource;
@@ -75,6 +75,11 @@ impl Pipeline {
         let mut drafts = self.drafts.clone();
         if options.final_look {
             final_look::score_test(&mut drafts, &self.data, &mut report);
+        }
+        for (name, written) in &self.expect {
+            if let Some(schema) = schemas.get(name) {
+                expect::check(written, schema, &mut report);
+            }
         }
         tasks::decide(&mut drafts, schemas, &mut report);
         let mut expander = Expander {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{Source, StepName};
 
-use super::DataSource;
+use super::DataFrom;
 use super::draft::{Draft, Drafts};
 use crate::diagnostic::{Report, Span};
 use crate::registry::Action;
@@ -13,7 +13,7 @@ use crate::registry::Action;
 /// the predictions which are scored.
 pub(super) fn score_test(
     drafts: &mut Drafts,
-    data: &BTreeMap<StepName, DataSource>,
+    data: &BTreeMap<StepName, DataFrom>,
     report: &mut Report<'_>,
 ) {
     let predictors = predictors(drafts, report);

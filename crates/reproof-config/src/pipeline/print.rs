@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use reproof_record::{Gate, RecipeStep, Source, StepName, canonical_number};
+use reproof_record::{DataCheck, Gate, RecipeStep, Source, StepName, canonical_number};
 use serde_json::{Map, Value};
 
 use super::gates;
@@ -12,7 +12,9 @@ use super::graph::Graph;
 use super::programs::{default_kind, profile_name};
 use crate::program::{OutputSpec, ProgramSpec};
 
-use super::{CsvOptions, DataFormat, DataSource, Pipeline, StatisticsOption, blocks, links};
+use super::{
+    CsvOptions, DataFormat, DataFrom, DataSource, Pipeline, StatisticsOption, blocks, links,
+};
 
 /// Keys of flow mappings longer than this are written with `? `: YAML ends the search for the `:`
 /// of a simple key after 1024 characters.
@@ -24,7 +26,7 @@ impl Graph {
         let mut out = String::new();
         line(&mut out, 0, "pipeline", &quoted(&pipeline.name));
         line(&mut out, 0, "seed", &pipeline.seed.to_string());
-        print_data(&mut out, &pipeline.data);
+        print_data(&mut out, pipeline);
         out.push_str("steps:\n");
         for name in self.order() {
             if let Some(step) = self.steps.get(name) {
@@ -59,19 +61,40 @@ impl Graph {
     }
 }
 
-fn print_data(out: &mut String, data: &BTreeMap<StepName, DataSource>) {
+fn print_data(out: &mut String, pipeline: &Pipeline) {
+    let data = &pipeline.data;
+    let expect: BTreeMap<_, _> = pipeline.expectations().collect();
+    let print = |name: &StepName, from: &DataFrom| {
+        let checks = expect.get(name).into_iter().flatten();
+        let checks = DataCheck::to_json(checks.map(|expectation| &expectation.check));
+        print_from(from, checks)
+    };
     let unnamed = blocks::data_name();
     match data.iter().next() {
         Some((name, source)) if data.len() == 1 && Some(name) == unnamed.as_ref() => {
-            line(out, 0, "data", &print_source(source));
+            line(out, 0, "data", &print(name, source));
         }
         _ => {
             out.push_str("data:\n");
             for (name, source) in data {
-                line(out, 1, name.as_str(), &print_source(source));
+                line(out, 1, name.as_str(), &print(name, source));
             }
         }
     }
+}
+
+fn print_from(from: &DataFrom, checks: Map<String, Value>) -> String {
+    let mut text = match from {
+        DataFrom::Source(source) => print_source(source),
+        DataFrom::Named(name) => format!("{{name: {}", quoted(name.as_str())),
+        DataFrom::Version(version) => format!("{{version: {}", quoted(&version.to_string())),
+    };
+    if !checks.is_empty() {
+        // A text that is written to cannot fail.
+        let _ = write!(text, ", expect: {}", flow(&Value::Object(checks)));
+    }
+    text.push('}');
+    text
 }
 
 fn print_source(source: &DataSource) -> String {
@@ -99,7 +122,6 @@ fn print_source(source: &DataSource) -> String {
     if source.statistics != StatisticsOption::default() {
         let _ = write!(text, ", statistics: {}", source.statistics.name());
     }
-    text.push('}');
     text
 }
 

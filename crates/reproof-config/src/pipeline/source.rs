@@ -5,17 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use reproof_record::{LogicalType, RelativePath, StepName, canonical_json};
 use serde_json::{Map, Value};
 
-use super::blocks;
+use super::{blocks, expect};
 use crate::check::{delimiter, is_named};
 use crate::diagnostic::{Report, Span};
 use crate::names::nearest;
 use crate::tables::DATA_SOURCE;
 use crate::tree::Node;
+use crate::version::VersionSpec;
 
 /// The keys that name a file, of which a source has one.
 const FORMATS: [&str; 2] = ["csv", "parquet"];
+/// The keys of a pipeline that name data which `reproof.toml` declares.
+const NAMES: [&str; 2] = ["name", "version"];
+/// The keys that say how a file is read.
+const READING: [&str; 4] = ["delimiter", "null_tokens", "schema", "statistics"];
 /// The keys that say how a CSV file is read.
 const CSV_KEYS: [&str; 2] = ["delimiter", "null_tokens"];
+
+/// What a pipeline says of its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataFrom {
+    /// It is read from here.
+    Source(DataSource),
+    /// It is read as `reproof.toml` says of this name.
+    Named(StepName),
+    /// It is a stored version of named data; nothing is read.
+    Version(VersionSpec),
+}
 
 /// Where data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +99,19 @@ impl StatisticsOption {
 }
 
 impl DataSource {
-    /// What names the source in the lock file: its format, the options that differ from the
-    /// defaults, its path.
-    pub fn key(&self) -> String {
-        let mut differing = Map::new();
-        let format = match &self.format {
+    /// What kind of source it is: the key that names it.
+    pub const fn kind(&self) -> &'static str {
+        match self.format {
             DataFormat::Parquet => "parquet",
+            DataFormat::Csv(_) => "csv",
+        }
+    }
+
+    /// How it is read, where that differs from the defaults and may change the version.
+    pub fn options(&self) -> Map<String, Value> {
+        let mut differing = Map::new();
+        match &self.format {
+            DataFormat::Parquet => {}
             DataFormat::Csv(options) => {
                 let default = CsvOptions::default();
                 if options.delimiter != default.delimiter {
@@ -99,12 +122,18 @@ impl DataSource {
                     let tokens = options.null_tokens.clone();
                     differing.insert("null_tokens".to_owned(), tokens.into());
                 }
-                "csv"
             }
-        };
+        }
         if !self.schema.is_empty() {
             differing.insert("schema".to_owned(), self.schema_json());
         }
+        differing
+    }
+
+    /// What names the source in the lock file: its format, the options that differ from the
+    /// defaults, its path.
+    pub fn key(&self) -> String {
+        let differing = self.options();
         let options = if differing.is_empty() {
             String::new()
         } else {
@@ -112,7 +141,7 @@ impl DataSource {
             let bytes = canonical_json(&Value::Object(differing)).unwrap_or_default();
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        format!("{format}{options}:{}", self.path)
+        format!("{}{options}:{}", self.kind(), self.path)
     }
 
     /// The declared types as JSON.
@@ -124,8 +153,29 @@ impl DataSource {
     }
 }
 
-/// Reads the sources of a pipeline file whose keys were checked.
-pub(super) fn read(root: &Node, report: &mut Report<'_>) -> BTreeMap<StepName, DataSource> {
+/// What the data of a pipeline must meet, by name.
+pub(super) fn expectations(
+    root: &Node,
+    report: &mut Report<'_>,
+) -> BTreeMap<StepName, Vec<expect::Written>> {
+    let Some(node) = root.get("data") else {
+        return BTreeMap::new();
+    };
+    if is_named(&DATA_SOURCE, node) {
+        let entries = node.entries().iter();
+        return entries
+            .filter_map(|entry| {
+                let name = StepName::new(entry.key.value.as_str()).ok()?;
+                Some((name, expect::read(&entry.value, report)))
+            })
+            .collect();
+    }
+    let written = expect::read(node, report);
+    blocks::data_name().into_iter().zip([written]).collect()
+}
+
+/// Reads the data of a pipeline file whose keys were checked.
+pub(super) fn read(root: &Node, report: &mut Report<'_>) -> BTreeMap<StepName, DataFrom> {
     let Some(entry) = root.entry("data") else {
         return BTreeMap::new();
     };
@@ -134,25 +184,40 @@ pub(super) fn read(root: &Node, report: &mut Report<'_>) -> BTreeMap<StepName, D
         let entries = node.entries().iter();
         return entries
             .filter_map(|entry| {
-                check(&entry.value, entry.key.span, report);
+                check(&entry.value, entry.key.span, &NAMES, report);
                 let name = StepName::new(entry.key.value.as_str()).ok()?;
-                Some((name, read_source(&entry.value)?))
+                Some((name, read_from(&entry.value)?))
             })
             .collect();
     }
     if matches!(node.value, crate::tree::Value::Map(_)) {
-        check(node, entry.key.span, report);
+        check(node, entry.key.span, &NAMES, report);
     }
-    let source = read_source(node);
-    blocks::data_name().into_iter().zip(source).collect()
+    let from = read_from(node);
+    blocks::data_name().into_iter().zip(from).collect()
 }
 
-/// Checks that a source names one file, and has no keys of another format.
-fn check(node: &Node, at: Span, report: &mut Report<'_>) {
-    let named: Vec<_> = FORMATS
-        .into_iter()
-        .filter_map(|key| node.entry(key))
-        .collect();
+/// Reads a source of `reproof.toml` whose keys were checked. `at` is blamed for what is not there.
+pub(crate) fn read_named(node: &Node, at: Span, report: &mut Report<'_>) -> Option<DataSource> {
+    check(node, at, &[], report);
+    read_source(node)
+}
+
+fn read_from(node: &Node) -> Option<DataFrom> {
+    let text = |key: &str| node.get(key).and_then(Node::text);
+    if let Some(name) = node.text().or_else(|| text("name")) {
+        return StepName::new(name).ok().map(DataFrom::Named);
+    }
+    match text("version") {
+        Some(version) => version.parse().ok().map(DataFrom::Version),
+        None => read_source(node).map(DataFrom::Source),
+    }
+}
+
+/// Checks that a source names one file, or one of `names`, and has no keys of something else.
+fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
+    let all = || FORMATS.iter().chain(names).copied();
+    let named: Vec<_> = all().filter_map(|key| node.entry(key)).collect();
     match named[..] {
         [] => {
             // What was said of another key is enough.
@@ -160,10 +225,20 @@ fn check(node: &Node, at: Span, report: &mut Report<'_>) {
                 let key = entry.key.value.as_str();
                 let later = DATA_SOURCE.later.iter().any(|later| later.key == key);
                 let known = DATA_SOURCE.field(key).is_some();
-                later || !known && nearest(key, FORMATS.into_iter()).is_some()
+                later || !known && nearest(key, all()).is_some()
             });
             if !told {
                 report.error(at, "the key 'csv' or 'parquet' is missing");
+            }
+        }
+        [only] if names.contains(&only.key.value.as_str()) => {
+            for entry in READING.into_iter().filter_map(|key| node.entry(key)) {
+                let message = format!(
+                    "'{}' has no use beside '{}'",
+                    entry.key.value, only.key.value
+                );
+                let hint = "how named data is read is said in reproof.toml";
+                report.hinted(entry.key.span, message, hint);
             }
         }
         [only] if only.key.value == "parquet" => {

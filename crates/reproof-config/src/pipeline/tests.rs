@@ -65,6 +65,14 @@ fn expand_with(text: &str, options: ExpandOptions) -> Result<(Pipeline, Graph), 
     Ok((pipeline, graph))
 }
 
+/// The only source of a pipeline.
+fn source(pipeline: &Pipeline) -> &DataSource {
+    match &pipeline.data["data"] {
+        DataFrom::Source(source) => source,
+        other => panic!("{other:?} is no source"),
+    }
+}
+
 fn expand(text: &str) -> Result<(Pipeline, Graph), Diagnostics> {
     expand_with(text, ExpandOptions::default())
 }
@@ -701,7 +709,7 @@ fn sources_have_one_key_each() {
     let key = |data: &str| {
         let text = MINIMAL.replace("{csv: a.csv}", data);
         let pipeline = parse_pipeline("f", &text, &[]).unwrap();
-        pipeline.data["data"].key()
+        source(&pipeline).key()
     };
     assert_eq!(key("{csv: a.csv}"), "csv:a.csv");
     assert_eq!(
@@ -714,6 +722,89 @@ fn sources_have_one_key_each() {
         key("{csv: a.csv, delimiter: \"\\t\", null_tokens: [NA, \"\"]}"),
         r#"csv{"delimiter":"\t","null_tokens":["","NA"]}:a.csv"#
     );
+}
+
+#[test]
+fn data_may_be_named_or_a_version() {
+    let read = |data: &str| {
+        let text = MINIMAL.replace("{csv: a.csv}", data);
+        parse_pipeline("f", &text, &[]).unwrap().data["data"].clone()
+    };
+    let churn = DataFrom::Named(name("churn"));
+    assert_eq!(read("churn"), churn);
+    assert_eq!(read("{name: churn}"), churn);
+    let version = DataFrom::Version("churn@v1".parse().unwrap());
+    assert_eq!(read("{version: churn@v1}"), version);
+    for from in ["churn", "{version: \"churn@~2\"}"] {
+        let text = MINIMAL.replace("{csv: a.csv}", from);
+        let (pipeline, graph) = expand(&text).unwrap();
+        let printed = graph.to_steps_yaml(&pipeline);
+        let again = parse_pipeline("f", &printed, &[]).unwrap();
+        assert_eq!(again.data, pipeline.data, "{printed}");
+        // Where data comes from is no part of the recipe.
+        assert_eq!(id(&text), id(MINIMAL));
+    }
+    let errors = |data: &str| {
+        lines(&parse_pipeline("f", &MINIMAL.replace("{csv: a.csv}", data), &[]).unwrap_err())
+    };
+    for (data, says) in [
+        (
+            "data/a.csv",
+            "'data/a.csv' is not the name of data (a file is written {csv: data/a.csv})",
+        ),
+        ("a.parquet", "(a file is written {parquet: a.parquet})"),
+        ("churn@v1", "(a version is written {version: churn@v1})"),
+        (
+            "{version: a b}",
+            "'a b' is not a version of named data (write NAME,",
+        ),
+        (
+            "{name: churn, schema: {a: float}}",
+            "'schema' has no use beside 'name' (how named data",
+        ),
+        ("{name: churn, csv: a.csv}", "a data source is one file"),
+        ("{nam: churn}", "unknown key 'nam' (did you mean 'name'?)"),
+        ("{keep: true}", "unknown key 'keep'"),
+        ("3", "the name of data, or a mapping with csv"),
+    ] {
+        let found = errors(data);
+        assert!(found.contains(says), "{data}: {found}");
+    }
+}
+
+#[test]
+fn expectations_are_no_part_of_the_recipe_and_are_printed() {
+    let text = MINIMAL.replace(
+        "{csv: a.csv}",
+        "{csv: a.csv, expect: {rows: {min: 1}, unique: [tenure, [contract, tenure]], \
+         range: {monthly_charges: {min: -0.5}}, allowed: {contract: [One, Two]}, \
+         drift: {tenure: 0.2}}}",
+    );
+    let Ok((pipeline, graph)) = expand(&text) else {
+        panic!("{}", lines(&expand(&text).unwrap_err()));
+    };
+    assert_eq!(id(&text), id(MINIMAL));
+    let said = |pipeline: &Pipeline| -> Vec<String> {
+        let all = pipeline.expectations().flat_map(|(_, all)| all);
+        all.map(|one| one.text.clone()).collect()
+    };
+    assert_eq!(
+        said(&pipeline),
+        [
+            "rows from 1",
+            "tenure is unique",
+            "contract, tenure are unique together",
+            "monthly_charges from -0.5",
+            "contract is one of One, Two",
+            "tenure moved by at most 0.2",
+        ]
+    );
+    let printed = graph.to_steps_yaml(&pipeline);
+    let mut again = said(&parse_pipeline("f", &printed, &[]).unwrap());
+    let mut before = said(&pipeline);
+    again.sort();
+    before.sort();
+    assert_eq!(again, before, "{printed}");
 }
 
 #[test]
@@ -1198,7 +1289,7 @@ fn gradient_boosting_is_refused_where_it_cannot_be() {
 fn a_source_is_one_file_and_may_declare_types() {
     let read = |data: &str| {
         let text = MINIMAL.replace("{csv: a.csv}", data);
-        parse_pipeline("f", &text, &[]).unwrap().data["data"].clone()
+        source(&parse_pipeline("f", &text, &[]).unwrap()).clone()
     };
     let declared = read("{csv: a.csv, schema: {day: date, id: string}, statistics: basic}");
     assert_eq!(declared.schema["day"], LogicalType::Date);
@@ -1247,7 +1338,7 @@ fn decimals_are_declared_by_their_digits() {
     };
     let price = LogicalType::Decimal(DecimalType::new(10, 2).unwrap());
     for schema in ["\n    price: decimal(10, 2)", "{price: \"decimal(10,2)\"}"] {
-        let declared = read(schema).unwrap().data["data"].clone();
+        let declared = source(&read(schema).unwrap()).clone();
         assert_eq!(declared.schema["price"], price);
         assert_eq!(
             declared.key(),

@@ -1,6 +1,6 @@
 //! What may stand in `reproof.toml`.
 
-use super::optional;
+use super::{NAMED_DATA, optional};
 use crate::shape::{Field, KeyShape, Later, Object, Shape};
 
 /// `reproof.toml`.
@@ -13,6 +13,18 @@ pub(crate) static PROJECT: Object = Object {
             "What a run insists on. The command line may be stricter, never laxer.",
             Shape::Object(&POLICY),
         ),
+        Field {
+            default: Some("{}"),
+            ..optional(
+                "data",
+                "Data whose versions have a history, by name; pipelines use it by that name. \
+                 `reproof data add` writes such a section.",
+                Shape::Map {
+                    key: KeyShape::Name,
+                    of: &Shape::Object(&NAMED_DATA),
+                },
+            )
+        },
         Field {
             default: Some("{}"),
             ..optional(

@@ -100,6 +100,12 @@ pub fn csv_schema(io: &dyn Io, path: &Path, options: &CsvOptions) -> Result<Sche
     Ok(Schema::new(survey.columns)?)
 }
 
+/// A field as a value of this type, encoded; none if it is no such value.
+pub(crate) fn encode_field(logical_type: LogicalType, field: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    put_field(&mut out, logical_type, field).then_some(out)
+}
+
 /// The different values of one column of a CSV file, as texts; none if there are more than
 /// `limit`, or no such column. Missing values are no values.
 pub fn csv_values(

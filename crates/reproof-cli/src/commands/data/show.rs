@@ -1,124 +1,113 @@
-//! `reproof data`: shows data versions and what their columns hold.
+//! `reproof data show` and `stats`: what the columns of a version hold.
 
-use clap::{Args, Subcommand};
-use reproof_engine::{EngineError, PinnedData, data_versions, find_data, statistics};
-use reproof_record::{Digest, LogicalType};
+use std::path::PathBuf;
+
+use clap::Args;
+use reproof_engine::{EngineError, FoundData, exists, find_data, statistics};
+use reproof_record::LogicalType;
+use reproof_store::fs::write_atomic;
 use reproof_table::statistics::{ColumnStatistics, Histogram, Statistics};
 use serde_json::json;
 
+use super::{described, page, version_json};
 use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
 use crate::{format, session};
 
-/// The options of the command.
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: Action,
-}
-
-/// What can be done with data.
-#[derive(Debug, Subcommand)]
-pub enum Action {
-    /// Show the columns of a data version: types, missing values, ranges, histograms.
-    Show(Show),
-    /// List the data versions that reproof.lock pins.
-    List,
-}
-
 /// The options of `data show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// The path or name of a data file that a pipeline read, or an ID.
-    #[arg(value_name = "NAME_OR_ID")]
+    /// A version: NAME, NAME@TAG, NAME@~1, NAME@DIGITS, data:DIGITS, or the path or name of a file
+    /// that a pipeline read.
+    #[arg(value_name = "VERSION")]
     pub name: String,
 }
 
-/// Runs the command.
-pub fn execute(
-    arguments: &Arguments,
-    global: &Global,
-    printer: &Printer,
-) -> Result<Exit, EngineError> {
-    match &arguments.action {
-        Action::Show(show) => execute_show(show, global, printer),
-        Action::List => execute_list(global, printer),
-    }
+/// The options of `data stats`.
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// A version, as `data show` takes it.
+    #[arg(value_name = "VERSION")]
+    pub name: String,
+    /// Write a report for the browser to this file: one page that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Replace the file if it is there.
+    #[arg(long)]
+    pub force: bool,
 }
 
-fn execute_list(global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+/// Runs `data show`.
+pub fn show(show: &Show, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
     let project = session::project(global)?;
-    let versions = data_versions(&project)?;
-    if printer.json {
-        let list: Vec<_> = versions.iter().map(described).collect();
-        printer.document(&json!({ "data": list }));
-        return Ok(Exit::Done);
-    }
-    if versions.is_empty() {
-        printer.line("no data was read yet: 'reproof run' reads what a pipeline names");
-    }
-    let width = versions.iter().map(|one| one.path.chars().count()).max();
-    for version in &versions {
-        let entry = &version.entry;
-        let columns = entry.schema.columns().len();
-        let size = format!("{} x {columns}", format::counted(entry.rows, "row"));
-        let gone = if version.stored {
-            ""
-        } else {
-            "  not in the store"
-        };
-        printer.line(&format!(
-            "data:{}  {:<width$}  {size}{gone}",
-            entry.version.digest.short(),
-            version.path,
-            width = width.unwrap_or(0),
-        ));
-    }
-    Ok(Exit::Done)
-}
-
-fn described(version: &PinnedData) -> serde_json::Value {
-    let entry = &version.entry;
-    json!({
-        "data_id": entry.version.digest,
-        "path": version.path,
-        "source": entry.source,
-        "source_digest": entry.source_digest,
-        "rows": entry.rows,
-        "columns": entry.schema,
-        "stored": version.stored,
-    })
-}
-
-fn execute_show(show: &Show, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
-    let project = session::project(global)?;
-    let (digest, version) = find_data(&project, &show.name)?;
-    let statistics = statistics(&project, &digest, version.as_ref(), session::threads(None))?;
+    let found = find_data(&project, &show.name)?;
+    let statistics = statistics(&project, &found, session::threads(None))?;
     if printer.json {
         printer.document(&json!({
-            "data_id": digest,
-            "version": version.as_ref().map(described),
-            "lineage": project.catalog.lineage(&digest)?,
+            "data_id": found.content,
+            "version": found.pinned.as_ref().map(described),
+            "history": found.version.as_ref().map(|(id, entry)| version_json(id, entry)),
+            "lineage": project.catalog.lineage(&found.content)?,
             "statistics": statistics,
         }));
         return Ok(Exit::Done);
     }
-    print(&digest, version.as_ref(), &statistics, printer);
+    print(&found, &statistics, printer);
     Ok(Exit::Done)
 }
 
-fn print(
-    digest: &Digest,
-    version: Option<&PinnedData>,
-    statistics: &Statistics,
-    printer: &Printer,
-) {
-    let id = printer.paint(Style::Strong, &digest.to_string());
+/// Runs `data stats`.
+pub fn stats(options: &Stats, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let found = find_data(&project, &options.name)?;
+    let statistics = statistics(&project, &found, session::threads(None))?;
+    let file = options.html.as_ref();
+    let file = file.map(|file| session::folder(global).map(|here| here.join(file)));
+    let file = file.transpose()?;
+    if let Some(file) = &file {
+        if !options.force && exists(project.io(), file)? {
+            return Err(EngineError::Usage {
+                message: format!("{} is there already", file.display()),
+                hint: Some("name another file, or replace it with --force".to_owned()),
+            });
+        }
+        let text = page::page(&found, &statistics);
+        write_atomic(project.io(), file, text.as_bytes())?;
+    }
+    if printer.json {
+        printer.document(&json!({
+            "data_id": found.content,
+            "statistics": statistics,
+            "html": file,
+        }));
+    } else if let Some(file) = &file {
+        printer.line(&format!("{} in {}", found.label(), file.display()));
+    } else {
+        print(&found, &statistics, printer);
+    }
+    Ok(Exit::Done)
+}
+
+fn print(found: &FoundData, statistics: &Statistics, printer: &Printer) {
+    let id = printer.paint(Style::Strong, &found.content.to_string());
     printer.line(&format!("data      {id}"));
-    if let Some(version) = version {
-        printer.line(&format!("source    {}", version.path));
+    if let Some((id, entry)) = &found.version {
+        printer.line(&format!("version   {}@{}", entry.name, id.short()));
+        let message = super::history::message(entry);
+        printer.line(&format!(
+            "read      {} by {}{}",
+            format::local(entry.time),
+            super::history::author(entry),
+            if message.is_empty() {
+                String::new()
+            } else {
+                format!(": {message}")
+            }
+        ));
+    }
+    if let Some(source) = found.source() {
+        printer.line(&format!("source    {source}"));
     }
     printer.line(&format!("rows      {}", format::count(statistics.rows)));
     printer.line(&format!("columns   {}\n", statistics.columns.len()));
@@ -148,7 +137,7 @@ fn print(
 }
 
 /// How much of a column is missing; nothing if none is.
-fn missing(column: &ColumnStatistics, rows: u64) -> String {
+pub fn missing(column: &ColumnStatistics, rows: u64) -> String {
     match column.missing {
         0 => String::new(),
         missing => format!("{} missing", share(missing, rows)),
@@ -156,7 +145,7 @@ fn missing(column: &ColumnStatistics, rows: u64) -> String {
 }
 
 /// The least and the greatest value of a column.
-fn range(column: &ColumnStatistics) -> String {
+pub fn range(column: &ColumnStatistics) -> String {
     match (&column.min, &column.max) {
         (Some(min), Some(max)) => {
             let value = |text| format::value(text, column.logical_type);
@@ -167,7 +156,7 @@ fn range(column: &ColumnStatistics) -> String {
 }
 
 /// A type in few letters.
-fn short_type(logical_type: LogicalType) -> String {
+pub fn short_type(logical_type: LogicalType) -> String {
     match logical_type {
         LogicalType::TimestampNaive => "time".to_owned(),
         LogicalType::TimestampUtc => "time UTC".to_owned(),
@@ -245,7 +234,7 @@ fn texts(column: &ColumnStatistics) -> String {
 }
 
 /// A share of rows in percent.
-fn share(part: u64, whole: u64) -> String {
+pub fn share(part: u64, whole: u64) -> String {
     let percent = part as f64 / whole as f64 * 100.0;
     if percent < 0.1 {
         format!("{} of {}", format::count(part), format::count(whole))

@@ -1,0 +1,119 @@
+//! `reproof data restore` and `export`: versions as files again.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use reproof_engine::{EngineError, ExportFormat, export_version, find_data, restore_version};
+use serde_json::json;
+
+use crate::arguments::Global;
+use crate::exit::Exit;
+use crate::printer::Printer;
+use crate::{format, session};
+
+/// The options of `data restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// A version, as `data show` takes it.
+    #[arg(value_name = "VERSION")]
+    pub version: String,
+    /// The file to write.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Replace the file if it is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The options of `data export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// A version, as `data show` takes it.
+    #[arg(value_name = "VERSION")]
+    pub version: String,
+    /// The file to write.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What to write; left out, the file's name tells it.
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<Format>,
+    /// Replace the file if it is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How values are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Values separated by commas, the first row a header.
+    Csv,
+    /// Parquet.
+    Parquet,
+    /// A JSON object on each line.
+    Jsonl,
+}
+
+impl Format {
+    /// The format that a file's name tells.
+    fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "csv" => Some(Self::Csv),
+            "parquet" => Some(Self::Parquet),
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            _ => None,
+        }
+    }
+}
+
+/// Runs `data restore`.
+pub fn restore(options: &Restore, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let found = find_data(&project, &options.version)?;
+    let file = session::folder(global)?.join(&options.file);
+    let bytes = restore_version(&project, &found, &file, options.force)?;
+    let digest = found.version.as_ref().map(|(_, entry)| entry.source.digest);
+    if printer.json {
+        printer.document(&json!({
+            "version": found.label(), "file": file, "bytes": bytes, "source_digest": digest,
+        }));
+    } else {
+        printer.line(&format!(
+            "{} in {}, {}",
+            found.label(),
+            file.display(),
+            format::counted(bytes, "byte")
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs `data export`.
+pub fn export(options: &Export, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+    let Some(format) = options.format.or_else(|| Format::of(&options.file)) else {
+        return Err(EngineError::Usage {
+            message: format!("{} does not tell the format", options.file.display()),
+            hint: Some("say it with --format csv, parquet or jsonl".to_owned()),
+        });
+    };
+    let project = session::project(global)?;
+    let found = find_data(&project, &options.version)?;
+    let file = session::folder(global)?.join(&options.file);
+    let format = match format {
+        Format::Csv => ExportFormat::Csv,
+        Format::Parquet => ExportFormat::Parquet,
+        Format::Jsonl => ExportFormat::JsonLines,
+    };
+    let rows = export_version(&project, &found, format, &file, options.force)?;
+    if printer.json {
+        printer.document(&json!({ "version": found.label(), "file": file, "rows": rows }));
+    } else {
+        printer.line(&format!(
+            "{} in {}, {}",
+            found.label(),
+            file.display(),
+            format::counted(rows, "row")
+        ));
+    }
+    Ok(Exit::Done)
+}

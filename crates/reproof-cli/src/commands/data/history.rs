@@ -1,0 +1,371 @@
+//! `reproof data add`, `commit`, `log`, `tag` and `head`: the history of named data.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use reproof_config::{
+    CsvOptions, DataFormat, DataSource, NamedData, StatisticsOption, VersionAt, VersionSpec,
+};
+use reproof_engine::{
+    Committed, DataChoice, EngineError, LoggedVersion, Project, add_data, commit_data,
+    data_history, find_data, move_head, tag_version, untag,
+};
+use reproof_record::{LogicalType, RelativePath, StepName, VersionEntry};
+use serde_json::{Value, json};
+
+use super::version_json;
+use crate::arguments::Global;
+use crate::commands::predict::{delimiter, is_parquet};
+use crate::exit::Exit;
+use crate::printer::{Printer, Style};
+use crate::progress::Progress;
+use crate::{format, session};
+
+/// The options of `data add`.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// The name.
+    #[arg(value_name = "NAME")]
+    pub name: StepName,
+    /// The file, inside the project: CSV, or Parquet if it is named so.
+    #[arg(value_name = "SOURCE")]
+    pub source: PathBuf,
+    /// Why, for the history.
+    #[arg(short, long, value_name = "TEXT", default_value = "")]
+    pub message: String,
+    /// The character between the fields of a CSV file.
+    #[arg(long, value_name = "CHARACTER", default_value = ",")]
+    pub delimiter: String,
+    /// A field of a CSV file that means a missing value. Give it once for each such text.
+    #[arg(long = "null", value_name = "TOKEN")]
+    pub null_tokens: Vec<String>,
+    /// Declare the type of a column, such as 'ordered=date' or 'price=decimal(10, 2)'.
+    #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = column_type)]
+    pub types: Vec<(String, LogicalType)>,
+    /// How much is computed of each column as it is read.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Level::Full)]
+    pub statistics: Level,
+    /// Do not store the bytes of the file with each version, only the values.
+    #[arg(long)]
+    pub no_keep: bool,
+}
+
+/// How much is computed of each column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// Also frequent values, quantiles and histograms.
+    Full,
+    /// Counts, ranges, means.
+    Basic,
+    /// Nothing.
+    None,
+}
+
+/// The options of `data commit`.
+#[derive(Debug, Args)]
+pub struct Commit {
+    /// The name.
+    #[arg(value_name = "NAME")]
+    pub name: StepName,
+    /// Why, for the history.
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: String,
+    /// Decide the types of columns anew, instead of keeping those of the head.
+    #[arg(long)]
+    pub retype: bool,
+}
+
+/// The options of `data log`.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// The name.
+    #[arg(value_name = "NAME")]
+    pub name: StepName,
+    /// Also list versions that do not lead to the head.
+    #[arg(long)]
+    pub all: bool,
+    /// Show at most this many.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+}
+
+/// The options of `data tag`.
+#[derive(Debug, Args)]
+pub struct Tag {
+    /// The version: NAME, NAME@TAG, NAME@~1, NAME@DIGITS.
+    #[arg(value_name = "VERSION")]
+    pub version: VersionSpec,
+    /// The tag.
+    #[arg(value_name = "TAG")]
+    pub text: String,
+    /// Give the tag to this version even if another one has it.
+    #[arg(long = "move", conflicts_with = "delete")]
+    pub moved: bool,
+    /// Take the tag away; the version stays.
+    #[arg(long)]
+    pub delete: bool,
+}
+
+/// The options of `data head`.
+#[derive(Debug, Args)]
+pub struct Head {
+    /// The name, or the version that is to be the head: NAME@TAG, NAME@~1, NAME@DIGITS.
+    #[arg(value_name = "VERSION")]
+    pub version: VersionSpec,
+}
+
+fn column_type(text: &str) -> Result<(String, LogicalType), String> {
+    let wanted = || {
+        let simple = LogicalType::SIMPLE.map(LogicalType::name).join(", ");
+        format!("wanted is COLUMN=TYPE, the type one of {simple}, decimal(10, 2)")
+    };
+    let (column, name) = text.split_once('=').ok_or_else(wanted)?;
+    let logical_type = LogicalType::named(name.trim()).ok_or_else(wanted)?;
+    if column.is_empty() {
+        return Err(wanted());
+    }
+    Ok((column.to_owned(), logical_type))
+}
+
+/// Runs `data add`.
+pub fn add(options: &Add, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let data = NamedData {
+        source: source(options, &project, global)?,
+        keep: !options.no_keep,
+    };
+    let choice = DataChoice {
+        message: options.message.clone(),
+        retype: false,
+    };
+    let progress = Progress::new(printer);
+    let cancel = session::stop_on_signals()?;
+    let committed = add_data(&project, &options.name, &data, &choice, &progress, &cancel);
+    progress.clear();
+    report(&committed?, printer);
+    Ok(Exit::Done)
+}
+
+fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSource, EngineError> {
+    let path = inside(project, &session::folder(global)?.join(&options.source))?;
+    let format = if is_parquet(Path::new(path.as_str())) {
+        if options.delimiter != "," || !options.null_tokens.is_empty() {
+            return Err(EngineError::usage(
+                "--delimiter and --null are for CSV files",
+            ));
+        }
+        DataFormat::Parquet
+    } else {
+        let mut csv = CsvOptions {
+            delimiter: delimiter(&options.delimiter)?,
+            ..CsvOptions::default()
+        };
+        if !options.null_tokens.is_empty() {
+            csv.null_tokens.clone_from(&options.null_tokens);
+            csv.null_tokens.sort_unstable();
+            csv.null_tokens.dedup();
+        }
+        DataFormat::Csv(csv)
+    };
+    Ok(DataSource {
+        path,
+        format,
+        schema: options.types.iter().cloned().collect::<BTreeMap<_, _>>(),
+        statistics: match options.statistics {
+            Level::Full => StatisticsOption::Full,
+            Level::Basic => StatisticsOption::Basic,
+            Level::None => StatisticsOption::None,
+        },
+    })
+}
+
+/// The path of a file inside the project. A link itself is not followed: it may lead out.
+fn inside(project: &Project, path: &Path) -> Result<RelativePath, EngineError> {
+    let refused = |message: String| EngineError::Usage {
+        message,
+        hint: Some(format!(
+            "data lies inside the project, {}: copy or link the file into it",
+            project.root.display()
+        )),
+    };
+    let missing = || refused(format!("there is no file {}", path.display()));
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(missing());
+    };
+    let folder = project.io().canonicalize(folder).map_err(|_| missing())?;
+    let root = project.io().canonicalize(&project.root)?;
+    let inside = folder.join(name);
+    let inside = inside.strip_prefix(&root).ok().and_then(Path::to_str);
+    let inside = inside.and_then(|inside| RelativePath::new(inside).ok());
+    inside.ok_or_else(|| refused(format!("{} is outside the project", path.display())))
+}
+
+/// Runs `data commit`.
+pub fn commit(options: &Commit, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let choice = DataChoice {
+        message: options.message.clone(),
+        retype: options.retype,
+    };
+    let progress = Progress::new(printer);
+    let cancel = session::stop_on_signals()?;
+    let committed = commit_data(&project, &options.name, &choice, &progress, &cancel);
+    progress.clear();
+    report(&committed?, printer);
+    Ok(Exit::Done)
+}
+
+fn report(committed: &Committed, printer: &Printer) {
+    let Committed {
+        id,
+        entry,
+        before,
+        appended,
+    } = committed;
+    if printer.json {
+        printer.document(&json!({
+            "appended": appended,
+            "version": version_json(id, entry),
+            "before": before.as_ref().map(|(id, _)| id),
+        }));
+        return;
+    }
+    let version = printer.paint(Style::Strong, &format!("{}@{}", entry.name, id.short()));
+    if !appended {
+        printer.line(&format!("{version}  unchanged"));
+        return;
+    }
+    let size = format!(
+        "{} x {}",
+        format::counted(entry.rows, "row"),
+        entry.schema.columns().len()
+    );
+    let was = before
+        .as_ref()
+        .map(|(_, before)| format!(", was {}", format::counted(before.rows, "row")));
+    printer.line(&format!(
+        "{version}  {size}{}  data:{}",
+        was.unwrap_or_default(),
+        entry.content.digest.short()
+    ));
+}
+
+/// Runs `data log`.
+pub fn log(options: &Log, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let mut history = data_history(&project, &options.name, options.all)?;
+    let more = history.len().saturating_sub(options.limit);
+    history.truncate(options.limit);
+    if printer.json {
+        let list: Vec<_> = history.iter().map(logged_json).collect();
+        printer.document(&json!({ "name": options.name, "versions": list, "more": more }));
+        return Ok(Exit::Done);
+    }
+    for version in &history {
+        printer.line(&line(version, printer));
+    }
+    if more > 0 {
+        printer.line(&format!("… {} more", format::count(more as u64)));
+    }
+    Ok(Exit::Done)
+}
+
+fn logged_json(version: &LoggedVersion) -> Value {
+    json!({
+        "id": version.id,
+        "head": version.head,
+        "tags": version.tags,
+        "entry": version.entry,
+    })
+}
+
+fn line(version: &LoggedVersion, printer: &Printer) -> String {
+    let entry = &version.entry;
+    let mut names: Vec<&str> = version.tags.iter().map(String::as_str).collect();
+    if version.head {
+        names.insert(0, "head");
+    }
+    let names = match names.len() {
+        0 => String::new(),
+        _ => format!(" ({})", printer.paint(Style::Good, &names.join(", "))),
+    };
+    format!(
+        "{}{names}  {}  {:>12}  {}  {}",
+        printer.paint(Style::Strong, &version.id.short()),
+        format::local(entry.time),
+        format::counted(entry.rows, "row"),
+        author(entry),
+        message(entry),
+    )
+    .trim_end()
+    .to_owned()
+}
+
+/// Who appended a version.
+pub fn author(entry: &VersionEntry) -> String {
+    let author = &entry.author;
+    format::visible(author.name.as_ref().unwrap_or(&author.user))
+}
+
+/// Why a version was appended: the first line of the message, or the run that read it.
+pub fn message(entry: &VersionEntry) -> String {
+    match (entry.message.lines().next(), &entry.read_by) {
+        (Some(first), _) => format::visible(first),
+        (None, Some(run)) => format!("read by run {}", run.short()),
+        (None, None) => String::new(),
+    }
+}
+
+/// Runs `data tag`.
+pub fn tag(options: &Tag, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let name = &options.version.name;
+    if options.delete {
+        if options.version.at != VersionAt::Head {
+            return Err(EngineError::usage(
+                "with --delete the name alone is given, and the tag",
+            ));
+        }
+        untag(&project, name, &options.text)?;
+        if printer.json {
+            printer.document(&json!({ "name": name, "deleted": options.text }));
+        } else {
+            printer.line(&format!("{name}@{} is no tag any more", options.text));
+        }
+        return Ok(Exit::Done);
+    }
+    let (id, entry) = tag_version(&project, &options.version, &options.text, options.moved)?;
+    if printer.json {
+        printer.document(&json!({ "tag": options.text, "version": version_json(&id, &entry) }));
+    } else {
+        printer.line(&format!("{name}@{} is {}", options.text, id.short()));
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs `data head`.
+pub fn head(options: &Head, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let spec = &options.version;
+    let (id, entry) = if spec.at == VersionAt::Head {
+        let history = data_history(&project, &spec.name, false)?;
+        let first = history.into_iter().next();
+        let first = first.map(|head| (head.id, head.entry));
+        first.ok_or_else(|| EngineError::Bug("a history without a head".to_owned()))?
+    } else {
+        move_head(&project, spec)?
+    };
+    if printer.json {
+        printer.document(&json!({ "head": version_json(&id, &entry) }));
+        return Ok(Exit::Done);
+    }
+    let found = find_data(&project, &format!("{}@{id}", spec.name))?;
+    printer.line(&format!(
+        "{}  {}  {}",
+        printer.paint(Style::Strong, &found.label()),
+        format::counted(entry.rows, "row"),
+        message(&entry)
+    ));
+    Ok(Exit::Done)
+}

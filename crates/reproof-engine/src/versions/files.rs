@@ -1,0 +1,141 @@
+//! Versions as files again: the bytes of their source, or their values.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use reproof_store::fs::{Io, IoError, WriteFile, unique};
+use reproof_table::{Table, TableError, read_table, write_csv, write_json_lines, write_parquet};
+
+use super::{FoundData, of_table};
+use crate::{EngineError, Project, exists};
+
+/// How values are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Values separated by commas, the first row a header.
+    Csv,
+    /// Parquet.
+    Parquet,
+    /// A JSON object on each line.
+    JsonLines,
+}
+
+/// Writes the bytes of the source of a version to a file, which then has the digest that the version
+/// says. Gives their number.
+///
+/// # Errors
+/// A version whose bytes were not kept, a file that is there already (unless `replace`), and trouble
+/// of the storage.
+pub fn restore_version(
+    project: &Project,
+    found: &FoundData,
+    file: &Path,
+    replace: bool,
+) -> Result<u64, EngineError> {
+    refuse_existing(project, file, replace)?;
+    let origin = found.version.as_ref().map(|(_, entry)| &entry.source);
+    let kept = origin.filter(|source| source.kept);
+    let Some(source) = kept else {
+        return Err(EngineError::Usage {
+            message: format!(
+                "the bytes of {} were not kept: only its values are here",
+                found.label()
+            ),
+            hint: Some(
+                "'reproof data export' writes the values; bytes are kept of named data, unless \
+                 reproof.toml says keep = false"
+                    .to_owned(),
+            ),
+        });
+    };
+    let mut reader = project.store.reader(&source.digest)?;
+    write_whole(project.io(), file, &mut |out| {
+        io::copy(&mut reader, out).map_err(|source| IoError::new("write", file, source).into())
+    })
+}
+
+/// Writes the values of a version to a file: the same bytes every time. Gives the rows.
+///
+/// # Errors
+/// A version that is not in the store, a file that is there already (unless `replace`), and trouble
+/// of the storage.
+pub fn export_version(
+    project: &Project,
+    found: &FoundData,
+    format: ExportFormat,
+    file: &Path,
+    replace: bool,
+) -> Result<u64, EngineError> {
+    refuse_existing(project, file, replace)?;
+    let table = read_table(&project.store, &found.content, None);
+    let table = table.map_err(|error| of_table(found, error))?;
+    write_whole(project.io(), file, &mut |out| {
+        let failed = |source| EngineError::from(IoError::new("write", file, source));
+        match format {
+            ExportFormat::Csv => write_csv(out, &table).map_err(failed)?,
+            ExportFormat::JsonLines => write_json_lines(out, &table).map_err(failed)?,
+            ExportFormat::Parquet => {
+                parquet(out, &table).map_err(|error| of_table(found, error))?;
+            }
+        }
+        Ok(table.rows() as u64)
+    })
+}
+
+fn parquet(mut out: &mut (dyn Write + Send), table: &Table) -> Result<(), TableError> {
+    write_parquet(&mut out, table)
+}
+
+fn refuse_existing(project: &Project, file: &Path, replace: bool) -> Result<(), EngineError> {
+    if replace || !exists(project.io(), file)? {
+        return Ok(());
+    }
+    Err(EngineError::Usage {
+        message: format!("{} is there already", file.display()),
+        hint: Some("name another file, or replace it with --force".to_owned()),
+    })
+}
+
+/// Writes a file under another name, makes it durable, and only then gives it its own.
+fn write_whole(
+    io: &dyn Io,
+    file: &Path,
+    write: &mut dyn FnMut(&mut (dyn Write + Send)) -> Result<u64, EngineError>,
+) -> Result<u64, EngineError> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let name = file.file_name().ok_or_else(|| {
+        EngineError::usage(format!("{} is not the name of a file", file.display()))
+    })?;
+    let temporary = folder.join(format!(".{}.{}", name.to_string_lossy(), unique()));
+    let done = io.create_new(&temporary).map_err(EngineError::from);
+    let done = done.and_then(|opened| {
+        let mut out = BufWriter::with_capacity(256 << 10, Opened(opened));
+        let count = write(&mut out)?;
+        let failed = |source| IoError::new("write", &temporary, source);
+        let opened = out.into_inner().map_err(|error| failed(error.into_error()));
+        opened?.0.sync()?;
+        io.rename(&temporary, file)?;
+        io.sync_dir(folder)?;
+        Ok(count)
+    });
+    done.inspect_err(|_| {
+        // The write's own error is the one to report; what is left over harms nobody.
+        let _ = io.remove_file(&temporary);
+    })
+}
+
+/// An open file as a writer.
+struct Opened(Box<dyn WriteFile>);
+
+impl Write for Opened {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
