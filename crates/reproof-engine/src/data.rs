@@ -390,6 +390,8 @@ fn read(
 ) -> Result<Result<Snapshot, TableError>, EngineError> {
     let format = match &source.format {
         DataFormat::Parquet => FileFormat::Parquet,
+        DataFormat::JsonLines => FileFormat::JsonLines,
+        DataFormat::Numpy => FileFormat::Numpy,
         DataFormat::Csv(options) => FileFormat::Csv(CsvOptions {
             delimiter: options.delimiter,
             null_tokens: options.null_tokens.clone(),
@@ -413,10 +415,10 @@ fn read(
     })
 }
 
-/// Whether a known version has these column types, for the columns it has. Parquet has types of its
-/// own.
+/// Whether a known version has these column types, for the columns it has. Some files have types of
+/// their own.
 fn fits(source: &DataSource, types: Option<&Schema>, known: &SourceSnapshot) -> bool {
-    source.format == DataFormat::Parquet
+    source.has_types()
         || types.is_none_or(|types| {
             types.columns().iter().all(|pinned| {
                 known

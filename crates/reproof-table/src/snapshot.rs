@@ -25,6 +25,21 @@ pub enum FileFormat {
     Numpy,
 }
 
+impl FileFormat {
+    /// The format that a file's name tells; none where it tells none, as that of a CSV file may.
+    pub fn of_name(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let packed = [".gz", ".gzip", ".zst", ".zstd"];
+        let plain = packed.iter().find_map(|end| name.strip_suffix(end));
+        match plain.unwrap_or(&name).rsplit_once('.')?.1 {
+            "jsonl" | "ndjson" => Some(Self::JsonLines),
+            "parquet" if plain.is_none() => Some(Self::Parquet),
+            "npy" | "npz" if plain.is_none() => Some(Self::Numpy),
+            _ => None,
+        }
+    }
+}
+
 /// What is wanted of a snapshot besides the values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotOptions {
@@ -151,4 +166,21 @@ pub(crate) fn put_snapshot(
         source_digest,
         missing,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_formats() {
+        let of = |name: &str| FileFormat::of_name(Path::new(name));
+        assert_eq!(of("a/b.parquet"), Some(FileFormat::Parquet));
+        assert_eq!(of("b.JSONL.gz"), Some(FileFormat::JsonLines));
+        assert_eq!(of("b.ndjson"), Some(FileFormat::JsonLines));
+        assert_eq!(of("b.npz"), Some(FileFormat::Numpy));
+        for name in ["b.csv", "b.csv.gz", "b.parquet.gz", "parquet", "b.json"] {
+            assert_eq!(of(name), None, "{name}");
+        }
+    }
 }

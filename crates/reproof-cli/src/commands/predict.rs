@@ -104,12 +104,12 @@ pub fn execute(
 
 /// How the file is read. A record does not say how its data was written, so that is said again.
 fn file_format(arguments: &Arguments) -> Result<FileFormat, EngineError> {
-    if is_parquet(&arguments.file) {
+    if let Some(format) = FileFormat::of_name(&arguments.file) {
         return if arguments.null_tokens.is_empty() {
-            Ok(FileFormat::Parquet)
+            Ok(format)
         } else {
             Err(EngineError::usage(
-                "--null is for CSV files: what is missing in a Parquet file is null there",
+                "--null is for CSV files: what is missing in other files is null there",
             ))
         };
     }
@@ -124,7 +124,7 @@ fn file_format(arguments: &Arguments) -> Result<FileFormat, EngineError> {
 }
 
 /// Whether a file's name says that it is Parquet.
-pub fn is_parquet(path: &Path) -> bool {
+fn is_parquet(path: &Path) -> bool {
     let extension = path.extension();
     extension.is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
 }

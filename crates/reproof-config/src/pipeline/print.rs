@@ -101,7 +101,9 @@ fn print_source(source: &DataSource) -> String {
     let path = quoted(source.path.as_str());
     // A text that is written to cannot fail.
     let mut text = match &source.format {
-        DataFormat::Parquet => format!("{{parquet: {path}"),
+        DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Numpy => {
+            format!("{{{}: {path}", source.kind())
+        }
         DataFormat::Csv(options) => {
             let default = CsvOptions::default();
             let mut text = format!("{{csv: {path}");

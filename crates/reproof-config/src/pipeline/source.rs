@@ -14,7 +14,7 @@ use crate::tree::Node;
 use crate::version::VersionSpec;
 
 /// The keys that name a file, of which a source has one.
-const FORMATS: [&str; 2] = ["csv", "parquet"];
+const FORMATS: [&str; 4] = ["csv", "parquet", "jsonl", "numpy"];
 /// The keys of a pipeline that name data which `reproof.toml` declares.
 const NAMES: [&str; 2] = ["name", "version"];
 /// The keys that say how a file is read.
@@ -53,6 +53,10 @@ pub enum DataFormat {
     Csv(CsvOptions),
     /// Parquet.
     Parquet,
+    /// One JSON object a line.
+    JsonLines,
+    /// An array of NumPy, or an archive of arrays.
+    Numpy,
 }
 
 /// How a CSV file is read.
@@ -104,14 +108,21 @@ impl DataSource {
         match self.format {
             DataFormat::Parquet => "parquet",
             DataFormat::Csv(_) => "csv",
+            DataFormat::JsonLines => "jsonl",
+            DataFormat::Numpy => "numpy",
         }
+    }
+
+    /// Whether the file itself says what types its columns have.
+    pub const fn has_types(&self) -> bool {
+        matches!(self.format, DataFormat::Parquet | DataFormat::Numpy)
     }
 
     /// How it is read, where that differs from the defaults and may change the version.
     pub fn options(&self) -> Map<String, Value> {
         let mut differing = Map::new();
         match &self.format {
-            DataFormat::Parquet => {}
+            DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Numpy => {}
             DataFormat::Csv(options) => {
                 let default = CsvOptions::default();
                 if options.delimiter != default.delimiter {
@@ -228,7 +239,8 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
                 later || !known && nearest(key, all()).is_some()
             });
             if !told {
-                report.error(at, "the key 'csv' or 'parquet' is missing");
+                let wanted = FORMATS.map(|key| format!("'{key}'")).join(", ");
+                report.error(at, format!("a key that names the file is missing: {wanted}"));
             }
         }
         [only] if names.contains(&only.key.value.as_str()) => {
@@ -241,7 +253,7 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
                 report.hinted(entry.key.span, message, hint);
             }
         }
-        [only] if only.key.value == "parquet" => {
+        [only] if only.key.value != "csv" => {
             for entry in CSV_KEYS.into_iter().filter_map(|key| node.entry(key)) {
                 let message = format!("'{}' is for CSV files", entry.key.value);
                 report.error(entry.key.span, message);
@@ -260,10 +272,12 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
 
 fn read_source(node: &Node) -> Option<DataSource> {
     let path = |key: &str| node.get(key).and_then(Node::text);
-    let (path, format) = match (path("csv"), path("parquet")) {
-        (Some(path), _) => (path, DataFormat::Csv(read_csv(node)?)),
-        (None, Some(path)) => (path, DataFormat::Parquet),
-        (None, None) => return None,
+    let (kind, path) = FORMATS.iter().find_map(|kind| Some((*kind, path(kind)?)))?;
+    let format = match kind {
+        "csv" => DataFormat::Csv(read_csv(node)?),
+        "parquet" => DataFormat::Parquet,
+        "jsonl" => DataFormat::JsonLines,
+        _ => DataFormat::Numpy,
     };
     let declared = node.get("schema").map(Node::entries).unwrap_or_default();
     let declared = declared.iter().filter_map(|entry| {

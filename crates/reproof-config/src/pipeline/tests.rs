@@ -1311,7 +1311,7 @@ fn a_source_is_one_file_and_may_declare_types() {
     };
     assert_eq!(
         errors("{statistics: full}"),
-        ["the key 'csv' or 'parquet' is missing"]
+        ["a key that names the file is missing: 'csv', 'parquet', 'jsonl', 'numpy'"]
     );
     assert_eq!(
         errors("{csv: a.csv, parquet: b}"),
@@ -1419,8 +1419,8 @@ fn what_a_later_version_may_support_is_said_plainly() {
     );
     refused_with(
         "{csv: data/churn.csv}",
-        "{jsonl: a}",
-        "3:8: 'jsonl': this kind of data source is not supported by this version",
+        "{arrow: a}",
+        "3:8: 'arrow': this kind of data source is not supported by this version",
     );
     refused_with(
         "{random: {train: 0.7, eval: 0.15, test: 0.15}}",

@@ -33,7 +33,20 @@ macro_rules! source_fields {
             ),
             optional(
                 "parquet",
-                "A Parquet file inside the project. A source has either this or `csv`.",
+                "A Parquet file inside the project. A source is one file.",
+                Shape::Path,
+            ),
+            optional(
+                "jsonl",
+                "A file inside the project with one JSON object a line, perhaps compressed with gzip or \
+                 zstd. The names in the objects are the columns. Types are decided and pinned as with \
+                 `csv`, but texts stay texts.",
+                Shape::Path,
+            ),
+            optional(
+                "numpy",
+                "A file inside the project with an array of NumPy, `.npy`, or several, `.npz`. Columns \
+                 of an array are `x0`, `x1`, …; in an archive the array's name comes first.",
                 Shape::Path,
             ),
             Field {
@@ -59,7 +72,7 @@ macro_rules! source_fields {
                 ..optional(
                     "schema",
                     "The types of columns, by name. A value of a CSV file that does not fit is an error \
-                     that names its line; a Parquet file must have the declared types. A decimal has so \
+                     that names its line; other files must have the declared types. A decimal has so \
                      many digits, of which so many stand after the point; inside braces it is written in \
                      quotes.",
                     Shape::Map {
@@ -92,9 +105,7 @@ const LATER: &[Later] = &[
         key: "run",
         message: "data that a program makes is not supported by this version",
     },
-    later_source("jsonl"),
     later_source("arrow"),
-    later_source("numpy"),
     later_source("images"),
     later_source("files"),
     later_source("postgresql"),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::version_json;
 use crate::arguments::Global;
-use crate::commands::predict::{delimiter, is_parquet};
+use crate::commands::predict::delimiter;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
 use crate::progress::Progress;
@@ -149,13 +149,18 @@ pub fn add(options: &Add, global: &Global, printer: &Printer) -> Result<Exit, En
 
 fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSource, EngineError> {
     let path = inside(project, &session::folder(global)?.join(&options.source))?;
-    let format = if is_parquet(Path::new(path.as_str())) {
+    let named = FileFormat::of_name(Path::new(path.as_str()));
+    let format = if let Some(format) = named {
         if options.delimiter != "," || !options.null_tokens.is_empty() {
             return Err(EngineError::usage(
                 "--delimiter and --null are for CSV files",
             ));
         }
-        DataFormat::Parquet
+        match format {
+            FileFormat::JsonLines => DataFormat::JsonLines,
+            FileFormat::Numpy => DataFormat::Numpy,
+            FileFormat::Parquet | FileFormat::Csv(_) => DataFormat::Parquet,
+        }
     } else {
         let mut csv = CsvOptions {
             delimiter: delimiter(&options.delimiter)?,
