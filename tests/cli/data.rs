@@ -144,3 +144,36 @@ fn a_file_that_changes_while_it_is_read_is_refused() {
     assert!(said.contains("pima_diabetes.csv"), "{said}");
     project.reproof(&["plan"]).expect(0);
 }
+
+/// The same values are the same record, whatever file they come from.
+#[test]
+fn json_lines_of_the_same_values_give_the_same_record() {
+    let project = Project::diabetes();
+    let expect = project.record(&[]);
+    let csv = project.read("data/pima_diabetes.csv");
+    let mut lines = csv.lines();
+    let names: Vec<_> = lines.next().unwrap().split(',').collect();
+    let rows = lines.map(|line| {
+        let fields = names.iter().zip(line.split(',')).map(|(name, field)| {
+            let is_number = field.parse::<f64>().is_ok();
+            let value = if is_number {
+                field.to_owned()
+            } else {
+                format!("\"{field}\"")
+            };
+            format!("\"{name}\": {value}")
+        });
+        format!("{{{}}}\n", fields.collect::<Vec<_>>().join(", "))
+    });
+    let text: String = rows.collect();
+    project.write("data/pima_diabetes.jsonl", &text);
+    let file = "pipelines/diabetes.yaml";
+    project.edit(file, "csv: data/pima_diabetes.csv", "jsonl: data/pima_diabetes.jsonl");
+    assert_eq!(project.record(&[]), expect);
+    let first = text.lines().next().unwrap();
+    let broken = text.replacen(first, "{\"bmi\": [1]}", 1);
+    project.write("data/pima_diabetes.jsonl", &broken);
+    project.reproof(&["run"]).expect(2).says(&[
+        "data/pima_diabetes.jsonl:1: column 'bmi' holds a list",
+    ]);
+}
