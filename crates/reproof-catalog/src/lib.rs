@@ -11,8 +11,8 @@ mod types;
 pub use error::CatalogError;
 pub use sqlite::SqliteCatalog;
 pub use types::{
-    ExecutionFilter, FileDigest, KnownFacts, Lineage, Named, Producer, RecordEntry, SourceSnapshot,
-    StepOutput, StepResult, Use,
+    ExecutionFilter, FileDigest, KnownBlob, KnownFacts, Lineage, Named, Producer, RecordEntry,
+    SourceSnapshot, StepOutput, StepResult, Use,
 };
 
 use std::collections::BTreeMap;
@@ -42,10 +42,10 @@ pub trait Catalog: Send + Sync {
     /// Everything whose ID begins with `prefix`: hexadecimal digits, with `recipe:`, `data:` or
     /// `x:` before them or nothing; or the full ID of an execution. At most 50.
     fn resolve(&self, prefix: &str) -> Result<Vec<Named>, CatalogError>;
-    /// What is known of the files of these blobs.
-    fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownFacts>, CatalogError>;
-    /// Remembers what was seen of the files of these blobs when they were hashed.
-    fn set_facts(&self, facts: &[(Digest, KnownFacts)]) -> Result<(), CatalogError>;
+    /// What is known of the packs of these blobs.
+    fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownBlob>, CatalogError>;
+    /// Remembers what was seen of the packs of these blobs when they were hashed.
+    fn set_facts(&self, facts: &[(Digest, KnownBlob)]) -> Result<(), CatalogError>;
     /// What produced an artifact and what used it.
     fn lineage(&self, artifact: &Digest) -> Result<Lineage, CatalogError>;
     /// What is known of the digests of these files of the project.

@@ -19,7 +19,7 @@ use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 use crate::sqlite::rows::{Reader, text_of};
 use crate::sqlite::tables::{Existing, Table};
 use crate::{
-    Catalog, CatalogError, ExecutionFilter, FileDigest, KnownFacts, Lineage, Named, Producer,
+    Catalog, CatalogError, ExecutionFilter, FileDigest, KnownBlob, Lineage, Named, Producer,
     RecordEntry, SourceSnapshot, StepResult, Use,
 };
 
@@ -341,7 +341,7 @@ impl Catalog for SqliteCatalog {
         self.named(prefix)
     }
 
-    fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownFacts>, CatalogError> {
+    fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownBlob>, CatalogError> {
         let list = self.json(&blobs)?;
         let condition = "WHERE blob IN (SELECT value FROM json_each(?1))";
         let reader = self.reader();
@@ -349,12 +349,12 @@ impl Catalog for SqliteCatalog {
             &tables::BLOB_FACTS,
             condition,
             &[Value::Text(list)],
-            |row| Ok((reader.parse(row, 0)?, reader.known_facts(row, 1)?)),
+            |row| Ok((reader.parse(row, 0)?, reader.known_blob(row, 1)?)),
         )?;
         Ok(found.into_iter().collect())
     }
 
-    fn set_facts(&self, facts: &[(Digest, KnownFacts)]) -> Result<(), CatalogError> {
+    fn set_facts(&self, facts: &[(Digest, KnownBlob)]) -> Result<(), CatalogError> {
         let mut rows = Vec::with_capacity(facts.len());
         for (blob, known) in facts {
             rows.push(vec![

@@ -293,7 +293,7 @@ impl<'a> Environments<'a> {
             return Ok(());
         }
         let mut batch = store.batch();
-        closure.put(store, &mut batch).map_err(plain)?;
+        closure.put(&mut batch).map_err(plain)?;
         Ok(batch.commit()?)
     }
 

@@ -94,6 +94,11 @@ impl ReadFile for FaultRead {
         self.io.at(false, "stat", &self.path)?;
         self.inner.facts()
     }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.io.check(false)?;
+        self.inner.read_at(buffer, offset)
+    }
 }
 
 #[derive(Debug)]

@@ -117,6 +117,28 @@ pub struct DirEntry {
 pub trait ReadFile: Read + Seek + Send + Debug {
     /// What the file system says of the open file.
     fn facts(&self) -> Result<Facts, IoError>;
+    /// Reads bytes that begin at this offset, and gives how many were read. The place that the
+    /// next `read` begins at stays what it is.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Fills the buffer with the bytes from this offset on; it is an error if they are fewer.
+    fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            if i64::try_from(offset).is_err() {
+                // No file is so long, and the system calls it a wrong argument.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            match self.read_at(buffer, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    buffer = &mut buffer[count..];
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A file that is open for writing.

@@ -55,7 +55,7 @@ pub(super) const DATA_VERSIONS: Table = Table {
     columns: &["version", "source", "created"],
     derived: false,
 };
-/// The facts of blobs' files when they were hashed.
+/// The facts of blobs' packs when they were hashed.
 pub(super) const BLOB_FACTS: Table = Table {
     name: "blob_facts",
     columns: &["blob", "facts", "hashed_at"],

@@ -405,6 +405,10 @@ mod changing {
                 io::ErrorKind::Unsupported.into(),
             ))
         }
+
+        fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 
     #[derive(Debug)]
