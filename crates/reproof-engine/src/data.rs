@@ -243,6 +243,7 @@ fn read(
             StatisticsOption::Basic => StatisticsLevel::Basic,
             StatisticsOption::Full => StatisticsLevel::Full,
         },
+        replaced: replaced(project, source, entry)?,
     };
     let store = project.store.clone();
     cancel.wait_for(move || {
@@ -251,6 +252,29 @@ fn read(
         batch.commit()?;
         Ok(read)
     })
+}
+
+/// The stored columns of the version that a source was read into before: the last one here, else
+/// the one that the lock file pins.
+fn replaced(
+    project: &Project,
+    source: &DataSource,
+    entry: Option<&LockEntry>,
+) -> Result<BTreeMap<String, Digest>, EngineError> {
+    let last = project.catalog.source(&source.key())?;
+    let last = last.map(|known| known.version.artifact.digest);
+    let Some(version) = last.or(entry.map(|entry| entry.version.digest)) else {
+        return Ok(BTreeMap::new());
+    };
+    match project.store.table_object(&version) {
+        Ok(table) => {
+            let names = table.schema.columns().iter();
+            let names = names.map(|column| column.name.clone());
+            Ok(names.zip(table.columns).collect())
+        }
+        // It only saves room, so what cannot be read is not missed.
+        Err(_) => Ok(BTreeMap::new()),
+    }
 }
 
 /// Whether a known version has the column types that the lock file pins for the columns it has.
