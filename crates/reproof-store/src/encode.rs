@@ -23,6 +23,8 @@ const PROBED: usize = 8192;
 pub(crate) struct Encoded {
     pub entry: Entry,
     pub payload: Vec<u8>,
+    /// A buffer that is free again.
+    pub spare: Vec<u8>,
 }
 
 /// Compresses one payload after another.
@@ -64,14 +66,17 @@ impl Encoder {
             Some(delta) if delta.len() < whole / 4 * 3 => Encoded {
                 entry: entry(Encoding::Delta, &delta),
                 payload: delta,
+                spare: bytes,
             },
             _ if compressed => Encoded {
                 entry: entry(Encoding::Zstd, &self.buffer),
                 payload: self.buffer.clone(),
+                spare: bytes,
             },
             _ => Encoded {
                 entry: entry(Encoding::Raw, &bytes),
                 payload: bytes,
+                spare: Vec::new(),
             },
         }
     }

@@ -23,6 +23,9 @@ const PACK_LENGTH: u64 = 64 << 20;
 const WORTH_THREADS: u64 = 1 << 20;
 /// The most threads.
 const MAX_THREADS: usize = 8;
+/// How many buffers are kept for later: asking the system for memory again and again costs more
+/// than hashing what is in it.
+const MAX_SPARE: usize = 64;
 /// How many bytes may be on their way: bounds the memory.
 const MAX_UNDERWAY: usize = 16 << 20;
 
@@ -130,6 +133,8 @@ pub(crate) struct Packer {
     room: Condvar,
     output: Mutex<Output>,
     taken: Mutex<BTreeSet<Digest>>,
+    /// Buffers that are free.
+    spare: Mutex<Vec<Vec<u8>>>,
     failure: Mutex<Option<Failure>>,
     /// Of whoever stores something while there are no threads.
     own: Mutex<Worker>,
@@ -157,6 +162,7 @@ impl Packer {
             room: Condvar::new(),
             output: Mutex::default(),
             taken: Mutex::default(),
+            spare: Mutex::default(),
             failure: Mutex::default(),
             own: Mutex::new(Worker::new(store)),
             handles: Mutex::default(),
@@ -165,6 +171,24 @@ impl Packer {
 
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// A copy of these bytes, where there is a buffer for it.
+    pub fn copy_of(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = lock(&self.spare).pop().unwrap_or_default();
+        buffer.clear();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    /// Keeps a buffer for later, if it is worth it.
+    fn recycle(&self, buffer: Vec<u8>) {
+        if buffer.capacity() >= 64 << 10 {
+            let mut spare = lock(&self.spare);
+            if spare.len() < MAX_SPARE {
+                spare.push(buffer);
+            }
+        }
     }
 
     /// Takes a blob that is one entry.
@@ -282,12 +306,14 @@ impl Packer {
                 break;
             };
             output.next += 1;
-            if let Some(encoded) = encoded
-                && !self.has_failed()
+            let Some(encoded) = encoded else { continue };
+            if !self.has_failed()
                 && let Err(error) = self.write(&mut output, &encoded)
             {
                 self.fail(error.into());
             }
+            self.recycle(encoded.payload);
+            self.recycle(encoded.spare);
         }
         drop(output);
         lock(&self.queue).underway -= weight;
@@ -427,6 +453,7 @@ impl Worker {
         if !packer.is_first(&digest)
             || packer.store.knows(&digest)? && self.has_data(&digest, &bytes)?
         {
+            packer.recycle(bytes);
             return Ok(None);
         }
         let base = match base {
@@ -473,6 +500,7 @@ impl Worker {
         Ok(Some(Encoded {
             entry: Entry::new(Kind::List, Encoding::Raw, size, digest, &payload),
             payload,
+            spare: Vec::new(),
         }))
     }
 

@@ -110,7 +110,7 @@ impl BlobWriter {
 
     fn cut_one(&mut self) -> Result<(), StoreError> {
         let rest = &self.buffer[self.from..];
-        let bytes = rest[..chunk_length(rest)].to_vec();
+        let bytes = self.packer.copy_of(&rest[..chunk_length(rest)]);
         self.from += bytes.len();
         let chunks = self.chunks.get_or_insert_with(Arc::default);
         let (digest, base) = match &mut self.previous {

@@ -3,9 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use reproof_record::{
-    Column, Digest, LogicalType, RelativePath, Schema, TableObject, to_canonical,
-};
+use reproof_record::{Column, Digest, RelativePath, Schema, TableObject, to_canonical};
 use reproof_store::fs::IoError;
 use reproof_store::{Batch, BlobInfo, BlobWriter, Store, StoreError, StoredArtifact};
 use serde_json::{Map, Value};

@@ -66,7 +66,7 @@ fn what_was_damaged_is_not_taken_along() {
     let bytes = crate::noise(3000, 1);
     let digest = Digest::of(&bytes);
     crate::damage(&root.join("objects").join(digest.to_hex()), |file| {
-        file[99] ^= 1
+        file[99] ^= 1;
     });
     let store = open(&root);
     assert!(!store.contains(&digest).unwrap());
