@@ -61,5 +61,7 @@ mod run;
 mod schema;
 #[path = "cli/show.rs"]
 mod show;
+#[path = "cli/store.rs"]
+mod store;
 #[path = "cli/verify.rs"]
 mod verify;

@@ -11,8 +11,8 @@ mod types;
 pub use error::CatalogError;
 pub use sqlite::SqliteCatalog;
 pub use types::{
-    ExecutionFilter, FileDigest, KnownBlob, KnownFacts, Lineage, Named, Producer, RecordEntry,
-    SourceSnapshot, StepOutput, StepResult, Use,
+    ExecutionFilter, FileDigest, KnownBlob, KnownFacts, Lineage, Mention, Named, Producer,
+    RecordEntry, SourceSnapshot, StepOutput, StepResult, Use,
 };
 
 use std::collections::BTreeMap;
@@ -52,6 +52,13 @@ pub trait Catalog: Send + Sync {
     fn file_digests(&self, paths: &[&str]) -> Result<BTreeMap<String, FileDigest>, CatalogError>;
     /// Remembers the digests of files of the project.
     fn set_file_digests(&self, digests: &[(String, FileDigest)]) -> Result<(), CatalogError>;
+    /// Looks at every row.
+    ///
+    /// # Errors
+    /// Whatever is wrong with any of them.
+    fn check(&self) -> Result<(), CatalogError>;
+    /// Everything that names a blob: records, executions, results, data versions, sources.
+    fn mentions(&self) -> Result<Vec<Mention>, CatalogError>;
     /// The version that a data source was last read into.
     fn source(&self, key: &str) -> Result<Option<SourceSnapshot>, CatalogError>;
     /// Remembers the version that a data source was read into.

@@ -12,15 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use reproof_record::{Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey, to_canonical};
-use rusqlite::types::Value;
+use reproof_record::{
+    Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey, digests_in, to_canonical,
+};
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use crate::sqlite::rows::{Reader, text_of};
 use crate::sqlite::tables::{Existing, Table};
 use crate::{
-    Catalog, CatalogError, ExecutionFilter, FileDigest, KnownBlob, Lineage, Named, Producer,
-    RecordEntry, SourceSnapshot, StepResult, Use,
+    Catalog, CatalogError, ExecutionFilter, FileDigest, KnownBlob, Lineage, Mention, Named,
+    Producer, RecordEntry, SourceSnapshot, StepResult, Use,
 };
 
 /// From how many paths on all rows are read, instead of looking each one up.
@@ -425,6 +427,34 @@ impl Catalog for SqliteCatalog {
             ]);
         }
         self.replace(&tables::FILE_DIGESTS, rows)
+    }
+
+    fn mentions(&self) -> Result<Vec<Mention>, CatalogError> {
+        let mut mentions = Vec::new();
+        for (table, column, word) in tables::NAMING {
+            let found = self.rows(table, "", &[], |row| {
+                let name = self.reader().text(row, *column)?;
+                let mut digests = Vec::new();
+                for column in 0..table.width() {
+                    if let ValueRef::Text(text) =
+                        row.get_ref(column).map_err(|error| self.failed(error))?
+                    {
+                        digests.extend(digests_in(&String::from_utf8_lossy(text)));
+                    }
+                }
+                // What is long is a digest: its first digits name it to a person.
+                let name = if name.len() == 64 { &name[..12] } else { &name };
+                Ok(Mention {
+                    by: match word.strip_suffix(':') {
+                        Some(_) => format!("{word}{name}"),
+                        None => format!("{word} {name}"),
+                    },
+                    digests,
+                })
+            })?;
+            mentions.extend(found);
+        }
+        Ok(mentions)
     }
 
     fn source(&self, key: &str) -> Result<Option<SourceSnapshot>, CatalogError> {

@@ -101,6 +101,15 @@ impl KnownFacts {
     }
 }
 
+/// A row that names blobs, or what may be blobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// What names them, in words, such as `record 7f3a9c1e02bd`.
+    pub by: String,
+    /// All digests that stand in the row.
+    pub digests: Vec<Digest>,
+}
+
 /// The facts of the packs that a blob lies in, when it was hashed and found right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownBlob {

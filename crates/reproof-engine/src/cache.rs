@@ -114,7 +114,10 @@ pub(crate) fn believed(
 ) -> Result<BTreeSet<Digest>, EngineError> {
     let mut known = project.catalog.facts(digests)?;
     known.retain(|_, known| known.is_settled());
-    let facts: Vec<_> = known.values().map(|known| &known.facts).collect();
+    let facts: Vec<_> = known
+        .iter()
+        .map(|(digest, known)| (*digest, &known.facts))
+        .collect();
     let unchanged = project.store.unchanged(&facts)?;
     let believed = known.keys().zip(unchanged);
     Ok(believed

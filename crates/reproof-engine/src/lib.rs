@@ -6,12 +6,14 @@
 mod cache;
 mod closures;
 mod code;
+mod collect;
 mod compare;
 mod data;
 mod digests;
 mod doctor;
 mod environments;
 mod error;
+mod fsck;
 pub mod host;
 mod integrity;
 mod lookup;
@@ -24,6 +26,7 @@ mod process;
 mod program;
 mod programs;
 mod project;
+mod reach;
 mod report;
 mod run;
 mod schedule;
@@ -32,6 +35,7 @@ mod verify;
 mod versions;
 
 pub use code::{CheckedOut, checkout};
+pub use collect::collect;
 pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
 };
@@ -41,6 +45,7 @@ pub use environments::{
     environments_list,
 };
 pub use error::{Class, EngineError, OperationError};
+pub use fsck::{Checkup, Depth, Lost, fsck};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use observer::{DataChange, Event, Observer, Silent};
 pub use plan::{Plan, PlannedStep, plan};

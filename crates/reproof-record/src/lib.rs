@@ -26,7 +26,7 @@ pub use canonical::{
     to_canonical,
 };
 pub use decimal::{DecimalError, DecimalType, DecimalTypeError};
-pub use digest::{Digest, DigestError, RecipeId, RecordId, ResultsId, StepKey};
+pub use digest::{Digest, DigestError, RecipeId, RecordId, ResultsId, StepKey, digests_in};
 pub use execution::{
     CodeState, DataUse, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
     GateVerdict, Host, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict, Verification,

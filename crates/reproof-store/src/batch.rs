@@ -36,8 +36,12 @@ pub struct Batch {
 
 impl Batch {
     pub(crate) fn new(store: &Store) -> Self {
+        let packer = Packer::new(store);
+        if let Err(error) = store.ensure_entered() {
+            packer.fail(error);
+        }
         Self {
-            packer: Packer::new(store),
+            packer,
             used: false,
         }
     }

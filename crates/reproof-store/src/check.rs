@@ -1,5 +1,6 @@
 //! Every bit of every pack, looked at.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -8,10 +9,12 @@ use reproof_record::Digest;
 
 use crate::error::StoreError;
 use crate::fs::IoError;
-use crate::index::Place;
-use crate::pack::{Entry, HEADER, IndexFault, PackIndex, read_index, salvage};
+use crate::index::{Index, Place};
+use crate::pack::{
+    Encoding, Entry, HEADER, IndexFault, Kind, PackIndex, parse_list, read_index, salvage,
+};
 use crate::packer::lock;
-use crate::read::{Content, Pass};
+use crate::read::{Content, Pass, base_of};
 use crate::{Store, fs};
 
 /// Something that is wrong in the store.
@@ -70,6 +73,91 @@ impl Store {
 
     /// Reads every pack and verifies every bit of it. The index is not believed.
     pub fn check(&self) -> Result<Checked, StoreError> {
+        self.check_with(true)
+    }
+
+    /// Looks whether every pack is whole by its own index. Of its entries nothing is read.
+    pub fn check_packs(&self) -> Result<Checked, StoreError> {
+        self.check_with(false)
+    }
+
+    /// Whether the index says where everything lies that the packs hold. None is right, too.
+    pub fn check_index(&self) -> Result<bool, StoreError> {
+        let mut index = lock(&self.index);
+        *index = Index::default();
+        self.refresh(&mut index, true)?;
+        let (right, stated) = (index.is_trusted(), index.stated());
+        let Some(mut stated) = stated.filter(|_| right) else {
+            return Ok(right);
+        };
+        drop(index);
+        let packs: BTreeSet<Digest> = stated.iter().map(|(_, place)| place.pack).collect();
+        for pack in packs {
+            for (entry, offset) in self.pack_index(&pack)?.unwrap_or_default() {
+                let place = Place {
+                    pack,
+                    offset,
+                    stored: entry.stored,
+                };
+                if !stated.remove(&(entry.digest, place)) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(stated.is_empty())
+    }
+
+    /// Writes the index anew from the packs.
+    pub fn rebuild_index(&self) -> Result<(), StoreError> {
+        let mut index = lock(&self.index);
+        index.forget();
+        self.refresh(&mut index, true)?;
+        index.save(
+            self.io.as_ref(),
+            &self.root,
+            &self.temp_dir().join(fs::unique()),
+        );
+        Ok(())
+    }
+
+    /// The blobs that are made of these: by a list of chunks, or as a delta of them, also in turn.
+    pub fn made_of(&self, parts: &BTreeSet<Digest>) -> Result<BTreeSet<Digest>, StoreError> {
+        let mut wanted = parts.clone();
+        let mut pass = Pass::new(self);
+        let packs: Vec<Digest> = lock(&self.index).packs().copied().collect();
+        // Deltas first: chunks that are deltas may be part of a list.
+        for kind in [Kind::Data, Kind::List] {
+            for pack in &packs {
+                for (entry, offset) in self.pack_index(pack)?.unwrap_or_default() {
+                    let is_whole = entry.kind == Kind::Data && entry.encoding != Encoding::Delta;
+                    if entry.kind != kind || is_whole {
+                        continue;
+                    }
+                    let place = Place {
+                        pack: *pack,
+                        offset,
+                        stored: entry.stored,
+                    };
+                    let Some(payload) = pass.payload(&place)? else {
+                        continue;
+                    };
+                    let found = match kind {
+                        Kind::Data => wanted.contains(&base_of(&payload)),
+                        Kind::List => {
+                            let chunks = parse_list(&payload, entry.size).unwrap_or_default();
+                            chunks.iter().any(|(_, chunk)| wanted.contains(chunk))
+                        }
+                    };
+                    if found {
+                        wanted.insert(entry.digest);
+                    }
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn check_with(&self, full: bool) -> Result<Checked, StoreError> {
         let mut checked = Checked::default();
         let packs: Vec<Digest> = {
             let mut index = lock(&self.index);
@@ -78,13 +166,18 @@ impl Store {
             index.packs().copied().collect()
         };
         for pack in &packs {
-            self.check_pack(pack, &mut checked)?;
+            self.check_pack(pack, full, &mut checked)?;
         }
         checked.damage.sort();
         Ok(checked)
     }
 
-    fn check_pack(&self, pack: &Digest, checked: &mut Checked) -> Result<(), StoreError> {
+    fn check_pack(
+        &self,
+        pack: &Digest,
+        full: bool,
+        checked: &mut Checked,
+    ) -> Result<(), StoreError> {
         let path = self.pack_path(pack);
         let file = match self.io.open_read(&path) {
             // Another process removed it.
@@ -106,7 +199,11 @@ impl Store {
             }
             Err(IndexFault::Io(source)) => return Err(IoError::new("read", &path, source).into()),
         };
-        self.check_entries(pack, file.as_ref(), &entries, checked)
+        if full {
+            return self.check_entries(pack, file.as_ref(), &entries, checked);
+        }
+        checked.entries += entries.len() as u64;
+        Ok(())
     }
 
     fn check_entries(
@@ -135,6 +232,20 @@ impl Store {
             }));
         }
         Ok(())
+    }
+
+    /// The entries of a pack, as its own index says; none if that is damaged or the pack gone.
+    pub(crate) fn pack_index(&self, pack: &Digest) -> Result<Option<PackIndex>, StoreError> {
+        let path = self.pack_path(pack);
+        let file = match self.io.open_read(&path) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            file => file?,
+        };
+        match read_index(file.as_ref(), file.facts()?.size, pack) {
+            Ok(entries) => Ok(Some(entries)),
+            Err(IndexFault::Damaged(_)) => Ok(None),
+            Err(IndexFault::Io(source)) => Err(IoError::new("read", &path, source).into()),
+        }
     }
 
     /// What is wrong with this very copy of an entry.

@@ -47,10 +47,10 @@ impl BlobFacts {
 }
 
 impl Store {
-    /// For each of these, whether all its packs are there with the same facts. Each pack is looked
-    /// at once, however many blobs lie in it.
-    pub fn unchanged(&self, known: &[&BlobFacts]) -> Result<Vec<bool>, StoreError> {
-        let packs = known.iter().flat_map(|facts| &facts.packs);
+    /// For each of these blobs, whether all its packs are there with the same facts, and it may be
+    /// relied on. Each pack is looked at once, however many blobs lie in it.
+    pub fn unchanged(&self, known: &[(Digest, &BlobFacts)]) -> Result<Vec<bool>, StoreError> {
+        let packs = known.iter().flat_map(|(_, facts)| &facts.packs);
         let wanted: BTreeMap<Digest, String> = packs
             .map(|pack| (pack.pack, pack_name(&pack.pack)))
             .collect();
@@ -58,9 +58,9 @@ impl Store {
         let found = self.io.facts_in(&self.packs_dir(), &names)?;
         let now: BTreeMap<&Digest, Option<Facts>> = wanted.keys().zip(found).collect();
         let holds = |pack: &PackFacts| now.get(&pack.pack) == Some(&Some(pack.facts));
-        let holding = known
-            .iter()
-            .map(|facts| !facts.packs.is_empty() && facts.packs.iter().all(holds));
+        let holding = known.iter().map(|(digest, facts)| {
+            !facts.packs.is_empty() && facts.packs.iter().all(holds) && !self.has_condemned(digest)
+        });
         Ok(holding.collect())
     }
 

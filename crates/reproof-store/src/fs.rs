@@ -147,6 +147,35 @@ pub trait WriteFile: Write + Send + Debug {
     fn sync(&mut self) -> Result<(), IoError>;
 }
 
+/// How a file is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockKind {
+    /// Together with others that do so.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// A lock on a file. It ends when this is dropped, and with the process.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: Box<dyn LockedFile>,
+}
+
+impl FileLock {
+    /// A lock that lasts as long as this open file.
+    pub fn new(file: impl LockedFile + 'static) -> Self {
+        Self {
+            _file: Box::new(file),
+        }
+    }
+}
+
+/// An open file that holds a lock.
+pub trait LockedFile: Send + Sync + Debug {}
+
+impl LockedFile for std::fs::File {}
+
 /// Every call that Reproof makes to the file system.
 pub trait Io: Send + Sync + Debug {
     /// Opens a file for reading.
@@ -190,6 +219,10 @@ pub trait Io: Send + Sync + Debug {
     fn symlink(&self, target: &Path, link: &Path) -> Result<(), IoError>;
     /// Sets the permission bits of a file or folder.
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError>;
+
+    /// Locks a file, which is made if there is none; none if somebody else holds it in a way that
+    /// excludes this one. Nothing waits.
+    fn lock(&self, path: &Path, kind: LockKind) -> Result<Option<FileLock>, IoError>;
 
     /// Sets when something was last changed and read, in seconds since 1970; a link is not
     /// followed.

@@ -15,10 +15,12 @@ mod facts;
 mod fault;
 mod folder;
 pub mod fs;
+mod gc;
 mod index;
 mod layout;
 mod link;
 mod object;
+mod open;
 mod pack;
 mod packer;
 mod previous;
@@ -38,6 +40,7 @@ pub use error::{ErrorClass, StoreError};
 pub use facts::BlobFacts;
 pub use fault::{Fault, FaultIo};
 pub use folder::{TakeError, Taken};
+pub use gc::Collected;
 pub use layout::{BlobSource, LayOut, SOURCE_DATE_EPOCH, lay_out};
 pub use link::{leaves_tree, link_blob, link_digest, link_target};
 pub use scratch::{Scratch, WorkFolder};
@@ -45,6 +48,7 @@ pub use writer::{BlobInfo, BlobWriter};
 
 use crate::fs::{FileKind, Io, create_dir_durable, write_atomic};
 use crate::index::{Index, Place};
+use crate::open::Opened;
 use crate::pack::FinishedPack;
 use crate::packer::lock;
 
@@ -74,6 +78,8 @@ pub struct Store {
     index: Arc<Mutex<Index>>,
     /// Whether what is committed must outlive the machine's next crash.
     durable: bool,
+    /// That this process has it open, and what it may not rely on.
+    opened: Arc<Mutex<Opened>>,
 }
 
 impl Store {
@@ -89,6 +95,7 @@ impl Store {
             Err(error) if error.is_not_found() => store.create()?,
             Err(error) => return Err(error.into()),
         }
+        store.enter()?;
         store.sweep();
         Ok(store)
     }
@@ -99,6 +106,7 @@ impl Store {
             io,
             index: Arc::default(),
             durable,
+            opened: Arc::default(),
         }
     }
 
@@ -126,6 +134,7 @@ impl Store {
         create_dir_durable(io, &self.root)?;
         create_dir_durable(io, &self.packs_dir())?;
         create_dir_durable(io, &self.temp_dir())?;
+        create_dir_durable(io, &self.gc_dir())?;
         // Last, so that a store without this file is one that was never used.
         Ok(write_atomic(io, &self.format_path(), FORMAT.as_bytes())?)
     }
@@ -261,7 +270,9 @@ impl Store {
         if sure && !index.is_trusted() {
             self.refresh(&mut index, true)?;
         }
-        Ok(index.places(digest))
+        let mut places = index.places(digest);
+        places.retain(|place| !self.is_condemned(&place.pack, digest));
+        Ok(places)
     }
 
     fn refresh(&self, index: &mut Index, again: bool) -> Result<(), StoreError> {

@@ -18,7 +18,7 @@ use crate::pack::{Encoding, Entry, FinishedPack, Kind, PackWriter, list_bytes};
 use crate::read::{Content, Pass};
 
 /// Roughly how long a pack gets before the next one is begun.
-const PACK_LENGTH: u64 = 64 << 20;
+pub(crate) const PACK_LENGTH: u64 = 64 << 20;
 /// So many bytes are worth threads.
 const WORTH_THREADS: u64 = 1 << 20;
 /// The most threads.
@@ -326,6 +326,7 @@ impl Packer {
             empty => empty.insert(PackWriter::new(
                 &self.store.io,
                 self.store.temp_dir().join(unique()),
+                self.store.own_generation(),
             )?),
         };
         pack.append(encoded.entry, &encoded.payload)?;

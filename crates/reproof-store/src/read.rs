@@ -94,6 +94,15 @@ impl Pass {
         }
     }
 
+    /// The payload of this very copy of an entry, with its check right; none if it is damaged.
+    pub fn payload(&mut self, place: &Place) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.stored_at(None, place) {
+            Ok(stored) => Ok(Some(stored.payload)),
+            Err(Fault::Damaged(_)) => Ok(None),
+            Err(Fault::Other(error)) => Err(error),
+        }
+    }
+
     /// The first right copy of an entry. Before it is called missing or damaged, the packs are
     /// asked what the index did not know.
     fn any_copy<T>(
@@ -143,7 +152,7 @@ impl Pass {
         Ok(self.files[self.files.len() - 1].1.as_ref())
     }
 
-    fn stored_at(&mut self, digest: &Digest, place: &Place) -> Result<StoredEntry, Fault> {
+    fn stored_at(&mut self, digest: Option<&Digest>, place: &Place) -> Result<StoredEntry, Fault> {
         let path = self.store.pack_path(&place.pack);
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::UnexpectedEof => "the pack is cut short".into(),
@@ -156,7 +165,8 @@ impl Pass {
         file.read_exact_at(&mut header, place.offset)
             .map_err(failed)?;
         let entry = Entry::parse(&header)?;
-        if entry.digest != *digest || entry.stored != place.stored {
+        let is_other = digest.is_some_and(|digest| entry.digest != *digest);
+        if is_other || entry.stored != place.stored {
             return Err("its header is another entry's".into());
         }
         let mut payload = vec![0; entry.stored as usize];
@@ -169,7 +179,7 @@ impl Pass {
     }
 
     fn content_at(&mut self, digest: &Digest, place: &Place) -> Result<Content, Fault> {
-        let StoredEntry { entry, payload } = self.stored_at(digest, place)?;
+        let StoredEntry { entry, payload } = self.stored_at(Some(digest), place)?;
         match entry.kind {
             Kind::List => Ok(Content::Chunks(
                 entry.size,
@@ -199,7 +209,7 @@ impl Pass {
     /// The bytes of an entry that a delta is based on: one that is no delta itself.
     fn base(&mut self, digest: &Digest) -> Result<Vec<u8>, Fault> {
         let base = self.any_copy(digest, &mut |pass, place| {
-            let StoredEntry { entry, payload } = pass.stored_at(digest, place)?;
+            let StoredEntry { entry, payload } = pass.stored_at(Some(digest), place)?;
             if entry.kind != Kind::Data || entry.encoding == Encoding::Delta {
                 return Err("what a delta is based on is not whole".into());
             }
@@ -220,7 +230,7 @@ impl Pass {
     /// The bytes that a new delta may be based on: those of this chunk, or of what it is a delta of.
     pub fn whole_base(&mut self, digest: &Digest) -> Result<(Digest, Vec<u8>), StoreError> {
         let digest = self.any_copy(digest, &mut |pass, place| {
-            let StoredEntry { entry, payload } = pass.stored_at(digest, place)?;
+            let StoredEntry { entry, payload } = pass.stored_at(Some(digest), place)?;
             match entry.encoding {
                 Encoding::Delta => Ok(base_of(&payload)),
                 _ => Ok(*digest),

@@ -21,7 +21,7 @@ use crate::pack::{IndexFault, PackIndex, read_index, salvage};
 const MANY_PACKS: usize = 48;
 
 /// Where an entry lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     /// The pack's name.
     pub pack: Digest,
@@ -134,6 +134,18 @@ impl Index {
             self.forget();
         }
         right
+    }
+
+    /// What the file states of packs that are there; none if there is no file.
+    pub fn stated(&self) -> Option<BTreeSet<(Digest, Place)>> {
+        let file = self.merged.as_ref()?;
+        let mut stated = BTreeSet::new();
+        file.each(|digest, (pack, offset, stored)| {
+            let place = self.place(pack, offset, stored);
+            stated.extend(place.map(|place| (digest, place)));
+            true
+        });
+        Some(stated)
     }
 
     /// The packs that are there.

@@ -4,7 +4,7 @@ use std::io;
 
 use reproof_record::Digest;
 
-use super::{END, Entry, HEADER, MAGIC, array};
+use super::{BEGIN, END, Entry, HEADER, MAGIC, array};
 use crate::fs::ReadFile;
 
 /// The bytes after the headers: their count, the sum, the end.
@@ -16,8 +16,8 @@ const MAX_HEADERS: u64 = 512 << 20;
 pub(crate) type PackIndex = Vec<(Entry, u64)>;
 
 /// The end of a pack with these headers: what follows them, and the sum.
-pub(super) fn trailer(headers: &[u8], count: u64) -> ([u8; TRAILER], Digest) {
-    let sum = sum(headers, count);
+pub(super) fn trailer(begin: &[u8; BEGIN], headers: &[u8], count: u64) -> ([u8; TRAILER], Digest) {
+    let sum = sum(begin, headers, count);
     let mut bytes = [0; TRAILER];
     bytes[..8].copy_from_slice(&count.to_le_bytes());
     bytes[8..40].copy_from_slice(sum.as_bytes());
@@ -25,9 +25,9 @@ pub(super) fn trailer(headers: &[u8], count: u64) -> ([u8; TRAILER], Digest) {
     (bytes, sum)
 }
 
-fn sum(headers: &[u8], count: u64) -> Digest {
+fn sum(begin: &[u8; BEGIN], headers: &[u8], count: u64) -> Digest {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(MAGIC);
+    hasher.update(begin);
     hasher.update(headers);
     hasher.update(&count.to_le_bytes());
     hasher.finalize().into()
@@ -59,7 +59,7 @@ pub(crate) fn read_index(
     name: &Digest,
 ) -> Result<PackIndex, IndexFault> {
     let fault = |what| Err(IndexFault::Damaged(what));
-    let smallest = (MAGIC.len() + TRAILER) as u64;
+    let smallest = (BEGIN + TRAILER) as u64;
     if length < smallest {
         return fault("it is cut short");
     }
@@ -76,20 +76,20 @@ pub(crate) fn read_index(
     let begin = length - TRAILER as u64 - headers;
     let mut bytes = vec![0; headers as usize];
     file.read_exact_at(&mut bytes, begin)?;
-    let sum = sum(&bytes, count);
+    let mut first = [0; BEGIN];
+    file.read_exact_at(&mut first, 0)?;
+    if &first[..MAGIC.len()] != MAGIC {
+        return fault("its beginning is not a pack's");
+    }
+    let sum = sum(&first, &bytes, count);
     if sum.as_bytes() != &trailer[8..40] {
         return fault("the check sum of its index is wrong");
     }
     if sum != *name {
         return fault("it is another pack than its name says");
     }
-    let mut magic = [0; MAGIC.len()];
-    file.read_exact_at(&mut magic, 0)?;
-    if &magic != MAGIC {
-        return fault("its beginning is not a pack's");
-    }
     let mut index = Vec::with_capacity(count as usize);
-    let mut offset = MAGIC.len() as u64;
+    let mut offset = BEGIN as u64;
     for header in bytes.chunks_exact(HEADER) {
         let entry = Entry::parse(&array(header)).map_err(IndexFault::Damaged)?;
         index.push((entry, offset));
@@ -105,7 +105,7 @@ pub(crate) fn read_index(
 /// Payloads are not looked at.
 pub(crate) fn salvage(file: &dyn ReadFile, length: u64) -> PackIndex {
     let mut index = Vec::new();
-    let mut offset = MAGIC.len() as u64;
+    let mut offset = BEGIN as u64;
     let mut header = [0; HEADER];
     while offset + HEADER as u64 <= length && file.read_exact_at(&mut header, offset).is_ok() {
         let Ok(entry) = Entry::parse(&header) else {

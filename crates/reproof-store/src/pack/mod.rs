@@ -1,8 +1,8 @@
 //! Packs: immutable files that hold many entries. The format is described in
 //! `docs/formats/store.md`.
 //!
-//! A pack is a magic, entries one after another, and an index: all headers once more, their count
-//! and a check sum, which is the pack's name. Each entry is a header and a payload. Every bit of
+//! A pack is a magic, the generation that it was written in, entries one after another, and an
+//! index: all headers once more, their count and a check sum, which is the pack's name. Each entry is a header and a payload. Every bit of
 //! the file is covered: a payload by the entry's digest or check, a header by its check, all
 //! headers by the sum.
 
@@ -16,6 +16,8 @@ pub(crate) use write::{FinishedPack, PackWriter};
 
 /// The first bytes of a pack.
 pub(crate) const MAGIC: &[u8; 8] = b"RPPACK2\0";
+/// Where the first entry begins: behind the magic and the generation.
+pub(crate) const BEGIN: usize = 16;
 /// The last bytes of a pack.
 const END: &[u8; 8] = b"RPPEND2\0";
 /// The first bytes of an entry.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use reproof_record::Digest;
 
 use super::footer::trailer;
-use super::{Entry, HEADER, MAGIC, PackIndex};
+use super::{BEGIN, Entry, HEADER, MAGIC, PackIndex};
 use crate::fs::{Io, IoError, WriteFile};
 
 /// How many bytes are handed to the system at a time.
@@ -17,6 +17,7 @@ const BUFFER: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct PackWriter {
     file: TempFile,
+    begin: [u8; BEGIN],
     buffer: Vec<u8>,
     headers: Vec<u8>,
     index: PackIndex,
@@ -63,9 +64,13 @@ impl TempFile {
 }
 
 impl PackWriter {
-    /// Makes the file.
-    pub fn new(io: &Arc<dyn Io>, path: PathBuf) -> Result<Self, IoError> {
+    /// Makes the file, in this generation of the store: so a pack that holds again what `gc`
+    /// condemned is never the very pack that `gc` is about to delete.
+    pub fn new(io: &Arc<dyn Io>, path: PathBuf, generation: u64) -> Result<Self, IoError> {
         let file = io.create_new(&path)?;
+        let mut begin = [0; BEGIN];
+        begin[..MAGIC.len()].copy_from_slice(MAGIC);
+        begin[MAGIC.len()..].copy_from_slice(&generation.to_le_bytes());
         Ok(Self {
             file: TempFile {
                 io: Arc::clone(io),
@@ -73,10 +78,11 @@ impl PackWriter {
                 file: Some(file),
                 named: false,
             },
-            buffer: MAGIC.to_vec(),
+            buffer: begin.to_vec(),
+            begin,
             headers: Vec::new(),
             index: Vec::new(),
-            length: MAGIC.len() as u64,
+            length: BEGIN as u64,
         })
     }
 
@@ -111,7 +117,7 @@ impl PackWriter {
 
     /// Ends the file. It is complete, but not durable yet.
     pub fn finish(mut self) -> Result<FinishedPack, IoError> {
-        let (end, id) = trailer(&self.headers, self.index.len() as u64);
+        let (end, id) = trailer(&self.begin, &self.headers, self.index.len() as u64);
         self.buffer.extend_from_slice(&self.headers);
         self.buffer.extend_from_slice(&end);
         self.flush()?;

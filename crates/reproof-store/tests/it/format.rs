@@ -84,7 +84,7 @@ fn the_folder_is_laid_out_as_the_page_says() {
         names.sort();
         names
     };
-    assert_eq!(names, ["FORMAT", "packs", "tmp"]);
+    assert_eq!(names, ["FORMAT", "gc", "packs", "tmp"]);
     let format = std::fs::read_to_string(store.root().join("FORMAT")).unwrap();
     assert_eq!(format, "reproof.store/2\n");
     open(store.root());

@@ -59,7 +59,7 @@ fn sizes_around_the_limits_come_back() {
             assert!(store.read(&digest, LIMIT).unwrap() == bytes);
             assert!(stream(&store, &digest).unwrap() == bytes);
             let facts = store.verify_blob(&digest).unwrap();
-            assert_eq!(store.unchanged(&[&facts]).unwrap(), [true]);
+            assert_eq!(store.unchanged(&[(digest, &facts)]).unwrap(), [true]);
         }
     }
     assert_eq!(store.check().unwrap().damage, []);
@@ -104,7 +104,7 @@ fn scattered_changes_cost_what_they_change() {
         assert!(store.read(&digest, LIMIT).unwrap() == new);
         assert!(stream(store, &digest).unwrap() == new);
         let facts = store.verify_blob(&digest).unwrap();
-        assert_eq!(store.unchanged(&[&facts]).unwrap(), [true]);
+        assert_eq!(store.unchanged(&[(digest, &facts)]).unwrap(), [true]);
     }
     // Of what is a delta already, the base serves again: none is a delta of a delta.
     let newer = rows(150_000, |row| row % 50 == 7);

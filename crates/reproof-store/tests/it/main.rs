@@ -8,6 +8,7 @@
 mod damage;
 mod faults;
 mod format;
+mod gc;
 mod index;
 mod large;
 mod layout;

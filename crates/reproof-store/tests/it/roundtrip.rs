@@ -63,7 +63,7 @@ fn sizes_around_the_block_come_back() {
         assert_eq!(store.read(&digest, LIMIT).unwrap(), bytes);
         assert_eq!(stream(&store, &digest).unwrap(), bytes);
         let facts = store.verify_blob(&digest).unwrap();
-        assert_eq!(store.unchanged(&[&facts]).unwrap(), [true]);
+        assert_eq!(store.unchanged(&[(digest, &facts)]).unwrap(), [true]);
     }
 }
 
@@ -276,11 +276,16 @@ fn facts_are_believed_only_of_files_at_rest() {
     assert!(known.settled(latest + 2_000_000_000));
     // Another pack changes nothing, a change of this one does.
     put(&store, &[b"y"]);
-    assert_eq!(store.unchanged(&[&known, &known]).unwrap(), [true, true]);
+    assert_eq!(
+        store
+            .unchanged(&[(digest, &known), (digest, &known)])
+            .unwrap(),
+        [true, true]
+    );
     damage(path, |bytes| bytes[0] ^= 1);
-    assert_eq!(store.unchanged(&[&known]).unwrap(), [false]);
+    assert_eq!(store.unchanged(&[(digest, &known)]).unwrap(), [false]);
     std::fs::remove_file(path).unwrap();
-    assert_eq!(store.unchanged(&[&known]).unwrap(), [false]);
+    assert_eq!(store.unchanged(&[(digest, &known)]).unwrap(), [false]);
     assert_eq!(store.unchanged(&[]).unwrap(), [false; 0]);
 }
 
