@@ -65,6 +65,8 @@ mod run;
 mod schema;
 #[path = "cli/show.rs"]
 mod show;
+#[path = "cli/store.rs"]
+mod store;
 #[path = "cli/traced.rs"]
 mod traced;
 #[path = "cli/unisolated.rs"]

@@ -168,12 +168,17 @@ fn json_lines_of_the_same_values_give_the_same_record() {
     let text: String = rows.collect();
     project.write("data/pima_diabetes.jsonl", &text);
     let file = "pipelines/diabetes.yaml";
-    project.edit(file, "csv: data/pima_diabetes.csv", "jsonl: data/pima_diabetes.jsonl");
+    project.edit(
+        file,
+        "csv: data/pima_diabetes.csv",
+        "jsonl: data/pima_diabetes.jsonl",
+    );
     assert_eq!(project.record(&[]), expect);
     let first = text.lines().next().unwrap();
     let broken = text.replacen(first, "{\"bmi\": [1]}", 1);
     project.write("data/pima_diabetes.jsonl", &broken);
-    project.reproof(&["run"]).expect(2).says(&[
-        "data/pima_diabetes.jsonl:1: column 'bmi' holds a list",
-    ]);
+    project
+        .reproof(&["run"])
+        .expect(2)
+        .says(&["data/pima_diabetes.jsonl:1: column 'bmi' holds a list"]);
 }

@@ -43,10 +43,7 @@ fn what_is_doubtful_or_bad_is_named() {
 fn a_damaged_blob_is_30() {
     let project = Project::committed();
     let record = project.record(&[]);
-    let path = project.path(&format!(".reproof/store/objects/{record}"));
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[20] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    project.damage_blob(&record.parse().unwrap());
     let call = project.reproof(&["doctor"]).expect(30);
     assert!(call.out.contains(&record[..12]), "{}", call.out);
 }

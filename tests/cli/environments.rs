@@ -266,13 +266,13 @@ fn wrong_bytes_of_code_environment_and_log_are_found() {
         file(&run["execution"]["code"]["tree"], "pipelines/steps.yaml"),
         digest(&run["execution"]["steps"]["one"]["log"]),
     ] {
-        let object = project.path(&format!(".reproof/store/objects/{blob}"));
-        let right = std::fs::read(&object).unwrap();
-        std::fs::write(&object, "wrong").unwrap();
+        let undo = project.damage_blob(&blob);
         let call = project.reproof(&["verify", "@latest"]);
         assert_eq!(call.code, 30, "{blob}: {}{}", call.out, call.err);
         assert!(call.err.contains("damaged"), "{}", call.err);
-        std::fs::write(&object, right).unwrap();
+        for (path, right) in undo {
+            std::fs::write(path, right).unwrap();
+        }
     }
     project.reproof(&["verify", "@latest"]).expect(0);
 }

@@ -203,6 +203,31 @@ impl Project {
         Store::open(&self.path(".reproof/store"), Arc::new(RealIo)).unwrap()
     }
 
+    /// All packs of the store.
+    pub fn packs(&self) -> Vec<PathBuf> {
+        let folder = std::fs::read_dir(self.path(".reproof/store/packs")).unwrap();
+        let mut paths: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    }
+
+    /// Damages every copy of a blob in the store. Gives what undoes it.
+    #[track_caller]
+    pub fn damage_blob(&self, digest: &Digest) -> Vec<(PathBuf, Vec<u8>)> {
+        let places = self.store().whereabouts(digest).unwrap().into_iter();
+        let undo: Vec<_> = places
+            .map(|place| {
+                let right = std::fs::read(&place.path).unwrap();
+                let length = place.range.end - place.range.start;
+                let at = place.range.start + u64::from(digest.as_bytes()[0]) % length;
+                flip(&place.path, at as usize);
+                (place.path, right)
+            })
+            .collect();
+        assert!(!undo.is_empty(), "{digest} is not in the store");
+        undo
+    }
+
     /// The digest of the first file of an output, by the document that a run printed.
     #[track_caller]
     pub fn output_file(&self, run: &Value, step: &str, output: &str) -> Digest {
@@ -231,6 +256,18 @@ impl Project {
         let document = self.reproof(&all).json();
         document["record"].as_str().unwrap().to_owned()
     }
+}
+
+/// Flips one bit, keeping the file's times, as a failing disk does.
+pub fn flip(path: &Path, at: usize) {
+    let times = std::fs::metadata(path).unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = at % bytes.len();
+    bytes[at] ^= 1 << (at % 8);
+    std::fs::write(path, bytes).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    let stamp = std::fs::FileTimes::new().set_modified(times.modified().unwrap());
+    file.set_times(stamp).unwrap();
 }
 
 /// What programs of most tests run in.

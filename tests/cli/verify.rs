@@ -77,7 +77,13 @@ fn missing_data_makes_it_impossible() {
     let version = document["execution"]["data"]["data"]["version"]["digest"]
         .as_str()
         .unwrap();
-    std::fs::remove_file(project.path(&format!(".reproof/store/objects/{version}"))).unwrap();
+    for place in project
+        .store()
+        .whereabouts(&version.parse().unwrap())
+        .unwrap()
+    {
+        std::fs::remove_file(place.path).unwrap();
+    }
     let call = project.reproof(&["verify", "@latest"]).expect(14);
     assert!(call.out.contains("impossible"), "{}", call.out);
     assert!(call.out.contains(&version[..12]), "{}", call.out);

@@ -11,8 +11,8 @@ mod types;
 pub use error::CatalogError;
 pub use sqlite::SqliteCatalog;
 pub use types::{
-    DataTag, ExecutionFilter, FileDigest, KnownFacts, Lineage, Named, Producer, RecordEntry,
-    SourceSnapshot, StepOutput, StepResult, Use, VersionRow,
+    DataTag, ExecutionFilter, FileDigest, KnownBlob, KnownFacts, Lineage, Mention, Named, Producer,
+    RecordEntry, SourceSnapshot, StepOutput, StepResult, Use, VersionRow,
 };
 
 use std::collections::BTreeMap;
@@ -44,16 +44,21 @@ pub trait Catalog: Send + Sync {
     /// Everything whose ID begins with `prefix`: hexadecimal digits, with `recipe:`, `data:` or
     /// `x:` before them or nothing; or the full ID of an execution. At most 50.
     fn resolve(&self, prefix: &str) -> Result<Vec<Named>, CatalogError>;
-    /// What is known of the files of these blobs.
-    fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownFacts>, CatalogError>;
-    /// Remembers what was seen of the files of these blobs when they were hashed.
-    fn set_facts(&self, facts: &[(Digest, KnownFacts)]) -> Result<(), CatalogError>;
+    /// What is known of the packs of these blobs.
+    fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownBlob>, CatalogError>;
+    /// Remembers what was seen of the packs of these blobs when they were hashed.
+    fn set_facts(&self, facts: &[(Digest, KnownBlob)]) -> Result<(), CatalogError>;
     /// What produced an artifact and what used it.
     fn lineage(&self, artifact: &Digest) -> Result<Lineage, CatalogError>;
     /// What is known of the digests of these files of the project.
     fn file_digests(&self, paths: &[&str]) -> Result<BTreeMap<String, FileDigest>, CatalogError>;
     /// Remembers the digests of files of the project.
     fn set_file_digests(&self, digests: &[(String, FileDigest)]) -> Result<(), CatalogError>;
+    /// Looks at every row; the first thing that is wrong is the error. Takes as long as reading all
+    /// of it.
+    fn check(&self) -> Result<(), CatalogError>;
+    /// Everything that names a blob: records, executions, results, data versions, sources.
+    fn mentions(&self) -> Result<Vec<Mention>, CatalogError>;
     /// The version that a data source was last read into.
     fn source(&self, key: &str) -> Result<Option<SourceSnapshot>, CatalogError>;
     /// Remembers the version that a data source was read into.

@@ -14,16 +14,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reproof_record::{
-    Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey, StepName, VersionId, to_canonical,
+    Digest, Execution, ExecutionId, RecipeId, RecordId, StepKey, StepName, VersionId, digests_in,
+    to_canonical,
 };
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use crate::sqlite::rows::{Reader, text_of};
 use crate::sqlite::tables::{Existing, Table};
 use crate::{
-    Catalog, CatalogError, DataTag, ExecutionFilter, FileDigest, KnownFacts, Lineage, Named,
-    Producer, RecordEntry, SourceSnapshot, StepResult, Use, VersionRow,
+    Catalog, CatalogError, DataTag, ExecutionFilter, FileDigest, KnownBlob, Lineage, Mention,
+    Named, Producer, RecordEntry, SourceSnapshot, StepResult, Use, VersionRow,
 };
 
 /// From how many paths on all rows are read, instead of looking each one up.
@@ -118,26 +119,6 @@ impl SqliteCatalog {
             .map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             show(row)?;
-        }
-        Ok(())
-    }
-
-    /// Looks at every page and every row of the database; the first thing that is wrong is the
-    /// error. Takes as long as reading the whole file.
-    pub fn check(&self) -> Result<(), CatalogError> {
-        self.each("PRAGMA integrity_check", &[], |row| {
-            match self.reader().text(row, 0)?.as_str() {
-                "ok" => Ok(()),
-                what => Err(self.damaged(&what)),
-            }
-        })?;
-        for table in tables::ALL {
-            self.each(&table.select(""), &[], |row| {
-                if table.is_whole(row).map_err(|error| self.failed(error))? {
-                    return Ok(());
-                }
-                Err(self.damaged(&format!("a row of {} was changed", table.name())))
-            })?;
         }
         Ok(())
     }
@@ -352,7 +333,7 @@ impl Catalog for SqliteCatalog {
         self.named(prefix)
     }
 
-    fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownFacts>, CatalogError> {
+    fn facts(&self, blobs: &[Digest]) -> Result<BTreeMap<Digest, KnownBlob>, CatalogError> {
         let list = self.json(&blobs)?;
         let condition = "WHERE blob IN (SELECT value FROM json_each(?1))";
         let reader = self.reader();
@@ -360,12 +341,12 @@ impl Catalog for SqliteCatalog {
             &tables::BLOB_FACTS,
             condition,
             &[Value::Text(list)],
-            |row| Ok((reader.parse(row, 0)?, reader.known_facts(row, 1)?)),
+            |row| Ok((reader.parse(row, 0)?, reader.known_blob(row, 1)?)),
         )?;
         Ok(found.into_iter().collect())
     }
 
-    fn set_facts(&self, facts: &[(Digest, KnownFacts)]) -> Result<(), CatalogError> {
+    fn set_facts(&self, facts: &[(Digest, KnownBlob)]) -> Result<(), CatalogError> {
         let mut rows = Vec::with_capacity(facts.len());
         for (blob, known) in facts {
             rows.push(vec![
@@ -436,6 +417,52 @@ impl Catalog for SqliteCatalog {
             ]);
         }
         self.replace(&tables::FILE_DIGESTS, rows)
+    }
+
+    fn check(&self) -> Result<(), CatalogError> {
+        self.each("PRAGMA integrity_check", &[], |row| {
+            match self.reader().text(row, 0)?.as_str() {
+                "ok" => Ok(()),
+                what => Err(self.damaged(&what)),
+            }
+        })?;
+        for table in tables::ALL {
+            self.each(&table.select(""), &[], |row| {
+                if table.is_whole(row).map_err(|error| self.failed(error))? {
+                    return Ok(());
+                }
+                Err(self.damaged(&format!("a row of {} was changed", table.name())))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn mentions(&self) -> Result<Vec<Mention>, CatalogError> {
+        let mut mentions = Vec::new();
+        for (table, column, word) in tables::NAMING {
+            let found = self.rows(table, "", &[], |row| {
+                let name = self.reader().text(row, *column)?;
+                let mut digests = Vec::new();
+                for column in 0..table.width() {
+                    if let ValueRef::Text(text) =
+                        row.get_ref(column).map_err(|error| self.failed(error))?
+                    {
+                        digests.extend(digests_in(&String::from_utf8_lossy(text)));
+                    }
+                }
+                // What is long is a digest: its first digits name it to a person.
+                let name = if name.len() == 64 { &name[..12] } else { &name };
+                Ok(Mention {
+                    by: match word.strip_suffix(':') {
+                        Some(_) => format!("{word}{name}"),
+                        None => format!("{word} {name}"),
+                    },
+                    digests,
+                })
+            })?;
+            mentions.extend(found);
+        }
+        Ok(mentions)
     }
 
     fn source(&self, key: &str) -> Result<Option<SourceSnapshot>, CatalogError> {

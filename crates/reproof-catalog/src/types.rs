@@ -6,6 +6,7 @@ use reproof_record::{
     Artifact, ArtifactKind, Digest, ExecutionId, ExecutionKind, Operation, RecipeId, RecordId,
     ResultsId, Schema, StepKey, StepName, Timestamp, VersionId,
 };
+use reproof_store::BlobFacts;
 use reproof_store::fs::Facts;
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,32 @@ impl KnownFacts {
     /// and it had been at rest for 2 s when it was hashed.
     pub fn holds_for(&self, now: &Facts) -> bool {
         self.facts == *now && now.settled(self.hashed_at.0.saturating_mul(1000))
+    }
+}
+
+/// A row that names blobs, or what may be blobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// What names them, in words, such as `record 7f3a9c1e02bd`.
+    pub by: String,
+    /// All digests that stand in the row.
+    pub digests: Vec<Digest>,
+}
+
+/// The facts of the packs that a blob lies in, when it was hashed and found right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBlob {
+    /// The facts.
+    pub facts: BlobFacts,
+    /// When the hashing began.
+    pub hashed_at: Timestamp,
+}
+
+impl KnownBlob {
+    /// Whether equal facts now mean equal bytes: the packs had been at rest for 2 s when the blob
+    /// was hashed.
+    pub fn is_settled(&self) -> bool {
+        self.facts.settled(self.hashed_at.0.saturating_mul(1000))
     }
 }
 

@@ -63,6 +63,10 @@ pub enum Command {
     Verify(commands::verify::Arguments),
     /// Look at git, lock file, disk and store for what would keep results from being repeated.
     Doctor(commands::doctor::Arguments),
+    /// Look whether everything that is stored is there and right, and who needs what is not.
+    Fsck(commands::fsck::Arguments),
+    /// Delete what is stored and not needed: what no record, run, data version or lock file names.
+    Gc(commands::gc::Arguments),
     /// Print the completions for a shell.
     Completions(commands::completions::Arguments),
     /// Write the manual pages.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_catalog::{KnownFacts, StepOutput, StepResult};
+use reproof_catalog::{KnownBlob, StepOutput, StepResult};
 use reproof_record::{Artifact, Digest, Program, RecipeStep, StepKey, StepName};
 use reproof_store::StoreError;
 
@@ -71,39 +71,75 @@ pub(crate) fn sound(project: &Project, outputs: &Outputs) -> Result<Option<Strin
     check_blobs(project, &digests)
 }
 
-/// Whether these blobs are there and right: by their files' facts where those are known and
+/// Whether these blobs are there and right: by their packs' facts where those are known and
 /// unchanged since they were hashed, by hashing them otherwise.
 pub(crate) fn check_blobs(
     project: &Project,
     digests: &[Digest],
 ) -> Result<Option<String>, EngineError> {
-    let known = project.catalog.facts(digests)?;
+    let believed = believed(project, digests)?;
     let mut learnt = Vec::new();
     let mut found = None;
     for digest in digests {
-        let Some(facts) = project.store.facts(digest)? else {
-            found = Some(format!("is missing (blob {})", digest.short()));
-            break;
-        };
-        if known
-            .get(digest)
-            .is_some_and(|known| known.holds_for(&facts))
-        {
+        if believed.contains(digest) {
             continue;
         }
-        let hashed_at = project.services.clock.now();
-        match project.store.verify_blob(digest) {
-            Ok(facts) => learnt.push((*digest, KnownFacts { facts, hashed_at })),
-            Err(error) => {
-                found = Some(trouble(error)?);
-                break;
-            }
+        if let Some(error) = check_blob(project, digest, &mut learnt)? {
+            found = Some(trouble(error)?);
+            break;
         }
     }
-    if !learnt.is_empty() {
-        project.catalog.set_facts(&learnt)?;
-    }
+    project.catalog.set_facts(&learnt)?;
     Ok(found)
+}
+
+/// Those of these blobs that are not there or not right.
+pub(crate) fn unsound(project: &Project, digests: &[Digest]) -> Result<Vec<Digest>, EngineError> {
+    let believed = believed(project, digests)?;
+    let mut learnt = Vec::new();
+    let mut found = Vec::new();
+    for digest in digests {
+        if !believed.contains(digest) && check_blob(project, digest, &mut learnt)?.is_some() {
+            found.push(*digest);
+        }
+    }
+    project.catalog.set_facts(&learnt)?;
+    Ok(found)
+}
+
+/// Those of these blobs whose packs' facts say that they are as they were when they were hashed.
+pub(crate) fn believed(
+    project: &Project,
+    digests: &[Digest],
+) -> Result<BTreeSet<Digest>, EngineError> {
+    let mut known = project.catalog.facts(digests)?;
+    known.retain(|_, known| known.is_settled());
+    let facts: Vec<_> = known
+        .iter()
+        .map(|(digest, known)| (*digest, &known.facts))
+        .collect();
+    let unchanged = project.store.unchanged(&facts)?;
+    let believed = known.keys().zip(unchanged);
+    Ok(believed
+        .filter_map(|(digest, unchanged)| unchanged.then_some(*digest))
+        .collect())
+}
+
+/// Hashes a blob. Gives what is wrong with it, or notes the facts.
+fn check_blob(
+    project: &Project,
+    digest: &Digest,
+    learnt: &mut Vec<(Digest, KnownBlob)>,
+) -> Result<Option<StoreError>, EngineError> {
+    let hashed_at = project.services.clock.now();
+    match project.store.verify_blob(digest) {
+        Ok(facts) => {
+            learnt.push((*digest, KnownBlob { facts, hashed_at }));
+            Ok(None)
+        }
+        Err(error @ (StoreError::Missing { .. } | StoreError::Damaged { .. })) => Ok(Some(error)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What a person reads about a blob that cannot be used; other errors stay errors.

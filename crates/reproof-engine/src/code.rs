@@ -1,5 +1,6 @@
 //! The code of a run: kept in the store, and laid out again.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use reproof_capture::{Capture, ProjectFiles};
@@ -15,27 +16,34 @@ use crate::{EngineError, Project, cache};
 const MAX_LOCK: u64 = 64 << 20;
 
 /// Keeps the bytes of all captured files, so that the exact code can be laid out again, whatever
-/// git has become since. What is damaged in the store is put there again.
+/// git has become since.
+///
+/// The tree's own blob stands for all of them: it comes behind them in its batch, so where it is,
+/// they are. While the facts of its pack are what they were, nothing more is looked at. Otherwise
+/// every file is, and what is missing or damaged is put there again. Damage elsewhere in the store
+/// is for `verify` to find.
 ///
 /// # Errors
 /// If a file is not what was captured any more.
 pub(crate) fn keep(project: &Project, code: &Capture) -> Result<(), EngineError> {
     let bytes = code.tree.to_bytes()?;
+    let tree = Digest::of(&bytes);
+    if cache::believed(project, &[tree])?.contains(&tree) {
+        return Ok(());
+    }
     let digests = code.tree.files.iter().map(|entry| entry.digest);
-    let digests: Vec<_> = digests.chain([Digest::of(&bytes)]).collect();
-    if cache::check_blobs(project, &digests)?.is_none() {
+    let digests: Vec<_> = digests.chain([tree]).collect();
+    let wanted: BTreeSet<Digest> = cache::unsound(project, &digests)?.into_iter().collect();
+    if wanted.is_empty() {
         return Ok(());
     }
     let files = ProjectFiles::new(&project.root, project.io(), &code.links);
     let mut batch = project.store.batch();
     for entry in &code.tree.files {
-        if cache::check_blobs(project, &[entry.digest])?.is_some() {
+        if wanted.contains(&entry.digest) {
             batch.put(&files.blob(entry)?)?;
         }
     }
-    // The tree comes last: where it is, its files are.
-    batch.commit()?;
-    let mut batch = project.store.batch();
     batch.put(&bytes)?;
     Ok(batch.commit()?)
 }

@@ -405,6 +405,7 @@ fn read(
             StatisticsOption::Basic => StatisticsLevel::Basic,
             StatisticsOption::Full => StatisticsLevel::Full,
         },
+        replaced: replaced(project, source)?,
     };
     let store = project.store.clone();
     cancel.wait_for(move || {
@@ -413,6 +414,25 @@ fn read(
         batch.commit()?;
         Ok(read)
     })
+}
+
+/// The stored columns of the version that a source was last read into here.
+fn replaced(
+    project: &Project,
+    source: &DataSource,
+) -> Result<BTreeMap<String, Digest>, EngineError> {
+    let Some(last) = project.catalog.source(&source.key())? else {
+        return Ok(BTreeMap::new());
+    };
+    match project.store.table_object(&last.version.artifact.digest) {
+        Ok(table) => {
+            let names = table.schema.columns().iter();
+            let names = names.map(|column| column.name.clone());
+            Ok(names.zip(table.columns).collect())
+        }
+        // It only saves room, so what cannot be read is not missed.
+        Err(_) => Ok(BTreeMap::new()),
+    }
 }
 
 /// Whether a known version has these column types, for the columns it has. Some files have types of

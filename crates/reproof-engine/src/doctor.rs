@@ -200,26 +200,17 @@ fn check_disk(project: &Project, findings: &mut Vec<Finding>) {
 }
 
 fn check_store(project: &Project, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
-    let blobs = project.store.blobs()?;
-    let mut damaged = Vec::new();
-    for blob in &blobs {
-        match project.store.verify_blob(blob) {
-            Ok(_) => {}
-            Err(error @ reproof_store::StoreError::Damaged { .. }) => {
-                damaged.push(error.to_string());
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    if damaged.is_empty() {
-        let text = format!("{} blobs, every byte right", blobs.len());
+    let checked = project.store.check()?;
+    if checked.damage.is_empty() {
+        let text = format!("{} blobs and chunks, every byte right", checked.entries);
         findings.push(finding("store", Health::Good, text, None));
     }
     let advice = Some("'reproof verify' of the records that use it makes it again");
     findings.extend(
-        damaged
-            .into_iter()
-            .map(|text| finding("store", Health::Bad, text, advice)),
+        checked
+            .damage
+            .iter()
+            .map(|damage| finding("store", Health::Bad, damage.to_string(), advice)),
     );
     Ok(())
 }

@@ -316,7 +316,7 @@ impl<'a> Environments<'a> {
     pub(crate) fn put(&self, closure: &Closure) -> Result<(), EngineError> {
         let store = &self.project.store;
         let mut batch = store.batch();
-        closure.put(store, &mut batch).map_err(plain)?;
+        closure.put(&mut batch).map_err(plain)?;
         Ok(batch.commit()?)
     }
 

@@ -6,6 +6,7 @@
 mod cache;
 mod closures;
 mod code;
+mod collect;
 mod compare;
 mod data;
 mod digests;
@@ -13,6 +14,7 @@ mod doctor;
 mod environments;
 mod error;
 mod expect;
+mod fsck;
 pub mod host;
 mod integrity;
 mod lookup;
@@ -26,6 +28,7 @@ mod process;
 mod program;
 mod programs;
 mod project;
+mod reach;
 mod report;
 mod run;
 mod schedule;
@@ -35,6 +38,7 @@ mod verify;
 mod versions;
 
 pub use code::{CheckedOut, checkout};
+pub use collect::collect;
 pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
 };
@@ -44,6 +48,7 @@ pub use environments::{
     environments_list,
 };
 pub use error::{Class, EngineError, OperationError};
+pub use fsck::{Checkup, Depth, Lost, fsck};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use observer::{DataChange, Event, Observer, Silent};
 pub use plan::{Plan, PlannedStep, plan};

@@ -103,8 +103,7 @@ pub fn prepare(
     let now = project.services.clock.now();
     let expectations = expect::judge_all(project, &pipeline, &pinned, &lock, now, cancel)?;
     // What must not be used is not pinned either: drift would then be judged against it.
-    let writes_lock =
-        request.overrides.is_empty() && !locked && !expect::refuses(&expectations);
+    let writes_lock = request.overrides.is_empty() && !locked && !expect::refuses(&expectations);
     if writes_lock {
         update_lock(project, &mut lock, &pinned, &resolved.environments)?;
     }

@@ -9,6 +9,7 @@ use reproof_config::StoreLocation;
 use reproof_store::Store;
 use reproof_store::fs::{Io, write_atomic};
 
+use crate::collect::register;
 use crate::{EngineError, Services};
 
 /// The name of the file that makes a folder a project.
@@ -78,13 +79,17 @@ impl Project {
         };
         let store = Store::open(&store_folder, io)?;
         let catalog = Arc::new(SqliteCatalog::open(&state.join("catalog.db"))?);
-        Ok(Self {
+        let project = Self {
             root: root.to_owned(),
             settings,
             store,
             catalog,
             services,
-        })
+        };
+        if project.settings.store == StoreLocation::User {
+            register(&project)?;
+        }
+        Ok(project)
     }
 
     /// Writes a text file of the project.

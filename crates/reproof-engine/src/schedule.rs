@@ -78,6 +78,7 @@ impl Ran {
             steps: names.map(|name| (name.clone(), skipped.clone())).collect(),
             outputs: BTreeMap::new(),
             failures: BTreeMap::new(),
+            undeclared: BTreeMap::new(),
             interrupted: false,
         }
     }
@@ -85,6 +86,10 @@ impl Ran {
     /// The results of a recipe, if every step has its outputs.
     pub fn results(&self, recipe: &Recipe) -> Option<Results> {
         let of_step = |(name, step): (&StepName, &RecipeStep)| {
+            // What the recipe pins is a result only where the run came to the step.
+            if self.steps.get(name)?.status == StepStatus::Skipped {
+                return None;
+            }
             let outputs = self.outputs.get(name);
             let artifacts = step.results().map(|(output, _)| {
                 let made = || Some(outputs?.get(output)?.artifact);

@@ -92,6 +92,12 @@ impl FromStr for Digest {
     }
 }
 
+/// All digests that a text names: every run of exactly 64 hexadecimal digits.
+pub fn digests_in(text: &str) -> impl Iterator<Item = Digest> {
+    let runs = text.split(|character: char| !matches!(character, '0'..='9' | 'a'..='f'));
+    runs.filter_map(|run| run.parse().ok())
+}
+
 fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

@@ -28,7 +28,9 @@ pub use canonical::{
     to_canonical,
 };
 pub use decimal::{DecimalError, DecimalType, DecimalTypeError};
-pub use digest::{Digest, DigestError, RecipeId, RecordId, ResultsId, StepKey, VersionId};
+pub use digest::{
+    Digest, DigestError, RecipeId, RecordId, ResultsId, StepKey, VersionId, digests_in,
+};
 pub use execution::{
     CodeState, DataUse, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
     GateVerdict, Host, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict, Verification,

@@ -1,121 +1,103 @@
 //! Blobs on their way into the store: nothing of a batch can be seen before it is committed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use reproof_record::{
     Artifact, ArtifactKind, Digest, FileEntry, Manifest, RelativePath, TableObject, Tree, TreeEntry,
 };
 use serde_json::{Map, Value};
 
-use crate::blob::{BlobInfo, BlobWriter};
 use crate::error::StoreError;
-use crate::fs::{IoError, WriteFile, unique};
+use crate::fs::IoError;
+use crate::pack::FinishedPack;
+use crate::packer::{Packer, lock};
+use crate::previous::Previous;
+use crate::read::{Content, Pass};
+use crate::writer::{BlobInfo, BlobWriter, MAX_CHUNK};
 use crate::{Store, StoredArtifact};
 
 /// The media type of a table's stored columns.
 const TABLE_MEDIA_TYPE: &str = "application/vnd.reproof.table";
-/// How many files are made durable at once.
+/// How many packs are made durable at once.
 const SYNC_THREADS: usize = 4;
-
-/// How many files of a batch are kept open; more are made durable and closed at once.
-const OPEN_FILES: usize = 64;
-
-/// A blob that is written, but not yet visible.
-#[derive(Debug)]
-struct Pending {
-    digest: Digest,
-    path: PathBuf,
-    /// The file until it is durable.
-    file: Option<Box<dyn WriteFile>>,
-}
-
-impl Pending {
-    fn sync(&mut self) -> Result<(), IoError> {
-        if let Some(file) = &mut self.file {
-            file.sync()?;
-        }
-        self.file = None;
-        Ok(())
-    }
-}
 
 /// A group of blobs that is made durable together. Nothing of it can be seen before it is
 /// committed.
 ///
-/// Dropped without [`Batch::commit`], or where that fails, it leaves no files that are not blobs.
+/// Dropped without [`Batch::commit`], or where that fails, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Batch {
-    store: Store,
-    pending: Vec<Pending>,
-    digests: BTreeSet<Digest>,
-    /// How many of the last of `pending` are still open.
-    open: usize,
+    packer: Arc<Packer>,
+    /// Whether anything was given to it.
+    used: bool,
 }
 
 impl Batch {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: &Store) -> Self {
+        let packer = Packer::new(store);
+        if let Err(error) = store.ensure_entered() {
+            packer.fail(error);
+        }
         Self {
-            store,
-            pending: Vec::new(),
-            digests: BTreeSet::new(),
-            open: 0,
+            packer,
+            used: false,
         }
     }
 
     /// A writer of one blob. Several may be open at once; each counts once it is given to
     /// [`Batch::add`].
     pub fn writer(&mut self) -> Result<BlobWriter, StoreError> {
-        self.writer_of(None)
+        self.packer.check()?;
+        Ok(BlobWriter::new(Arc::clone(&self.packer), None))
     }
 
-    fn writer_of(&self, size: Option<u64>) -> Result<BlobWriter, StoreError> {
-        let path = self.store.temp_dir().join(unique());
-        BlobWriter::new(Arc::clone(&self.store.io), path, size)
+    /// A writer of a blob that replaces another one, such as a new version of a file. What changed
+    /// only here and there is stored as what changed, if the store has the other one. That is all
+    /// it does: whatever is named, the same blob comes of it.
+    pub fn writer_replacing(&mut self, previous: &Digest) -> Result<BlobWriter, StoreError> {
+        self.packer.check()?;
+        let content = Pass::new(self.store()).content(previous);
+        let previous = match content {
+            Ok(Content::Chunks(_, chunks)) => Some(Previous::new(&chunks)),
+            // One entry, or none to be had: there is nothing to go along.
+            Ok(_) | Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(BlobWriter::new(Arc::clone(&self.packer), previous))
     }
 
     /// Takes a blob that was written.
     pub fn add(&mut self, writer: BlobWriter) -> Result<BlobInfo, StoreError> {
-        let (info, path, file) = writer.finish()?;
-        if !self.digests.insert(info.digest) {
-            drop(file);
-            self.store.io.remove_file(&path)?;
-            return Ok(info);
-        }
-        self.pending.push(Pending {
-            digest: info.digest,
-            path,
-            file: Some(file),
-        });
-        self.open += 1;
-        if self.open >= OPEN_FILES {
-            self.close()?;
-        }
-        Ok(info)
+        self.used = true;
+        writer.finish()
     }
 
     /// The store that it goes to.
     pub(crate) fn store(&self) -> &Store {
-        &self.store
+        self.packer.store()
     }
 
     /// Takes a blob of these bytes.
     pub fn put(&mut self, bytes: &[u8]) -> Result<BlobInfo, StoreError> {
-        let mut writer = self.writer_of(Some(bytes.len() as u64))?;
-        let written = writer.write_all(bytes);
-        written.map_err(|source| writer.failed(source))?;
+        if bytes.len() <= MAX_CHUNK {
+            return self.put_small(bytes.to_vec());
+        }
+        let mut writer = self.writer()?;
+        writer.push(bytes)?;
         self.add(writer)
     }
 
-    /// Makes the files that are still open durable, and closes them.
-    fn close(&mut self) -> Result<(), StoreError> {
-        let from = self.pending.len() - self.open;
-        sync_all(&mut self.pending[from..])?;
-        self.open = 0;
-        Ok(())
+    /// Takes a blob of at most [`MAX_CHUNK`] bytes.
+    pub(crate) fn put_small(&mut self, bytes: Vec<u8>) -> Result<BlobInfo, StoreError> {
+        self.used = true;
+        let info = BlobInfo {
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+        };
+        self.packer.blob(info.digest, bytes)?;
+        Ok(info)
     }
 
     /// Takes an artifact that is files which this batch or the store has.
@@ -228,82 +210,51 @@ impl Batch {
         })
     }
 
-    /// Makes every blob durable, then visible, in the order in which they were given. What is
-    /// there already and right is kept; what is there and damaged is replaced.
+    /// Makes every blob durable, then visible. What is there already and right is not written
+    /// again.
     ///
     /// Where this fails, some blobs may be visible. They are right, and nothing refers to them.
-    pub fn commit(mut self) -> Result<(), StoreError> {
-        if self.pending.is_empty() {
+    pub fn commit(self) -> Result<(), StoreError> {
+        if !self.used {
             return Ok(());
         }
-        self.drop_known()?;
-        self.close()?;
-        self.pending.reverse();
-        while let Some(pending) = self.pending.last() {
-            let to = self.store.object_path(&pending.digest);
-            self.store.io.rename(&pending.path, &to)?;
-            self.pending.pop();
+        let mut packs = self.packer.finish()?;
+        let store = self.store();
+        if store.is_durable() {
+            sync_all(&mut packs)?;
+        }
+        // In their order: what refers to something lies behind it.
+        for pack in &mut packs {
+            pack.publish(&store.pack_path(&pack.id))?;
         }
         // Also where every blob was there: the process that put it there may not have come to
         // this yet, and what this one promises must hold.
-        Ok(self.store.io.sync_dir(&self.store.objects())?)
-    }
-
-    /// Removes the files of blobs that the store has.
-    fn drop_known(&mut self) -> Result<(), StoreError> {
-        let store = self.store.clone();
-        let mut failed = None;
-        self.pending.retain_mut(|pending| {
-            if failed.is_some() {
-                return true;
-            }
-            match drop_if_known(&store, pending) {
-                Ok(dropped) => !dropped,
-                Err(error) => {
-                    failed = Some(error);
-                    true
-                }
-            }
-        });
-        self.open = self.pending.len();
-        failed.map_or(Ok(()), Err)
-    }
-}
-
-/// Removes a blob's file if the store has the blob. Says whether it does.
-fn drop_if_known(store: &Store, pending: &mut Pending) -> Result<bool, StoreError> {
-    match store.verify_blob(&pending.digest) {
-        Ok(_) => {
-            pending.file = None;
-            store.io.remove_file(&pending.path)?;
-            Ok(true)
+        if store.is_durable() {
+            store.io.sync_dir(&store.packs_dir())?;
         }
-        Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => Ok(false),
-        Err(error) => Err(error),
+        store.learn(&packs);
+        Ok(())
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        for pending in &self.pending {
-            // What cannot be removed is garbage that a later opening of the store sweeps.
-            let _ = self.store.io.remove_file(&pending.path);
-        }
+        self.packer.abandon();
     }
 }
 
-/// Makes all files durable, several at a time: the disk then joins their flushes.
-fn sync_all(pending: &mut [Pending]) -> Result<(), StoreError> {
-    let threads = SYNC_THREADS.min(pending.len());
+/// Makes all packs durable, several at a time: the disk then joins their flushes.
+fn sync_all(packs: &mut [FinishedPack]) -> Result<(), StoreError> {
+    let threads = SYNC_THREADS.min(packs.len());
     if threads < 2 {
-        for pending in pending {
-            pending.sync()?;
+        for pack in packs {
+            pack.sync()?;
         }
         return Ok(());
     }
-    let total = pending.len();
+    let total = packs.len();
     let next = AtomicUsize::new(0);
-    let files: Vec<Mutex<&mut Pending>> = pending.iter_mut().map(Mutex::new).collect();
+    let packs: Vec<Mutex<&mut FinishedPack>> = packs.iter_mut().map(Mutex::new).collect();
     let failed: Mutex<Option<IoError>> = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -313,19 +264,15 @@ fn sync_all(pending: &mut [Pending]) -> Result<(), StoreError> {
                     if index >= total {
                         break;
                     }
-                    let mut file = files[index].lock().unwrap_or_else(PoisonError::into_inner);
-                    if let Err(error) = file.sync() {
-                        failed
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .get_or_insert(error);
+                    if let Err(error) = lock(&packs[index]).sync() {
+                        lock(&failed).get_or_insert(error);
                         break;
                     }
                 }
             });
         }
     });
-    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    match lock(&failed).take() {
         Some(error) => Err(error.into()),
         None => Ok(()),
     }

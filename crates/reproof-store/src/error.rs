@@ -35,11 +35,11 @@ pub enum StoreError {
         root: PathBuf,
     },
     /// The stored bytes are not those that the digest promises.
-    #[error("blob {} is damaged ({what}): {}", digest.short(), path.display())]
+    #[error("blob {digest} is damaged ({what}): {}", path.display())]
     Damaged {
         /// Its digest.
         digest: Digest,
-        /// The stored file.
+        /// The pack that it lies in.
         path: PathBuf,
         /// What is wrong.
         what: String,

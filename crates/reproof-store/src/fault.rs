@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::fs::{DirEntry, Facts, Io, IoError, ReadFile, WriteFile};
+use crate::fs::{DirEntry, Facts, FileLock, Io, IoError, LockKind, ReadFile, WriteFile};
 
 /// Which calls fail, and how.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +93,11 @@ impl ReadFile for FaultRead {
     fn facts(&self) -> Result<Facts, IoError> {
         self.io.at(false, "stat", &self.path)?;
         self.inner.facts()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.io.check(false)?;
+        self.inner.read_at(buffer, offset)
     }
 }
 
@@ -209,6 +214,11 @@ impl Io for FaultIo {
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
         self.at(true, "set the mode of", path)?;
         self.inner.set_mode(path, mode)
+    }
+
+    fn lock(&self, path: &Path, kind: LockKind) -> Result<Option<FileLock>, IoError> {
+        self.at(true, "lock", path)?;
+        self.inner.lock(path, kind)
     }
 
     fn set_mtime(&self, path: &Path, seconds: i64) -> Result<(), IoError> {

@@ -1,13 +1,13 @@
 //! Folders of files taken into the store.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 use reproof_record::RelativePath;
 
-use crate::blob::BlobInfo;
-use crate::fs::{FileKind, IoError};
+use crate::fs::{FileKind, IoError, ReadFile};
 use crate::link::{leaves_tree, link_blob};
+use crate::writer::{BlobInfo, BlobWriter, MAX_CHUNK};
 use crate::{Batch, StoreError};
 
 /// How much is copied at a time.
@@ -96,7 +96,33 @@ impl Batch {
     /// Takes the bytes of a file.
     pub fn take_file(&mut self, path: &Path) -> Result<BlobInfo, StoreError> {
         let mut file = self.store().io().open_read(path)?;
-        let mut writer = self.writer()?;
+        let failed = |source| IoError::new("read", path, source);
+        let size = file.facts()?.size;
+        if size <= MAX_CHUNK as u64 {
+            let mut bytes = Vec::with_capacity(size as usize + 1);
+            let limit = MAX_CHUNK as u64 + 1;
+            (&mut file)
+                .take(limit)
+                .read_to_end(&mut bytes)
+                .map_err(failed)?;
+            if bytes.len() <= MAX_CHUNK {
+                return self.put_small(bytes);
+            }
+            // It grew meanwhile: what was read is where it begins.
+            let mut writer = self.writer()?;
+            writer.push(&bytes)?;
+            return self.take_rest(file, path, writer);
+        }
+        let writer = self.writer()?;
+        self.take_rest(file, path, writer)
+    }
+
+    fn take_rest(
+        &mut self,
+        mut file: Box<dyn ReadFile>,
+        path: &Path,
+        mut writer: BlobWriter,
+    ) -> Result<BlobInfo, StoreError> {
         let mut buffer = vec![0; BUFFER];
         loop {
             let count = match file.read(&mut buffer) {
@@ -106,14 +132,14 @@ impl Batch {
             if count == 0 {
                 return self.add(writer);
             }
-            let written = writer.write_all(&buffer[..count]);
-            written.map_err(|source| writer.failed(source))?;
+            writer.push(&buffer[..count])?;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::sync::Arc;
 
     use reproof_record::{ArtifactKind, Tree};

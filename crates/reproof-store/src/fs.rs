@@ -117,6 +117,28 @@ pub struct DirEntry {
 pub trait ReadFile: Read + Seek + Send + Debug {
     /// What the file system says of the open file.
     fn facts(&self) -> Result<Facts, IoError>;
+    /// Reads bytes that begin at this offset, and gives how many were read. The place that the
+    /// next `read` begins at stays what it is.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Fills the buffer with the bytes from this offset on; it is an error if they are fewer.
+    fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            if i64::try_from(offset).is_err() {
+                // No file is so long, and the system calls it a wrong argument.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            match self.read_at(buffer, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    buffer = &mut buffer[count..];
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A file that is open for writing.
@@ -124,6 +146,35 @@ pub trait WriteFile: Write + Send + Debug {
     /// Makes what was written durable.
     fn sync(&mut self) -> Result<(), IoError>;
 }
+
+/// How a file is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockKind {
+    /// Together with others that do so.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// A lock on a file. It ends when this is dropped, and with the process.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: Box<dyn LockedFile>,
+}
+
+impl FileLock {
+    /// A lock that lasts as long as this open file.
+    pub fn new(file: impl LockedFile + 'static) -> Self {
+        Self {
+            _file: Box::new(file),
+        }
+    }
+}
+
+/// An open file that holds a lock.
+pub trait LockedFile: Send + Sync + Debug {}
+
+impl LockedFile for std::fs::File {}
 
 /// Every call that Reproof makes to the file system.
 pub trait Io: Send + Sync + Debug {
@@ -168,6 +219,10 @@ pub trait Io: Send + Sync + Debug {
     fn symlink(&self, target: &Path, link: &Path) -> Result<(), IoError>;
     /// Sets the permission bits of a file or folder.
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError>;
+
+    /// Locks a file, which is made if there is none; none if somebody else holds it in a way that
+    /// excludes this one. Nothing waits.
+    fn lock(&self, path: &Path, kind: LockKind) -> Result<Option<FileLock>, IoError>;
 
     /// Sets when something was last changed and read, in seconds since 1970; a link is not
     /// followed.

@@ -8,37 +8,56 @@
 //! The store does not know what a pipeline, a step or a table's values are.
 
 mod batch;
-mod blob;
+mod check;
+mod encode;
 mod error;
+mod facts;
 mod fault;
 mod folder;
 pub mod fs;
+mod gc;
+mod index;
 mod layout;
 mod link;
 mod object;
+mod open;
+mod pack;
+mod packer;
+mod previous;
+mod read;
 mod scratch;
+mod v1;
+mod writer;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use reproof_record::{Artifact, Digest, Manifest, TableObject, Tree};
 
 pub use batch::Batch;
-pub use blob::{BlobInfo, BlobWriter};
+pub use check::{Checked, Damage, Whereabouts};
 pub use error::{ErrorClass, StoreError};
+pub use facts::BlobFacts;
 pub use fault::{Fault, FaultIo};
 pub use folder::{TakeError, Taken};
+pub use gc::Collected;
 pub use layout::{BlobSource, LayOut, SOURCE_DATE_EPOCH, lay_out};
 pub use link::{leaves_tree, link_blob, link_digest, link_target};
 pub use scratch::{Scratch, WorkFolder};
+pub use writer::{BlobInfo, BlobWriter};
 
-use crate::fs::{Facts, FileKind, Io, create_dir_durable, write_atomic};
+use crate::fs::{FileKind, Io, create_dir_durable, write_atomic};
+use crate::index::{Index, Place};
+use crate::open::Opened;
+use crate::pack::FinishedPack;
+use crate::packer::lock;
 
 /// The file that says which format a store has.
 const FORMAT_FILE: &str = "FORMAT";
 /// What it says.
-const FORMAT: &str = "reproof.store/1\n";
+const FORMAT: &str = "reproof.store/2\n";
+/// What a store says that is brought to this format when it is opened.
+const FORMAT_1: &str = "reproof.store/1\n";
 /// How long a temporary file must have been at rest before it is swept: a day.
 const SWEEP_NS: i64 = 86_400_000_000_000;
 
@@ -56,21 +75,46 @@ pub struct StoredArtifact {
 pub struct Store {
     root: PathBuf,
     pub(crate) io: Arc<dyn Io>,
+    index: Arc<Mutex<Index>>,
+    /// Whether what is committed must outlive the machine's next crash.
+    durable: bool,
+    /// That this process has it open, and what it may not rely on.
+    opened: Arc<Mutex<Opened>>,
 }
 
 impl Store {
     /// Opens the store in this folder, and makes it if there is none.
     pub fn open(root: &Path, io: Arc<dyn Io>) -> Result<Self, StoreError> {
-        let store = Self {
-            root: root.to_owned(),
-            io,
-        };
+        let store = Self::at(root, io, true);
         match store.io.read(&store.format_path(), 1024) {
-            Ok(found) => store.check_format(&found)?,
+            Ok(found) if found == FORMAT_1.as_bytes() => store.migrate()?,
+            Ok(found) => {
+                store.check_format(&found)?;
+                store.remove_version_1();
+            }
             Err(error) if error.is_not_found() => store.create()?,
             Err(error) => return Err(error.into()),
         }
+        store.enter()?;
         store.sweep();
+        Ok(store)
+    }
+
+    fn at(root: &Path, io: Arc<dyn Io>, durable: bool) -> Self {
+        Self {
+            root: root.to_owned(),
+            io,
+            index: Arc::default(),
+            durable,
+            opened: Arc::default(),
+        }
+    }
+
+    /// Makes a store that only this process uses, and that need not outlive it.
+    pub(crate) fn make_scratch(root: &Path, io: Arc<dyn Io>) -> Result<Self, StoreError> {
+        let store = Self::at(root, io, false);
+        store.io.create_dir_all(&store.packs_dir())?;
+        store.io.create_dir_all(&store.temp_dir())?;
         Ok(store)
     }
 
@@ -88,8 +132,9 @@ impl Store {
     fn create(&self) -> Result<(), StoreError> {
         let io = self.io.as_ref();
         create_dir_durable(io, &self.root)?;
-        create_dir_durable(io, &self.objects())?;
+        create_dir_durable(io, &self.packs_dir())?;
         create_dir_durable(io, &self.temp_dir())?;
+        create_dir_durable(io, &self.gc_dir())?;
         // Last, so that a store without this file is one that was never used.
         Ok(write_atomic(io, &self.format_path(), FORMAT.as_bytes())?)
     }
@@ -114,10 +159,7 @@ impl Store {
     /// Removes what killed processes left, once it has been at rest for a day. Whatever goes
     /// wrong here harms nobody.
     fn sweep(&self) {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now = now.map_or(0, |elapsed| {
-            i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
-        });
+        let now = now_ns();
         for entry in self.io.read_dir(&self.temp_dir()).unwrap_or_default() {
             let path = self.temp_dir().join(entry.name);
             let Ok(facts) = self.io.metadata(&path) else {
@@ -182,19 +224,19 @@ impl Store {
         self.root.join("tmp")
     }
 
-    pub(crate) fn objects(&self) -> PathBuf {
-        self.root.join("objects")
+    pub(crate) fn packs_dir(&self) -> PathBuf {
+        self.root.join("packs")
     }
 
-    fn format_path(&self) -> PathBuf {
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    pub(crate) fn format_path(&self) -> PathBuf {
         self.root.join(FORMAT_FILE)
     }
 
-    pub(crate) fn object_path(&self, digest: &Digest) -> PathBuf {
-        self.objects().join(digest.to_hex())
-    }
-
-    fn missing(&self, digest: &Digest) -> StoreError {
+    pub(crate) fn missing(&self, digest: &Digest) -> StoreError {
         StoreError::Missing {
             digest: *digest,
             root: self.root.clone(),
@@ -203,67 +245,65 @@ impl Store {
 
     /// A new batch of blobs.
     pub fn batch(&self) -> Batch {
-        Batch::new(self.clone())
+        Batch::new(self)
     }
 
     /// Whether a blob of this digest is there. Its bytes are not looked at.
     pub fn contains(&self, digest: &Digest) -> Result<bool, StoreError> {
-        Ok(self.facts(digest)?.is_some())
+        for sure in [false, true] {
+            for place in self.places(digest, sure)? {
+                match self.io.metadata(&self.pack_path(&place.pack)) {
+                    Ok(_) => return Ok(true),
+                    Err(error) if error.is_not_found() => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(false)
     }
 
-    /// What the file system says of a blob's file; none if there is no such blob.
-    pub fn facts(&self, digest: &Digest) -> Result<Option<Facts>, StoreError> {
-        match self.io.metadata(&self.object_path(digest)) {
-            Ok(facts) => Ok(Some(facts)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
+    /// Where the copies of an entry lie; to be `sure`, the folder of packs and the index's own
+    /// check sum are looked at before.
+    pub(crate) fn places(&self, digest: &Digest, sure: bool) -> Result<Vec<Place>, StoreError> {
+        let mut index = lock(&self.index);
+        self.refresh(&mut index, sure)?;
+        if sure && !index.is_trusted() {
+            self.refresh(&mut index, true)?;
+        }
+        let mut places = index.places(digest);
+        places.retain(|place| !self.is_condemned(&place.pack, digest));
+        Ok(places)
+    }
+
+    fn refresh(&self, index: &mut Index, again: bool) -> Result<(), StoreError> {
+        if again || !index.is_loaded() {
+            index.refresh(self.io.as_ref(), &self.root, &self.packs_dir())?;
+        }
+        Ok(())
+    }
+
+    /// Whether an entry of this digest is likely to be there.
+    pub(crate) fn knows(&self, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(!self.places(digest, false)?.is_empty())
+    }
+
+    /// Learns of packs that this process made visible.
+    fn learn(&self, packs: &[FinishedPack]) {
+        let mut index = lock(&self.index);
+        for pack in packs {
+            index.add(&pack.id, &pack.index);
+        }
+        if self.durable {
+            let temporary = self.temp_dir().join(fs::unique());
+            index.save_if_worth_it(self.io.as_ref(), &self.root, &temporary);
         }
     }
 
-    fn open_blob(&self, digest: &Digest) -> Result<Box<dyn fs::ReadFile>, StoreError> {
-        match self.io.open_read(&self.object_path(digest)) {
-            Ok(file) => Ok(file),
-            Err(error) if error.is_not_found() => Err(self.missing(digest)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The bytes of a blob of at most `limit` bytes, verified.
-    pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let path = self.object_path(digest);
-        blob::read_whole(self.open_blob(digest)?, *digest, &path, limit)
-    }
-
-    /// A reader of a blob of any size, in bounded memory. The whole blob is verified before the
-    /// first byte is given, and each block again as it is given.
-    pub fn reader(&self, digest: &Digest) -> Result<Box<dyn Read + Send>, StoreError> {
-        let path = self.object_path(digest);
-        let (first, second) = (self.open_blob(digest)?, self.open_blob(digest)?);
-        Ok(Box::new(blob::VerifiedReader::open(
-            first, second, *digest, &path,
-        )?))
-    }
-
-    /// Hashes a blob. Gives its file's facts as they were before.
-    pub fn verify_blob(&self, digest: &Digest) -> Result<Facts, StoreError> {
-        let file = self.open_blob(digest)?;
-        let facts = file.facts()?;
-        blob::verify(file, *digest, &self.object_path(digest))?;
-        Ok(facts)
-    }
-
-    /// Gives the bytes of a blob, piece by piece, and then verifies them: see [`BlobSource::copy`].
-    pub(crate) fn copy_blob(
-        &self,
-        digest: &Digest,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        blob::copy(
-            self.open_blob(digest)?,
-            *digest,
-            &self.object_path(digest),
-            take,
-        )
+    /// The pack that an entry lies in, as far as is known; the store's folder otherwise.
+    pub(crate) fn path_of(&self, digest: &Digest) -> PathBuf {
+        let places = self.places(digest, false).unwrap_or_default();
+        let path = places.first().map(|place| self.pack_path(&place.pack));
+        path.unwrap_or_else(|| self.root.clone())
     }
 
     /// The manifest of this digest.
@@ -281,12 +321,23 @@ impl Store {
         object::read(self, digest)
     }
 
-    /// The digests of all blobs, sorted.
+    /// The digests of everything that is stored: all blobs, and the chunks of large ones. Sorted.
     pub fn blobs(&self) -> Result<Vec<Digest>, StoreError> {
-        let entries = self.io.read_dir(&self.objects())?;
-        let names = entries.iter().filter_map(|entry| entry.name.to_str());
-        Ok(names.filter_map(|name| name.parse().ok()).collect())
+        let mut index = lock(&self.index);
+        self.refresh(&mut index, true)?;
+        if !index.is_trusted() {
+            self.refresh(&mut index, true)?;
+        }
+        Ok(index.digests())
     }
+}
+
+/// Now, in nanoseconds since 1970.
+pub(crate) fn now_ns() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |elapsed| {
+        i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
+    })
 }
 
 /// Whether these are the bytes of a format file, of whatever version.

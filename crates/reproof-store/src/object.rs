@@ -56,7 +56,7 @@ pub(crate) fn read<T: Object>(store: &Store, digest: &Digest) -> Result<T, Store
     let bytes = store.read(digest, MAX_OBJECT)?;
     let damaged = |what: String| StoreError::Damaged {
         digest: *digest,
-        path: store.object_path(digest),
+        path: store.path_of(digest),
         what,
     };
     // First, so that what a later version wrote is not called damaged.

@@ -15,7 +15,7 @@ pub struct Scratch {
 
 impl Scratch {
     pub(crate) fn new(folder: &Path, io: &Arc<dyn Io>) -> Result<Self, StoreError> {
-        let store = Store::open(folder, Arc::clone(io)).inspect_err(|_| {
+        let store = Store::make_scratch(folder, Arc::clone(io)).inspect_err(|_| {
             let _ = remove_tree(io.as_ref(), folder);
         })?;
         Ok(Self {

@@ -50,6 +50,9 @@ pub struct SnapshotOptions {
     pub pinned: Option<Schema>,
     /// How much is computed of each column, and stored beside the table.
     pub statistics: StatisticsLevel,
+    /// The stored columns that those of the same names replace: what changed only here and there
+    /// is stored as what changed. No result depends on it.
+    pub replaced: BTreeMap<String, Digest>,
 }
 
 impl SnapshotOptions {

@@ -3,16 +3,14 @@
 use std::io::Write;
 use std::path::Path;
 
-use reproof_record::{
-    Column, Digest, LogicalType, RelativePath, Schema, TableObject, to_canonical,
-};
+use reproof_record::{Column, Digest, RelativePath, Schema, TableObject, to_canonical};
 use reproof_store::fs::IoError;
 use reproof_store::{Batch, BlobInfo, BlobWriter, Store, StoreError, StoredArtifact};
 use serde_json::{Map, Value};
 
 use crate::encoding::{decode, put_value};
 use crate::statistics::{Collector, Statistics};
-use crate::{ColumnData, StatisticsLevel, Table, TableError};
+use crate::{ColumnData, SnapshotOptions, StatisticsLevel, Table, TableError};
 
 /// How many encoded bytes are handed to the store at a time. Changes no digest.
 const BUFFER: usize = 64 << 10;
@@ -41,17 +39,22 @@ impl ColumnWriter {
         })
     }
 
-    /// A column whose statistics are computed on the way.
+    /// A column of a file, which may replace one that was read before, and whose statistics are
+    /// computed on the way.
     pub fn observed(
         batch: &mut Batch,
-        logical_type: LogicalType,
-        level: StatisticsLevel,
+        column: &Column,
+        options: &SnapshotOptions,
     ) -> Result<Self, TableError> {
-        let wanted = level > StatisticsLevel::None;
-        Ok(Self {
-            collector: wanted.then(|| Collector::new(logical_type, level, 0)),
-            ..Self::new(batch)?
-        })
+        let mut writer = Self::new(batch)?;
+        if let Some(replaced) = options.replaced.get(&column.name) {
+            writer.writer = batch.writer_replacing(replaced)?;
+        }
+        if options.statistics > StatisticsLevel::None {
+            let collector = Collector::new(column.logical_type, options.statistics, 0);
+            writer.collector = Some(collector);
+        }
+        Ok(writer)
     }
 
     /// Hands on what is encoded, once it is enough.

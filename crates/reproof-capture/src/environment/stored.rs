@@ -1,12 +1,11 @@
 //! Closures in the store, so that another machine, or this one after an upgrade, runs in the very
 //! same bytes.
 
-use std::io::Write;
 use std::path::Path;
 
 use reproof_record::{Digest, Tree};
-use reproof_store::fs::{Io, IoError};
-use reproof_store::{Batch, LayOut, Store, StoreError, lay_out, link_blob};
+use reproof_store::fs::Io;
+use reproof_store::{Batch, LayOut, Store, lay_out, link_blob};
 
 use super::cache::{Closure, ClosureCache, DOCUMENT_LIMIT, OpenClosure};
 use super::describe::ClosureDescription;
@@ -22,19 +21,13 @@ pub struct StoredClosure {
 }
 
 impl Closure {
-    /// Puts all files of the closure into a batch, but those that the store has. Bytecode is not
-    /// among them.
+    /// Puts all files of the closure into a batch. Bytecode is not among them.
     ///
     /// What is put is hashed on the way: a file that is not what the tree says is an error, and
     /// nothing of the batch counts.
-    pub fn put(&self, store: &Store, batch: &mut Batch) -> Result<StoredClosure, EnvironmentError> {
+    pub fn put(&self, batch: &mut Batch) -> Result<StoredClosure, EnvironmentError> {
         let tree = self.tree()?;
         for entry in &tree.files {
-            match store.verify_blob(&entry.digest) {
-                Ok(_) => continue,
-                Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
             let path = self.root().join(entry.path.as_str());
             let digest = put_file(self.io.as_ref(), &path, batch)?;
             if digest != entry.digest {
@@ -51,13 +44,7 @@ fn put_file(io: &dyn Io, path: &Path, batch: &mut Batch) -> Result<Digest, Envir
     if io.metadata(path)?.kind == reproof_store::fs::FileKind::Link {
         return Ok(batch.put(&link_blob(&io.read_link(path)?))?.digest);
     }
-    let mut file = io.open_read(path)?;
-    let mut writer = batch.writer()?;
-    std::io::copy(&mut file, &mut writer).map_err(|error| IoError::new("copy", path, error))?;
-    writer
-        .flush()
-        .map_err(|error| IoError::new("copy", path, error))?;
-    Ok(batch.add(writer)?.digest)
+    Ok(batch.take_file(path)?.digest)
 }
 
 /// Lays a closure out from the store, verified, without any Python of the machine. It still lacks

@@ -155,7 +155,7 @@ fn a_closure_goes_through_the_store() {
     let built = seal(scene.build(&python(small()), "cache").unwrap());
     let store = Store::open(&scene.folder.path().join("store"), Arc::new(RealIo)).unwrap();
     let mut batch = store.batch();
-    let stored = built.put(&store, &mut batch).unwrap();
+    let stored = built.put(&mut batch).unwrap();
     batch.commit().unwrap();
     assert_eq!(stored.tree, built.digest());
     let other = scene.cache("other");
@@ -190,7 +190,7 @@ fn a_damaged_closure_is_not_stored() {
     let closure = shell(&scene);
     write(&closure, "etc/hosts", b"127.0.0.1 elsewhere\n");
     let store = Store::open(&scene.folder.path().join("store"), Arc::new(RealIo)).unwrap();
-    let refused = closure.put(&store, &mut store.batch()).unwrap_err();
+    let refused = closure.put(&mut store.batch()).unwrap_err();
     assert!(
         refused.to_string().contains("'etc/hosts' has other bytes"),
         "{refused}"

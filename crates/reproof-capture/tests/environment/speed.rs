@@ -84,13 +84,11 @@ fn scikit_learn_and_pandas() {
     .unwrap();
     let stored = measure("put", || {
         let mut batch = store.batch();
-        let stored = closure.put(&store, &mut batch).unwrap();
+        let stored = closure.put(&mut batch).unwrap();
         batch.commit().unwrap();
         stored
     });
-    measure("put again", || {
-        closure.put(&store, &mut store.batch()).unwrap()
-    });
+    measure("put again", || closure.put(&mut store.batch()).unwrap());
     let cache = scene.cache("other");
     measure("materialise", || {
         materialise(&store, &stored.tree, None, &cache).unwrap()

@@ -8,7 +8,7 @@ use rusqlite::Row;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{CatalogError, KnownFacts, RecordEntry, StepResult, VersionRow};
+use crate::{CatalogError, KnownBlob, KnownFacts, RecordEntry, StepResult, VersionRow};
 
 /// Reads rows of the database in this file.
 #[derive(Clone, Copy)]
@@ -69,6 +69,15 @@ impl Reader<'_> {
     pub fn known_facts(self, row: &Row<'_>, column: usize) -> Result<KnownFacts, CatalogError> {
         let facts = self.json(row, column)?;
         Ok(KnownFacts {
+            facts,
+            hashed_at: self.timestamp(row, column + 1)?,
+        })
+    }
+
+    /// The facts of a blob and the time of hashing, from this column and the next.
+    pub fn known_blob(self, row: &Row<'_>, column: usize) -> Result<KnownBlob, CatalogError> {
+        let facts = self.json(row, column)?;
+        Ok(KnownBlob {
             facts,
             hashed_at: self.timestamp(row, column + 1)?,
         })

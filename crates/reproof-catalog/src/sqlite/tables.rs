@@ -73,7 +73,7 @@ pub(super) const DATA_TAGS: Table = Table {
     columns: &["name", "tag", "entry", "created"],
     derived: false,
 };
-/// The facts of blobs' files when they were hashed.
+/// The facts of blobs' packs when they were hashed.
 pub(super) const BLOB_FACTS: Table = Table {
     name: "blob_facts",
     columns: &["blob", "facts", "hashed_at"],
@@ -107,6 +107,16 @@ pub(super) const ALL: &[&Table] = &[
     &SOURCES,
 ];
 
+/// Those whose rows name blobs: the column that names the row to a person, and a word for it.
+pub(super) const NAMING: &[(&Table, usize, &str)] = &[
+    (&RECORDS, 0, "record"),
+    (&EXECUTIONS, 2, "execution x:"),
+    (&STEP_RESULTS, 0, "the result of step key"),
+    (&DATA_VERSIONS, 0, "data version"),
+    (&DATA_ENTRIES, 0, "a version of named data,"),
+    (&SOURCES, 1, "the last version of data source"),
+];
+
 /// What an insertion does about a row that is there.
 #[derive(Clone, Copy)]
 pub(super) enum Existing {
@@ -123,6 +133,11 @@ impl Table {
     pub fn select(&self, rest: &str) -> String {
         let columns = self.columns.join(", ");
         format!("SELECT {columns}, sum FROM {} {rest}", self.name)
+    }
+
+    /// How many columns it has, but for `sum`.
+    pub const fn width(&self) -> usize {
+        self.columns.len()
     }
 
     /// Inserts a row of these values, in the order of the columns.

@@ -7,8 +7,8 @@ use reproof_catalog::{Catalog, DataTag, ExecutionFilter, Lineage, Named};
 use reproof_record::{ArtifactKind, Digest, Execution, ExecutionId, ExecutionKind};
 
 use crate::samples::{
-    at, digest, file_digest, key, known, name, recipe, record, record_id, run, snapshot,
-    step_result, table, verify, version, version_id,
+    at, digest, file_digest, key, known, known_blob, name, recipe, record, record_id, run,
+    snapshot, step_result, table, verify, version, version_id,
 };
 
 type Check = fn(&dyn Catalog);
@@ -237,16 +237,18 @@ fn facts(catalog: &dyn Catalog) {
     let some: Vec<_> = blobs
         .iter()
         .step_by(2)
-        .map(|blob| (*blob, known(3)))
+        .map(|blob| (*blob, known_blob(3)))
         .collect();
     catalog.set_facts(&some).unwrap();
     assert_eq!(
         catalog.facts(&blobs).unwrap(),
-        some.iter().copied().collect()
+        some.iter().cloned().collect()
     );
     // The last that was seen counts.
-    catalog.set_facts(&[(blobs[0], known(8))]).unwrap();
-    assert_eq!(catalog.facts(&blobs[..1]).unwrap()[&blobs[0]], known(8));
+    catalog.set_facts(&[(blobs[0], known_blob(8))]).unwrap();
+    let newest = catalog.facts(&blobs[..1]).unwrap();
+    assert_eq!(newest[&blobs[0]], known_blob(8));
+    assert!(known_blob(3).is_settled() && !known_blob(1).is_settled());
     assert!(known(3).holds_for(&known(3).facts));
     assert!(!known(1).holds_for(&known(1).facts));
     let mut moved = known(3).facts;

@@ -6,7 +6,7 @@ use reproof_catalog::{Catalog, CatalogError, ExecutionFilter, SqliteCatalog};
 use reproof_store::ErrorClass;
 use rusqlite::Connection;
 
-use crate::samples::{digest, file_digest, key, known, record, run, snapshot, step_result};
+use crate::samples::{digest, file_digest, key, known_blob, record, run, snapshot, step_result};
 use crate::{fresh, open};
 
 /// A closed catalogue that holds something of everything.
@@ -17,7 +17,9 @@ fn filled() -> (tempfile::TempDir, PathBuf) {
     catalog
         .add_step_result(&step_result("k", "in", "out", 1))
         .unwrap();
-    catalog.set_facts(&[(digest("blob"), known(1))]).unwrap();
+    catalog
+        .set_facts(&[(digest("blob"), known_blob(1))])
+        .unwrap();
     catalog
         .set_file_digests(&[("a".to_owned(), file_digest("x", 1))])
         .unwrap();
@@ -116,7 +118,7 @@ fn a_flipped_byte_never_changes_what_is_read() {
             .unwrap_or_default()
             .values()
         {
-            assert_eq!(read, &known(1), "byte {at}");
+            assert_eq!(read, &known_blob(1), "byte {at}");
         }
         for read in catalog.file_digests(&["a"]).unwrap_or_default().values() {
             assert_eq!(read, &file_digest("x", 1), "byte {at}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reproof_catalog::{Catalog, ExecutionFilter};
 
-use crate::samples::{digest, known, record, run, step_result};
+use crate::samples::{digest, known_blob, record, run, step_result};
 use crate::{fresh, open};
 
 /// Tells a test of this binary that it is the child of another one, and which catalogue to use.
@@ -24,7 +24,7 @@ fn write_all(path: &Path, writer: i64) {
             .add_step_result(&step_result(&number.to_string(), "in", "out", number))
             .unwrap();
         catalog
-            .set_facts(&[(digest(&number.to_string()), known(writer))])
+            .set_facts(&[(digest(&number.to_string()), known_blob(writer))])
             .unwrap();
         let entry = record(&number.to_string(), "a", number);
         catalog

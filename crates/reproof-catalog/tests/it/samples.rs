@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use reproof_catalog::{
-    FileDigest, KnownFacts, RecordEntry, SourceSnapshot, StepOutput, StepResult, VersionRow,
+    FileDigest, KnownBlob, KnownFacts, RecordEntry, SourceSnapshot, StepOutput, StepResult,
+    VersionRow,
 };
 use reproof_record::{
     Artifact, ArtifactKind, CodeState, Column, DataUse, Digest, Execution, ExecutionId,
@@ -11,6 +12,7 @@ use reproof_record::{
     StepExecution, StepKey, StepName, StepStatus, Timestamp, Verdict, Verification, VersionId,
 };
 use reproof_store::fs::{Facts, FileKind};
+use serde_json::json;
 
 /// The time all samples begin at: 2026-01-01.
 const EPOCH: i64 = 1_767_225_600_000_000;
@@ -143,6 +145,14 @@ pub fn verify(second: i64, of: &RecordEntry) -> Execution {
             outputs: Vec::new(),
         }),
         ..run(second, Some(of))
+    }
+}
+
+pub fn known_blob(second: i64) -> KnownBlob {
+    let facts = json!({"packs": [{"pack": digest("pack"), "facts": known(second).facts}]});
+    KnownBlob {
+        facts: serde_json::from_value(facts).unwrap(),
+        hashed_at: at(second),
     }
 }
 

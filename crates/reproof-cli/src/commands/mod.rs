@@ -7,6 +7,8 @@ pub mod data;
 pub mod docs;
 pub mod doctor;
 pub mod env;
+pub mod fsck;
+pub mod gc;
 pub mod init;
 pub mod log;
 pub mod man;
@@ -39,6 +41,8 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Verify(arguments) => verify::execute(arguments, global, printer),
         Command::Env(arguments) => env::execute(arguments, global, printer),
         Command::Doctor(arguments) => doctor::execute(arguments, global, printer),
+        Command::Fsck(arguments) => fsck::execute(arguments, global, printer),
+        Command::Gc(arguments) => gc::execute(arguments, global, printer),
         Command::Completions(arguments) => Ok(completions::execute(arguments, printer)),
         Command::Man(arguments) => man::execute(arguments, global, printer),
         Command::Schema(arguments) => Ok(schema::execute(arguments, printer)),

@@ -240,7 +240,10 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
             });
             if !told {
                 let wanted = FORMATS.map(|key| format!("'{key}'")).join(", ");
-                report.error(at, format!("a key that names the file is missing: {wanted}"));
+                report.error(
+                    at,
+                    format!("a key that names the file is missing: {wanted}"),
+                );
             }
         }
         [only] if names.contains(&only.key.value.as_str()) => {

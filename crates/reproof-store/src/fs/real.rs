@@ -4,13 +4,17 @@
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, utimensat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat, Timespec, Timestamps, utimensat,
+};
 use rustix::io::Errno;
 
-use super::{DirEntry, Facts, FileKind, Io, IoError, ReadFile, RealIo, WriteFile};
+use super::{
+    DirEntry, Facts, FileKind, FileLock, Io, IoError, LockKind, ReadFile, RealIo, WriteFile,
+};
 
 #[derive(Debug)]
 struct RealFile {
@@ -46,6 +50,10 @@ impl ReadFile for RealFile {
         metadata
             .map(|metadata| facts(&metadata))
             .map_err(|source| IoError::new("stat", &self.path, source))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
     }
 }
 
@@ -210,6 +218,25 @@ impl Io for RealIo {
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
         let set = std::fs::set_permissions(path, Permissions::from_mode(mode));
         set.map_err(|source| IoError::new("set the mode of", path, source))
+    }
+
+    fn lock(&self, path: &Path, kind: LockKind) -> Result<Option<FileLock>, IoError> {
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path);
+        let file = open.map_err(|source| IoError::new("open", path, source))?;
+        let operation = match kind {
+            LockKind::Shared => FlockOperation::NonBlockingLockShared,
+            LockKind::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        };
+        match rustix::fs::flock(&file, operation) {
+            Ok(()) => Ok(Some(FileLock::new(file))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(IoError::new("lock", path, error.into())),
+        }
     }
 
     fn set_mtime(&self, path: &Path, seconds: i64) -> Result<(), IoError> {

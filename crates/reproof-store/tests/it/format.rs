@@ -3,7 +3,7 @@
 use reproof_record::{ArtifactKind, Digest};
 use serde_json::Map;
 
-use crate::{LIMIT, file_of, fresh, open};
+use crate::{LIMIT, fresh, open};
 
 /// The example of the page, by the names it uses there.
 struct Example(String);
@@ -32,17 +32,21 @@ impl Example {
 
 /// Files of this format stay readable, whatever zstd writes later.
 #[test]
-fn the_pages_blob_is_read() {
+fn the_pages_pack_is_read() {
     let (_folder, store) = fresh();
-    let file = Example::read().bytes("### The file of a blob");
-    let digest = Digest::of(b"reproof reproof reproof\n");
-    std::fs::write(file_of(&store, &digest), &file).unwrap();
-    assert_eq!(
-        store.read(&digest, LIMIT).unwrap(),
-        b"reproof reproof reproof\n"
-    );
-    let sum = blake3::hash(&file[..file.len() - 32]);
-    assert_eq!(sum.as_bytes().as_slice(), &file[file.len() - 32..]);
+    let file = Example::read().bytes("### A pack");
+    let sum = &file[file.len() - 40..file.len() - 8];
+    let name: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(store.root().join(format!("packs/{name}.pack")), &file).unwrap();
+    let checked = store.check().unwrap();
+    assert_eq!((checked.damage, checked.entries), (Vec::new(), 4));
+    let text: String = (0..4u8).map(|byte| Digest::of(&[byte]).to_hex()).collect();
+    let base = format!("before {}", &text[7..]);
+    let large = format!("short{text}");
+    for blob in ["short", &base, &text, &large] {
+        let read = store.read(&Digest::of(blob.as_bytes()), LIMIT).unwrap();
+        assert_eq!(read, blob.as_bytes());
+    }
 }
 
 #[test]
@@ -80,8 +84,8 @@ fn the_folder_is_laid_out_as_the_page_says() {
         names.sort();
         names
     };
-    assert_eq!(names, ["FORMAT", "objects", "tmp"]);
+    assert_eq!(names, ["FORMAT", "gc", "packs", "tmp"]);
     let format = std::fs::read_to_string(store.root().join("FORMAT")).unwrap();
-    assert_eq!(format, "reproof.store/1\n");
+    assert_eq!(format, "reproof.store/2\n");
     open(store.root());
 }

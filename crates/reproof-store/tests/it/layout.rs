@@ -194,17 +194,14 @@ fn missing_or_damaged_bytes_leave_nothing() {
     let (folder, store) = fresh();
     let tree = stored(&store, &sample());
     let digest = Digest::of(&noise(300_000, 1));
-    let object = store.root().join("objects").join(digest.to_hex());
-    let mut bytes = std::fs::read(&object).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&object, bytes).unwrap();
+    let (pack, range) = crate::place_of(&store, &digest);
+    crate::damage(&pack, |bytes| bytes[range.end - 9] ^= 1);
     let out = folder.path().join("out");
     for _ in 0..2 {
         let error = lay_out(&tree, &store, &RealIo, &out, LayOut::default()).unwrap_err();
         assert_eq!(error.class(), ErrorClass::Integrity, "{error}");
         assert_eq!(names(folder.path()), ["store"]);
-        let _ = std::fs::remove_file(&object);
+        let _ = std::fs::remove_file(&pack);
     }
 }
 

@@ -8,11 +8,16 @@
 mod damage;
 mod faults;
 mod format;
+mod gc;
+mod index;
+mod large;
 mod layout;
+mod migration;
 mod model;
 mod processes;
 mod roundtrip;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,9 +48,26 @@ fn put(store: &Store, blobs: &[&[u8]]) -> Vec<BlobInfo> {
     infos
 }
 
-/// The file that holds a blob.
-fn file_of(store: &Store, digest: &Digest) -> PathBuf {
-    store.root().join("objects").join(digest.to_hex())
+/// The pack that holds a blob, or the list of its chunks, and where in it.
+fn place_of(store: &Store, digest: &Digest) -> (PathBuf, Range<usize>) {
+    let place = store.whereabouts(digest).unwrap().remove(0);
+    let range = place.range.start as usize..place.range.end as usize;
+    (place.path, range)
+}
+
+/// Changes the bytes of a file in place.
+fn damage(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// All packs of a store.
+fn packs(store: &Store) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(store.root().join("packs")).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
 }
 
 /// The names in the store's folder for files that are being written.

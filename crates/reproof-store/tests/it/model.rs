@@ -1,32 +1,33 @@
 //! The store against a map: any sequence of commits, drops and damage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 use reproof_record::Digest;
-use reproof_store::StoreError;
+use reproof_store::{Store, StoreError};
 
-use crate::{LIMIT, file_of, fresh, leftovers, open, stream};
+use crate::{LIMIT, damage, fresh, leftovers, open, packs, stream};
 
 #[derive(Clone, Debug)]
 enum Step {
     /// Stores blobs in a batch, and commits it or not.
     Batch { blobs: Vec<u8>, commit: bool },
-    /// Changes one byte of the file of a blob.
+    /// Changes one byte of every copy of a blob.
     Flip { blob: u8, at: usize },
-    /// Cuts the file of a blob.
-    Cut { blob: u8, to: usize },
-    /// Removes the file of a blob.
+    /// Removes every pack that holds a blob.
     Remove { blob: u8 },
     /// Opens the store again.
     Reopen,
+    /// Removes the index.
+    Forget,
 }
 
-/// What the store must say of a blob.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
-    Right,
-    Damaged,
+/// The packs as they were written, and the places of a blob in them.
+#[derive(Default)]
+struct Model {
+    good: BTreeMap<PathBuf, Vec<u8>>,
+    places: BTreeMap<u8, BTreeSet<(PathBuf, usize, usize)>>,
 }
 
 fn bytes_of(blob: u8) -> Vec<u8> {
@@ -39,11 +40,41 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (prop::collection::vec(blob.clone(), 0..4), prop::bool::weighted(0.8))
             .prop_map(|(blobs, commit)| Step::Batch { blobs, commit }),
         2 => (blob.clone(), any::<usize>()).prop_map(|(blob, at)| Step::Flip { blob, at }),
-        1 => (blob.clone(), any::<usize>()).prop_map(|(blob, to)| Step::Cut { blob, to }),
         1 => blob.prop_map(|blob| Step::Remove { blob }),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Forget),
     ];
     prop::collection::vec(step, 1..14)
+}
+
+impl Model {
+    /// Notes where blobs lie after they were committed.
+    fn learn(&mut self, store: &Store) {
+        for path in packs(store) {
+            let bytes = std::fs::read(&path).unwrap();
+            self.good.entry(path).or_insert(bytes);
+        }
+        for blob in 0..6 {
+            for place in store.whereabouts(&Digest::of(&bytes_of(blob))).unwrap() {
+                let (from, to) = (place.range.start as usize, place.range.end as usize);
+                let places = self.places.entry(blob).or_default();
+                places.insert((place.path, from, to));
+            }
+        }
+    }
+
+    /// What the store must say of a blob: right, damaged or missing.
+    fn expected(&self, blob: u8) -> &'static str {
+        let mut found = "missing";
+        for (path, from, to) in self.places.get(&blob).into_iter().flatten() {
+            match std::fs::read(path) {
+                Ok(now) if now[*from..*to] == self.good[path][*from..*to] => return "right",
+                Ok(_) => found = "damaged",
+                Err(_) => {}
+            }
+        }
+        found
+    }
 }
 
 proptest! {
@@ -52,7 +83,7 @@ proptest! {
     #[test]
     fn the_store_does_what_a_map_does(steps in steps()) {
         let (_folder, mut store) = fresh();
-        let mut model: BTreeMap<u8, State> = BTreeMap::new();
+        let mut model = Model::default();
         for step in steps {
             match step {
                 Step::Batch { blobs, commit } => {
@@ -62,42 +93,35 @@ proptest! {
                     }
                     if commit {
                         batch.commit().unwrap();
-                        model.extend(blobs.iter().map(|blob| (*blob, State::Right)));
+                        for blob in &blobs {
+                            store.verify_blob(&Digest::of(&bytes_of(*blob))).unwrap();
+                        }
+                        model.learn(&store);
                     }
                 }
                 Step::Flip { blob, at } => {
-                    if let Some(state) = model.get_mut(&blob) {
-                        let path = file_of(&store, &Digest::of(&bytes_of(blob)));
-                        let mut file = std::fs::read(&path).unwrap();
+                    for (path, from, to) in model.places.get(&blob).into_iter().flatten() {
                         // A second flip could put right what the first one damaged.
-                        if *state == State::Right {
-                            let at = at % file.len();
-                            file[at] ^= 1;
-                            std::fs::write(&path, &file).unwrap();
-                            *state = State::Damaged;
+                        if model.expected(blob) == "right" && path.exists() {
+                            damage(path, |file| file[from + at % (to - from)] ^= 1);
                         }
                     }
                 }
-                Step::Cut { blob, to } => {
-                    if let Some(state) = model.get_mut(&blob) {
-                        let path = file_of(&store, &Digest::of(&bytes_of(blob)));
-                        let file = std::fs::read(&path).unwrap();
-                        std::fs::write(&path, &file[..to % file.len().max(1)]).unwrap();
-                        *state = State::Damaged;
-                    }
-                }
                 Step::Remove { blob } => {
-                    if model.remove(&blob).is_some() {
-                        let path = file_of(&store, &Digest::of(&bytes_of(blob)));
-                        std::fs::remove_file(path).unwrap();
+                    for (path, ..) in model.places.get(&blob).into_iter().flatten() {
+                        let _ = std::fs::remove_file(path);
                     }
                 }
                 Step::Reopen => store = open(store.root()),
+                Step::Forget => {
+                    let _ = std::fs::remove_file(store.root().join("index"));
+                }
             }
             for blob in 0..6 {
                 let bytes = bytes_of(blob);
                 let digest = Digest::of(&bytes);
-                prop_assert_eq!(store.contains(&digest).unwrap(), model.contains_key(&blob));
+                let expected = model.expected(blob);
+                prop_assert_eq!(store.contains(&digest).unwrap(), expected != "missing");
                 let seen = [store.read(&digest, LIMIT), stream(&store, &digest)].map(|read| {
                     match read {
                         Ok(found) if found == bytes => "right",
@@ -107,11 +131,6 @@ proptest! {
                         Err(_) => "failed",
                     }
                 });
-                let expected = match model.get(&blob) {
-                    None => "missing",
-                    Some(State::Right) => "right",
-                    Some(State::Damaged) => "damaged",
-                };
                 prop_assert_eq!(seen, [expected; 2]);
             }
             prop_assert_eq!(leftovers(&store), Vec::<String>::new());

@@ -161,7 +161,7 @@ fn snapshot(
             columns: &columns,
             pins: &pins,
             range,
-            statistics: plan.statistics,
+            options: plan,
         };
         source.encode(batch, &job, &mut encoded)?;
     }
@@ -240,7 +240,7 @@ struct Job<'a> {
     columns: &'a [Column],
     pins: &'a [Option<Pin>],
     range: Range<usize>,
-    statistics: StatisticsLevel,
+    options: &'a SnapshotOptions,
 }
 
 /// One column that is being encoded.
@@ -394,7 +394,7 @@ impl<'a> CsvSource<'a> {
         let range = job.range.clone();
         let mut targets = Vec::with_capacity(range.len());
         for column in &columns[range.clone()] {
-            targets.push(Target::new(batch, column.logical_type, job.statistics)?);
+            targets.push(Target::new(batch, column, job.options)?);
         }
         let mut rows = 0;
         let read = self.read(|nulls, row| {
@@ -437,12 +437,12 @@ impl<'a> CsvSource<'a> {
 impl Target {
     fn new(
         batch: &mut Batch,
-        logical_type: LogicalType,
-        statistics: StatisticsLevel,
+        column: &Column,
+        options: &SnapshotOptions,
     ) -> Result<Self, TableError> {
         Ok(Self {
-            logical_type,
-            writer: ColumnWriter::observed(batch, logical_type, statistics)?,
+            logical_type: column.logical_type,
+            writer: ColumnWriter::observed(batch, column, options)?,
             missing: 0,
         })
     }

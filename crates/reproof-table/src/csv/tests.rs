@@ -373,7 +373,7 @@ mod changing {
     use std::io::Cursor;
     use std::sync::Arc;
 
-    use reproof_store::fs::{DirEntry, Facts, Io, WriteFile};
+    use reproof_store::fs::{DirEntry, Facts, FileLock, Io, LockKind, WriteFile};
 
     use super::*;
 
@@ -405,6 +405,10 @@ mod changing {
                 io::ErrorKind::Unsupported.into(),
             ))
         }
+
+        fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 
     #[derive(Debug)]
@@ -414,6 +418,10 @@ mod changing {
     }
 
     impl Io for Changing {
+        fn lock(&self, path: &Path, kind: LockKind) -> Result<Option<FileLock>, IoError> {
+            self.inner.lock(path, kind)
+        }
+
         fn open_read(&self, path: &Path) -> Result<Box<dyn ReadFile>, IoError> {
             if path == Path::new("file") {
                 return Ok(Box::new(File {

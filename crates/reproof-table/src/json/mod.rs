@@ -22,7 +22,7 @@ use crate::csv::{
 use crate::encoding::put_text;
 use crate::snapshot::{FinishedColumn, put_snapshot};
 use crate::storage::ColumnWriter;
-use crate::{JsonProblem, Snapshot, SnapshotOptions, StatisticsLevel, TableError};
+use crate::{JsonProblem, Snapshot, SnapshotOptions, TableError};
 use row::{Item, Row};
 
 /// How many bytes of a file are read at a time. Changes no digest.
@@ -43,7 +43,7 @@ pub(crate) fn snapshot(
     for group in 0..survey.columns.len().div_ceil(COLUMNS_AT_ONCE) {
         let begin = group * COLUMNS_AT_ONCE;
         let range = begin..survey.columns.len().min(begin + COLUMNS_AT_ONCE);
-        finished.extend(source.encode(batch, &survey, range, plan.statistics)?);
+        finished.extend(source.encode(batch, &survey, range, plan)?);
     }
     let schema = Schema::new(survey.columns)?;
     put_snapshot(batch, schema, survey.digest, survey.rows, finished)
@@ -224,7 +224,7 @@ impl<'a> JsonSource<'a> {
         batch: &mut Batch,
         survey: &Survey,
         range: Range<usize>,
-        statistics: StatisticsLevel,
+        plan: &SnapshotOptions,
     ) -> Result<Vec<FinishedColumn>, TableError> {
         let mut targets = Vec::with_capacity(range.len());
         for (column, pin) in survey.columns[range.clone()]
@@ -234,7 +234,7 @@ impl<'a> JsonSource<'a> {
             targets.push(Target {
                 column,
                 pin: *pin,
-                writer: ColumnWriter::observed(batch, column.logical_type, statistics)?,
+                writer: ColumnWriter::observed(batch, column, plan)?,
                 missing: 0,
             });
         }

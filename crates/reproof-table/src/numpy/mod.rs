@@ -21,7 +21,7 @@ use crate::chunks::{Chunks, ReadFrom};
 use crate::csv::{COLUMNS_AT_ONCE, MAX_FIELDS};
 use crate::snapshot::{FinishedColumn, put_snapshot};
 use crate::storage::ColumnWriter;
-use crate::{NumpyProblem, Snapshot, SnapshotOptions, StatisticsLevel, TableError};
+use crate::{NumpyProblem, Snapshot, SnapshotOptions, TableError};
 use header::{Elements, Header};
 use value::Kind;
 
@@ -44,7 +44,7 @@ pub(crate) fn snapshot(
         source.check_declared(&schema, options)?;
         let mut columns = Vec::with_capacity(schema.columns().len());
         for array in &arrays {
-            columns.extend(array.encode(&source, batch, options.statistics)?);
+            columns.extend(array.encode(&source, batch, options)?);
         }
         put_snapshot(batch, schema, before, rows, columns)
     });
@@ -251,13 +251,13 @@ impl Array {
         &self,
         source: &Source<'_>,
         batch: &mut Batch,
-        level: StatisticsLevel,
+        options: &SnapshotOptions,
     ) -> Result<Vec<FinishedColumn>, TableError> {
         let mut finished = Vec::with_capacity(self.columns.len());
         let at_once = if self.fortran { 1 } else { COLUMNS_AT_ONCE };
         for begin in (0..self.columns.len()).step_by(at_once) {
             let range = begin..self.columns.len().min(begin + at_once);
-            finished.extend(self.encode_range(source, batch, range, level)?);
+            finished.extend(self.encode_range(source, batch, range, options)?);
         }
         Ok(finished)
     }
@@ -267,14 +267,18 @@ impl Array {
         source: &Source<'_>,
         batch: &mut Batch,
         range: Range<usize>,
-        level: StatisticsLevel,
+        options: &SnapshotOptions,
     ) -> Result<Vec<FinishedColumn>, TableError> {
         let mut targets = Vec::with_capacity(range.len());
         for (name, kind) in &self.columns[range.clone()] {
+            let column = Column {
+                name: name.clone(),
+                logical_type: kind.logical_type(),
+            };
             targets.push(Target {
                 name,
                 kind: *kind,
-                writer: ColumnWriter::observed(batch, kind.logical_type(), level)?,
+                writer: ColumnWriter::observed(batch, &column, options)?,
                 missing: 0,
             });
         }

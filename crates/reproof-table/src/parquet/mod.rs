@@ -39,14 +39,7 @@ pub(crate) fn snapshot(
         source.check_declared(&schema, options)?;
         let mut columns = Vec::with_capacity(kinds.len());
         for (index, (column, kind)) in schema.columns().iter().zip(&kinds).enumerate() {
-            columns.push(read::column(
-                &source,
-                batch,
-                index,
-                column,
-                *kind,
-                options.statistics,
-            )?);
+            columns.push(read::column(&source, batch, index, column, *kind, options)?);
         }
         put_snapshot(batch, schema, before, source.rows(), columns)
     });

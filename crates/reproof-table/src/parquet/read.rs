@@ -11,7 +11,7 @@ use super::kind::{Kind, Unit};
 use crate::encoding::{put_boolean, put_decimal, put_float, put_integer, put_text};
 use crate::snapshot::FinishedColumn;
 use crate::storage::ColumnWriter;
-use crate::{ParquetProblem, StatisticsLevel, TableError, TimeType};
+use crate::{ParquetProblem, SnapshotOptions, TableError, TimeType};
 
 /// How many values are read at a time. Changes no digest.
 const AT_ONCE: usize = 4096;
@@ -23,13 +23,13 @@ pub(super) fn column(
     index: usize,
     column: &Column,
     kind: Kind,
-    level: StatisticsLevel,
+    options: &SnapshotOptions,
 ) -> Result<FinishedColumn, TableError> {
     let mut target = Target {
         source,
         name: &column.name,
         kind,
-        writer: ColumnWriter::observed(batch, column.logical_type, level)?,
+        writer: ColumnWriter::observed(batch, column, options)?,
         rows: 0,
         missing: 0,
     };

@@ -12,6 +12,7 @@ use reproof_engine::{
     data_history, find_data, move_head, tag_version, untag,
 };
 use reproof_record::{LogicalType, RelativePath, StepName, VersionEntry};
+use reproof_table::FileFormat;
 use serde_json::{Value, json};
 
 use super::version_json;

@@ -1,0 +1,355 @@
+//! Deleting what nobody needs any more, beside processes that store more.
+//!
+//! In two phases. The first condemns every entry that nothing needs, and begins a generation (see
+//! `open.rs`). The second comes when everybody who had opened the store before has ended: what is
+//! condemned and still not needed is deleted. No clock is asked, and no lock outlives a process.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reproof_record::Digest;
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::fs::{LockKind, unique};
+use crate::index::Place;
+use crate::open::Condemned;
+use crate::pack::{Encoding, Entry, HEADER, Kind, PackIndex, PackWriter, parse_list};
+use crate::packer::{PACK_LENGTH, lock};
+use crate::read::{Pass, base_of};
+
+/// A pack is written anew if a quarter of it is not needed.
+const DEAD_PART: u64 = 4;
+/// A pack that is shorter may be joined with others.
+const SMALL_PACK: u64 = 4 << 20;
+/// So many small packs are worth joining.
+const MANY_SMALL: usize = 16;
+
+/// What is needed.
+type Live = BTreeSet<Digest>;
+
+/// What a collection found and did. Sizes are those of packs' entries, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// How many entries are needed: blobs, and chunks of large ones.
+    pub live: u64,
+    /// Their size.
+    pub live_bytes: u64,
+    /// How many entries are not needed.
+    pub dead: u64,
+    /// Their size.
+    pub dead_bytes: u64,
+    /// By how much the packs became smaller.
+    pub freed_bytes: u64,
+    /// Whether a process that had opened the store before still runs: what is condemned is deleted
+    /// by a later collection.
+    pub waiting: bool,
+    /// Whether another collection runs, so that this one did nothing.
+    pub busy: bool,
+}
+
+/// An entry's place, header and pack.
+type Pack = (Digest, PackIndex);
+
+impl Store {
+    /// Deletes what is not needed, as far as that is safe now; `dry_run` only counts.
+    ///
+    /// `needed` names all blobs that are needed; it may be asked more than once. What those are
+    /// made of need not be named.
+    ///
+    /// # Errors
+    /// Those of `needed`, and of the store. Nothing that is needed is gone then.
+    pub fn collect<E: From<StoreError>>(
+        &self,
+        dry_run: bool,
+        mut needed: impl FnMut() -> Result<Live, E>,
+    ) -> Result<Collected, E> {
+        if dry_run {
+            let live = self.close_over(needed()?)?;
+            return Ok(self.count(&live)?);
+        }
+        let path = self.gc_dir().join("lock");
+        let held = self.io.lock(&path, LockKind::Exclusive);
+        let Some(_held) = held.map_err(StoreError::from)? else {
+            return Ok(Collected {
+                busy: true,
+                ..Collected::default()
+            });
+        };
+        // This process relies on nothing while it collects.
+        self.leave();
+        let collected = self.collect_alone(&mut needed);
+        let entered = self.enter();
+        let collected = collected?;
+        entered?;
+        Ok(collected)
+    }
+
+    fn collect_alone<E: From<StoreError>>(
+        &self,
+        needed: &mut impl FnMut() -> Result<Live, E>,
+    ) -> Result<Collected, E> {
+        let mut freed = 0;
+        if let Some(condemned) = self.read_condemned()? {
+            // An earlier collection got no further.
+            if !self.others_have_ended()? {
+                let live = self.close_over(needed()?)?;
+                return Ok(Collected {
+                    waiting: true,
+                    ..self.count(&live)?
+                });
+            }
+            let live = self.close_over(needed()?)?;
+            freed += self.delete(&condemned, &live)?;
+        }
+        let live = self.close_over(needed()?)?;
+        let mut collected = self.count(&live)?;
+        let condemned = self.condemn(&live)?;
+        if condemned.len() > 0 {
+            self.write_condemned(&condemned)?;
+            self.begin_generation(self.generation()? + 1)?;
+            if self.others_have_ended()? {
+                // Whoever ended meanwhile may have come to need what was condemned.
+                let live = self.close_over(needed()?)?;
+                freed += self.delete(&condemned, &live)?;
+            } else {
+                collected.waiting = true;
+            }
+        }
+        freed += self.join_small(&live)?;
+        collected.freed_bytes = freed;
+        Ok(collected)
+    }
+
+    /// Whether everybody has ended who opened the store before this generation.
+    fn others_have_ended(&self) -> Result<bool, StoreError> {
+        let current = self.generation()?;
+        let mut ended = true;
+        for entry in self.io.read_dir(&self.gc_dir())? {
+            let name = entry.name.to_string_lossy();
+            let number = name
+                .strip_prefix("open-")
+                .and_then(|text| text.parse().ok());
+            if let Some(number) = number
+                && number < current
+            {
+                ended &= self.nobody_is_in(number)?;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// All packs with their entries, as their own indexes say. A pack that is damaged is not among
+    /// them: nothing of it is deleted.
+    fn all_packs(&self) -> Result<Vec<Pack>, StoreError> {
+        let ids: Vec<Digest> = {
+            let mut index = lock(&self.index);
+            index.forget();
+            self.refresh(&mut index, true)?;
+            index.packs().copied().collect()
+        };
+        let mut packs = Vec::new();
+        for id in ids {
+            if let Some(entries) = self.pack_index(&id)? {
+                packs.push((id, entries));
+            }
+        }
+        Ok(packs)
+    }
+
+    /// Adds what the needed blobs are made of: chunks, and what deltas are based on.
+    fn close_over(&self, mut live: Live) -> Result<Live, StoreError> {
+        let packs = self.all_packs()?;
+        let mut pass = Pass::new(self);
+        for (pack, entries) in &packs {
+            for (entry, offset) in entries {
+                if entry.kind == Kind::List && live.contains(&entry.digest) {
+                    let payload = pass.payload(&place(pack, entry, *offset))?;
+                    let chunks = payload.and_then(|bytes| parse_list(&bytes, entry.size).ok());
+                    live.extend(chunks.unwrap_or_default().into_iter().map(|chunk| chunk.1));
+                }
+            }
+        }
+        for (pack, entries) in &packs {
+            for (entry, offset) in entries {
+                if entry.encoding == Encoding::Delta && live.contains(&entry.digest) {
+                    let payload = pass.payload(&place(pack, entry, *offset))?;
+                    live.extend(payload.map(|bytes| base_of(&bytes)));
+                }
+            }
+        }
+        Ok(live)
+    }
+
+    fn count(&self, live: &Live) -> Result<Collected, StoreError> {
+        let mut counted = Collected::default();
+        for (_, entries) in self.all_packs()? {
+            for (entry, _) in entries {
+                if live.contains(&entry.digest) {
+                    counted.live += 1;
+                    counted.live_bytes += length(&entry);
+                } else {
+                    counted.dead += 1;
+                    counted.dead_bytes += length(&entry);
+                }
+            }
+        }
+        Ok(counted)
+    }
+
+    /// What is not needed, of packs that are worth changing. What is made of other entries always
+    /// is: it must not stay when they go.
+    fn condemn(&self, live: &Live) -> Result<Condemned, StoreError> {
+        let mut condemned = Condemned::default();
+        for (pack, entries) in self.all_packs()? {
+            let dead: Vec<_> = entries
+                .iter()
+                .filter(|(entry, _)| !live.contains(&entry.digest))
+                .collect();
+            let bytes: u64 = dead.iter().map(|(entry, _)| length(entry)).sum();
+            let all: u64 = entries.iter().map(|(entry, _)| length(entry)).sum();
+            let is_made_of_others = |(entry, _): &&(Entry, u64)| {
+                entry.kind == Kind::List || entry.encoding == Encoding::Delta
+            };
+            if bytes * DEAD_PART >= all || dead.iter().any(is_made_of_others) {
+                for (entry, _) in dead {
+                    condemned.insert(pack, entry.digest);
+                }
+            }
+        }
+        Ok(condemned)
+    }
+
+    /// Deletes what is condemned and still not needed. Gives by how much the packs became smaller.
+    fn delete(&self, condemned: &Condemned, live: &Live) -> Result<u64, StoreError> {
+        let is_dead = |pack: &Digest, entry: &Entry| {
+            condemned.contains(pack, &entry.digest) && !live.contains(&entry.digest)
+        };
+        let mut packs = self.all_packs()?;
+        packs.retain(|(pack, entries)| entries.iter().any(|(entry, _)| is_dead(pack, entry)));
+        let freed = self.rewrite(&packs, &is_dead)?;
+        match self.io.remove_file(&self.condemned_path()) {
+            Err(error) if !error.is_not_found() => Err(error.into()),
+            _ => Ok(freed),
+        }
+    }
+
+    /// Joins small packs, if there are many: each costs every process that opens the store.
+    fn join_small(&self, live: &Live) -> Result<u64, StoreError> {
+        let mut packs = self.all_packs()?;
+        packs.retain(|(_, entries)| {
+            let bytes: u64 = entries.iter().map(|(entry, _)| length(entry)).sum();
+            bytes < SMALL_PACK
+                && entries
+                    .iter()
+                    .all(|(entry, _)| live.contains(&entry.digest))
+        });
+        if packs.len() < MANY_SMALL {
+            return Ok(0);
+        }
+        self.rewrite(&packs, &|_, _| false)
+    }
+
+    /// Writes the entries of these packs that are not dead into new packs, and removes the old
+    /// ones. A pack with a damaged entry that is needed stays as it is.
+    fn rewrite(
+        &self,
+        packs: &[Pack],
+        is_dead: &dyn Fn(&Digest, &Entry) -> bool,
+    ) -> Result<u64, StoreError> {
+        let mut pass = Pass::new(self);
+        let generation = self.generation()?;
+        let mut written = Vec::new();
+        let mut current: Option<PackWriter> = None;
+        let mut old = Vec::new();
+        // One copy of each is enough.
+        let mut taken = BTreeSet::new();
+        for (pack, entries) in packs {
+            let mut kept = Vec::new();
+            for (entry, offset) in entries {
+                if is_dead(pack, entry) || taken.contains(&entry.digest) {
+                    continue;
+                }
+                let place = place(pack, entry, *offset);
+                if pass.copy_at(&entry.digest, &place)?.is_err() {
+                    break;
+                }
+                let Some(payload) = pass.payload(&place)? else {
+                    break;
+                };
+                kept.push((entry, payload));
+            }
+            let wanted = entries
+                .iter()
+                .filter(|(entry, _)| !is_dead(pack, entry) && !taken.contains(&entry.digest));
+            if kept.len() != wanted.count() {
+                continue;
+            }
+            for (entry, payload) in kept {
+                taken.insert(entry.digest);
+                let writer = match &mut current {
+                    Some(writer) => writer,
+                    empty => empty.insert(PackWriter::new(
+                        &self.io,
+                        self.temp_dir().join(unique()),
+                        generation,
+                    )?),
+                };
+                writer.append(*entry, &payload)?;
+                if writer.length() >= PACK_LENGTH
+                    && let Some(full) = current.take()
+                {
+                    written.push(full.finish()?);
+                }
+            }
+            old.push(*pack);
+        }
+        if let Some(last) = current {
+            written.push(last.finish()?);
+        }
+        self.replace(&old, written)
+    }
+
+    /// Gives new packs their names, and removes old ones once that is durable.
+    fn replace(
+        &self,
+        old: &[Digest],
+        mut written: Vec<crate::pack::FinishedPack>,
+    ) -> Result<u64, StoreError> {
+        let mut after = 0;
+        for pack in &mut written {
+            pack.sync()?;
+            pack.publish(&self.pack_path(&pack.id))?;
+            after += self.io.metadata(&self.pack_path(&pack.id))?.size;
+        }
+        self.io.sync_dir(&self.packs_dir())?;
+        let new: BTreeMap<_, _> = written.iter().map(|pack| (pack.id, ())).collect();
+        let mut before = 0;
+        for pack in old {
+            let path = self.pack_path(pack);
+            before += self.io.metadata(&path)?.size;
+            if !new.contains_key(pack) {
+                self.io.remove_file(&path)?;
+            }
+        }
+        self.io.sync_dir(&self.packs_dir())?;
+        // The index lists packs that are gone: it is written anew, or left to be so.
+        let temporary = self.temp_dir().join(unique());
+        let mut index = lock(&self.index);
+        index.forget();
+        self.refresh(&mut index, true)?;
+        index.save(self.io.as_ref(), &self.root, &temporary);
+        Ok(before.saturating_sub(after))
+    }
+}
+
+fn length(entry: &Entry) -> u64 {
+    HEADER as u64 + u64::from(entry.stored)
+}
+
+fn place(pack: &Digest, entry: &Entry, offset: u64) -> Place {
+    Place {
+        pack: *pack,
+        offset,
+        stored: entry.stored,
+    }
+}
