@@ -425,6 +425,7 @@ impl Scheduler<'_> {
 
     /// Says what came of watching a step.
     fn tell_traced(&mut self, name: &StepName, told: Told, failure: Option<&OperationError>) {
+        let more = matches!(&told.traced, Traced::Missed(missed) if missed.more);
         match told.traced {
             Traced::No => return,
             Traced::Unavailable(why) if self.mode.tracing == Tracing::All => {
@@ -444,6 +445,13 @@ impl Scheduler<'_> {
         let code = code_advice(&told.undeclared).filter(|_| !named);
         for advice in code.into_iter().chain(advice(&told.undeclared)) {
             let note = format!("step '{name}': {advice}");
+            self.observer.event(&Event::Note(&note));
+        }
+        if more {
+            let note = format!(
+                "step '{name}' asked for more paths than are kept: there may be more of the project \
+                 among them"
+            );
             self.observer.event(&Event::Note(&note));
         }
         if !told.undeclared.is_empty() {

@@ -240,5 +240,5 @@ pub(crate) fn remember_traced(project: &Project, program: &Program) {
 fn mark(project: &Project, program: &Program) -> Option<PathBuf> {
     let document = (&program.code, &program.environment, &program.run);
     let name = Digest::of(&to_canonical(&document).ok()?).to_hex();
-    Some(remembered(project).join("traced").join(name))
+    Some(remembered(project).join(format!("{name}.traced")))
 }

@@ -174,12 +174,7 @@ fn limit(resource: Resource, value: u64) -> Result<(), SetupFailure> {
 /// Whether the kernel counts a user's processes in each user namespace apart: from 5.14 on. Before, those of the
 /// whole machine would count.
 fn counts_by_namespace() -> bool {
-    let release = rustix::system::uname();
-    let release = release.release().to_string_lossy();
-    let mut numbers = release
-        .split(['.', '-'])
-        .map(|number| number.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
+    crate::support::kernel() >= (5, 14)
 }
 
 fn start_program(sandbox: &Sandbox, confined: bool) -> Result<(Child, Trace), ProgramFault> {

@@ -41,6 +41,16 @@ const SETTINGS: [Setting; 3] = [
 /// Files that containers have.
 const CONTAINERS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 
+/// The first two numbers of the kernel's version.
+pub(crate) fn kernel() -> (u32, u32) {
+    let release = rustix::system::uname();
+    let release = release.release().to_string_lossy();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 /// Says why there are no sandboxes here.
 pub(crate) fn explain(error: &SandboxError) -> Unsupported {
     let mut lines = vec![error.to_string()];

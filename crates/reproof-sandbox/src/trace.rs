@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use crate::calls;
 use crate::listener::{Listener, Notification};
 use crate::spec::{Missed, Sandbox, Traced, is_beneath};
+use crate::support::kernel;
 
 /// How many paths are kept.
 const MOST_PATHS: usize = 4096;
@@ -113,6 +114,10 @@ pub(crate) fn spawn(
 }
 
 fn install(give: &Sender<Listener>) -> io::Result<()> {
+    // Before, a call that was told could not go on as it was.
+    if kernel() < (5, 5) {
+        return Err(io::Error::from_raw_os_error(nix::libc::ENOSYS));
+    }
     let mut program = calls::program().ok_or(io::ErrorKind::Unsupported)?;
     let listener = Listener::install(&mut program)?;
     // The watcher waits for it, and ends only after that.
