@@ -52,10 +52,8 @@ pub trait Catalog: Send + Sync {
     fn file_digests(&self, paths: &[&str]) -> Result<BTreeMap<String, FileDigest>, CatalogError>;
     /// Remembers the digests of files of the project.
     fn set_file_digests(&self, digests: &[(String, FileDigest)]) -> Result<(), CatalogError>;
-    /// Looks at every row.
-    ///
-    /// # Errors
-    /// Whatever is wrong with any of them.
+    /// Looks at every row; the first thing that is wrong is the error. Takes as long as reading all
+    /// of it.
     fn check(&self) -> Result<(), CatalogError>;
     /// Everything that names a blob: records, executions, results, data versions, sources.
     fn mentions(&self) -> Result<Vec<Mention>, CatalogError>;

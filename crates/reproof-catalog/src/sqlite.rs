@@ -121,26 +121,6 @@ impl SqliteCatalog {
         Ok(())
     }
 
-    /// Looks at every page and every row of the database; the first thing that is wrong is the
-    /// error. Takes as long as reading the whole file.
-    pub fn check(&self) -> Result<(), CatalogError> {
-        self.each("PRAGMA integrity_check", &[], |row| {
-            match self.reader().text(row, 0)?.as_str() {
-                "ok" => Ok(()),
-                what => Err(self.damaged(&what)),
-            }
-        })?;
-        for table in tables::ALL {
-            self.each(&table.select(""), &[], |row| {
-                if table.is_whole(row).map_err(|error| self.failed(error))? {
-                    return Ok(());
-                }
-                Err(self.damaged(&format!("a row of {} was changed", table.name())))
-            })?;
-        }
-        Ok(())
-    }
-
     /// The JSON text of something that is stored.
     fn json<T: serde::Serialize>(&self, value: &T) -> Result<String, CatalogError> {
         serde_json::to_string(value).map_err(|error| self.damaged(&error))
@@ -427,6 +407,24 @@ impl Catalog for SqliteCatalog {
             ]);
         }
         self.replace(&tables::FILE_DIGESTS, rows)
+    }
+
+    fn check(&self) -> Result<(), CatalogError> {
+        self.each("PRAGMA integrity_check", &[], |row| {
+            match self.reader().text(row, 0)?.as_str() {
+                "ok" => Ok(()),
+                what => Err(self.damaged(&what)),
+            }
+        })?;
+        for table in tables::ALL {
+            self.each(&table.select(""), &[], |row| {
+                if table.is_whole(row).map_err(|error| self.failed(error))? {
+                    return Ok(());
+                }
+                Err(self.damaged(&format!("a row of {} was changed", table.name())))
+            })?;
+        }
+        Ok(())
     }
 
     fn mentions(&self) -> Result<Vec<Mention>, CatalogError> {

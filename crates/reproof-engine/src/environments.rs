@@ -289,7 +289,8 @@ impl<'a> Environments<'a> {
     /// whole when the cache is gone.
     fn keep(&self, closure: &Closure) -> Result<(), EngineError> {
         let store = &self.project.store;
-        if store.contains(&closure.digest())? {
+        let tree = closure.digest();
+        if store.may_rely_on(&tree) && store.contains(&tree)? {
             return Ok(());
         }
         let mut batch = store.batch();

@@ -170,7 +170,10 @@ fn a_full_disk_is_found_when_the_file_is_made_durable() {
         ops.push(error.op);
     }
     ops.dedup();
-    assert_eq!(ops, ["lock", "create", "write", "sync", "rename to", "sync"]);
+    assert_eq!(
+        ops,
+        ["lock", "create", "write", "sync", "rename to", "sync"]
+    );
 }
 
 #[test]
