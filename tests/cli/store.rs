@@ -91,6 +91,10 @@ fn fsck_names_who_needs_what_is_damaged() {
     project.reproof(&["verify", &record]).expect(30);
     let found = project.reproof(&["fsck"]).expect(30);
     assert!(!found.out.contains("lost  "), "{}", found.out);
+    assert!(found.err.contains("another copy"), "{}", found.err);
+    project.reproof(&["gc"]).expect(0);
+    project.reproof(&["fsck"]).expect(0);
+    project.reproof(&["verify", &record]).expect(0);
 }
 
 #[test]

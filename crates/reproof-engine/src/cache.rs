@@ -131,6 +131,12 @@ fn check_blob(
     digest: &Digest,
     learnt: &mut Vec<(Digest, KnownBlob)>,
 ) -> Result<Option<StoreError>, EngineError> {
+    if !project.store.may_rely_on(digest) {
+        return Ok(Some(StoreError::Missing {
+            digest: *digest,
+            root: project.store.root().to_owned(),
+        }));
+    }
     let hashed_at = project.services.clock.now();
     match project.store.verify_blob(digest) {
         Ok(facts) => {

@@ -306,7 +306,9 @@ impl<'a> Environments<'a> {
     /// Keeps a closure in the project's store, also one that another project built: records stay
     /// whole when the cache is gone.
     fn keep(&self, closure: &Closure) -> Result<(), EngineError> {
-        if self.project.store.contains(&closure.digest())? {
+        let store = &self.project.store;
+        let tree = closure.digest();
+        if store.may_rely_on(&tree) && store.contains(&tree)? {
             return Ok(());
         }
         self.put(closure)

@@ -10,15 +10,13 @@ use reproof_record::Digest;
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::fs::{LockKind, unique};
+use crate::fs::unique;
 use crate::index::Place;
 use crate::open::Condemned;
 use crate::pack::{Encoding, Entry, HEADER, Kind, PackIndex, PackWriter, parse_list};
 use crate::packer::{PACK_LENGTH, lock};
 use crate::read::{Pass, base_of};
 
-/// A pack is written anew if a quarter of it is not needed.
-const DEAD_PART: u64 = 4;
 /// A pack that is shorter may be joined with others.
 const SMALL_PACK: u64 = 4 << 20;
 /// So many small packs are worth joining.
@@ -68,8 +66,8 @@ impl Store {
             return Ok(self.count(&live)?);
         }
         let path = self.gc_dir().join("lock");
-        let held = self.io.lock(&path, LockKind::Exclusive);
-        let Some(_held) = held.map_err(StoreError::from)? else {
+        let held = self.lock_alone(&path).map_err(StoreError::from)?;
+        let Some(_held) = held else {
             return Ok(Collected {
                 busy: true,
                 ..Collected::default()
@@ -91,7 +89,7 @@ impl Store {
         let mut freed = 0;
         if let Some(condemned) = self.read_condemned()? {
             // An earlier collection got no further.
-            if !self.others_have_ended()? {
+            if !self.others_have_ended(&condemned)? {
                 let live = self.close_over(needed()?)?;
                 return Ok(Collected {
                     waiting: true,
@@ -106,8 +104,7 @@ impl Store {
         let condemned = self.condemn(&live)?;
         if condemned.len() > 0 {
             self.write_condemned(&condemned)?;
-            self.begin_generation(self.generation()? + 1)?;
-            if self.others_have_ended()? {
+            if self.others_have_ended(&condemned)? {
                 // Whoever ended meanwhile may have come to need what was condemned.
                 let live = self.close_over(needed()?)?;
                 freed += self.delete(&condemned, &live)?;
@@ -120,9 +117,13 @@ impl Store {
         Ok(collected)
     }
 
-    /// Whether everybody has ended who opened the store before this generation.
-    fn others_have_ended(&self) -> Result<bool, StoreError> {
-        let current = self.generation()?;
+    /// Whether everybody has ended who opened the store before the generation that begins with this
+    /// list. It begins here, if whoever wrote the list did not come to it.
+    fn others_have_ended(&self, condemned: &Condemned) -> Result<bool, StoreError> {
+        let begun = condemned.generation;
+        if self.generation()? < begun {
+            self.begin_generation(begun)?;
+        }
         let mut ended = true;
         for entry in self.io.read_dir(&self.gc_dir())? {
             let name = entry.name.to_string_lossy();
@@ -130,7 +131,7 @@ impl Store {
                 .strip_prefix("open-")
                 .and_then(|text| text.parse().ok());
             if let Some(number) = number
-                && number < current
+                && number < begun
             {
                 ended &= self.nobody_is_in(number)?;
             }
@@ -196,22 +197,15 @@ impl Store {
         Ok(counted)
     }
 
-    /// What is not needed, of packs that are worth changing. What is made of other entries always
-    /// is: it must not stay when they go.
+    /// All that is not needed, and copies of what is needed beside one that is right. All of it:
+    /// where something stays, such as a tree, whoever comes later takes what it names to be there.
     fn condemn(&self, live: &Live) -> Result<Condemned, StoreError> {
-        let mut condemned = Condemned::default();
-        for (pack, entries) in self.all_packs()? {
-            let dead: Vec<_> = entries
-                .iter()
-                .filter(|(entry, _)| !live.contains(&entry.digest))
-                .collect();
-            let bytes: u64 = dead.iter().map(|(entry, _)| length(entry)).sum();
-            let all: u64 = entries.iter().map(|(entry, _)| length(entry)).sum();
-            let is_made_of_others = |(entry, _): &&(Entry, u64)| {
-                entry.kind == Kind::List || entry.encoding == Encoding::Delta
-            };
-            if bytes * DEAD_PART >= all || dead.iter().any(is_made_of_others) {
-                for (entry, _) in dead {
+        let packs = self.all_packs()?;
+        let mut condemned = self.surplus(&packs, live)?;
+        condemned.generation = self.generation()? + 1;
+        for (pack, entries) in packs {
+            for (entry, _) in entries {
+                if !live.contains(&entry.digest) {
                     condemned.insert(pack, entry.digest);
                 }
             }
@@ -219,18 +213,76 @@ impl Store {
         Ok(condemned)
     }
 
-    /// Deletes what is condemned and still not needed. Gives by how much the packs became smaller.
+    /// Copies of needed entries beside one that is right.
+    fn surplus(&self, packs: &[Pack], live: &Live) -> Result<Condemned, StoreError> {
+        let mut copies: BTreeMap<Digest, Vec<(Digest, Place)>> = BTreeMap::new();
+        for (pack, entries) in packs {
+            for (entry, offset) in entries {
+                if live.contains(&entry.digest) {
+                    let place = place(pack, entry, *offset);
+                    copies.entry(entry.digest).or_default().push((*pack, place));
+                }
+            }
+        }
+        copies.retain(|_, places| places.len() > 1);
+        let mut pass = Pass::new(self);
+        let mut surplus = Condemned::default();
+        for (digest, places) in copies {
+            let mut right = None;
+            for (number, (_, place)) in places.iter().enumerate() {
+                if right.is_none() && pass.copy_at(&digest, place)?.is_ok() {
+                    right = Some(number);
+                }
+            }
+            let Some(right) = right else { continue };
+            for (number, (pack, _)) in places.iter().enumerate() {
+                if number != right {
+                    surplus.insert(*pack, digest);
+                }
+            }
+        }
+        Ok(surplus)
+    }
+
+    /// Deletes what is condemned and still not needed, and copies of what is needed that has a
+    /// right one elsewhere. Gives by how much the packs became smaller.
     fn delete(&self, condemned: &Condemned, live: &Live) -> Result<u64, StoreError> {
-        let is_dead = |pack: &Digest, entry: &Entry| {
-            condemned.contains(pack, &entry.digest) && !live.contains(&entry.digest)
-        };
         let mut packs = self.all_packs()?;
+        let elsewhere = self.right_elsewhere(&packs, condemned, live)?;
+        let is_dead = |pack: &Digest, entry: &Entry| {
+            condemned.contains(pack, &entry.digest)
+                && (!live.contains(&entry.digest) || elsewhere.contains(&entry.digest))
+        };
         packs.retain(|(pack, entries)| entries.iter().any(|(entry, _)| is_dead(pack, entry)));
         let freed = self.rewrite(&packs, &is_dead)?;
         match self.io.remove_file(&self.condemned_path()) {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(freed),
         }
+    }
+
+    /// Of the needed entries of which a copy is condemned, those with a right copy that is not.
+    fn right_elsewhere(
+        &self,
+        packs: &[Pack],
+        condemned: &Condemned,
+        live: &Live,
+    ) -> Result<Live, StoreError> {
+        let mut pass = Pass::new(self);
+        let mut elsewhere = Live::new();
+        for (pack, entries) in packs {
+            for (entry, offset) in entries {
+                let digest = &entry.digest;
+                if live.contains(digest)
+                    && condemned.names(digest)
+                    && !condemned.contains(pack, digest)
+                    && pass.copy_at(digest, &place(pack, entry, *offset))?.is_ok()
+                {
+                    elsewhere.insert(*digest);
+                }
+            }
+        }
+        Ok(elsewhere)
     }
 
     /// Joins small packs, if there are many: each costs every process that opens the store.
@@ -322,12 +374,12 @@ impl Store {
             after += self.io.metadata(&self.pack_path(&pack.id))?.size;
         }
         self.io.sync_dir(&self.packs_dir())?;
-        let new: BTreeMap<_, _> = written.iter().map(|pack| (pack.id, ())).collect();
+        let new: BTreeSet<Digest> = written.iter().map(|pack| pack.id).collect();
         let mut before = 0;
         for pack in old {
             let path = self.pack_path(pack);
             before += self.io.metadata(&path)?.size;
-            if !new.contains_key(pack) {
+            if !new.contains(pack) {
                 self.io.remove_file(&path)?;
             }
         }

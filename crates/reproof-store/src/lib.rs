@@ -270,9 +270,7 @@ impl Store {
         if sure && !index.is_trusted() {
             self.refresh(&mut index, true)?;
         }
-        let mut places = index.places(digest);
-        places.retain(|place| !self.is_condemned(&place.pack, digest));
-        Ok(places)
+        Ok(index.places(digest))
     }
 
     fn refresh(&self, index: &mut Index, again: bool) -> Result<(), StoreError> {
@@ -285,6 +283,24 @@ impl Store {
     /// Whether an entry of this digest is likely to be there.
     pub(crate) fn knows(&self, digest: &Digest) -> Result<bool, StoreError> {
         Ok(!self.places(digest, false)?.is_empty())
+    }
+
+    /// As [`Store::places`], without copies that `gc` may delete although they are needed from now
+    /// on.
+    pub(crate) fn lasting_places(
+        &self,
+        digest: &Digest,
+        sure: bool,
+    ) -> Result<Vec<Place>, StoreError> {
+        let mut places = self.places(digest, sure)?;
+        places.retain(|place| !self.is_condemned(&place.pack, digest));
+        Ok(places)
+    }
+
+    /// Whether something new may refer to a blob that is there. It may not if `gc` has condemned
+    /// it: then it is stored again. What the catalogue names already may always be read.
+    pub fn may_rely_on(&self, digest: &Digest) -> bool {
+        !self.has_condemned(digest)
     }
 
     /// Learns of packs that this process made visible.

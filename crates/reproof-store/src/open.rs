@@ -6,7 +6,8 @@
 //! later has read what is condemned, and stores it anew instead of relying on it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use reproof_record::Digest;
 
@@ -16,6 +17,9 @@ use crate::fs::{FileLock, IoError, LockKind, write_atomic};
 use crate::pack::array;
 use crate::packer::lock;
 
+/// How often a lock is tried, and how long is waited in between.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(10);
 const MAGIC: &[u8; 8] = b"RPGONE2\0";
 /// The most bytes that the list of what is condemned may have: some ten million entries.
 const MAX_CONDEMNED: u64 = 512 << 20;
@@ -23,6 +27,9 @@ const MAX_CONDEMNED: u64 = 512 << 20;
 /// What is condemned: entries by the pack that holds them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Condemned {
+    /// The generation that begins with it: whoever belongs to an earlier one may rely on what it
+    /// names.
+    pub generation: u64,
     packs: BTreeMap<Digest, BTreeSet<Digest>>,
 }
 
@@ -50,6 +57,7 @@ impl Condemned {
 
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&self.generation.to_le_bytes());
         for (pack, entries) in &self.packs {
             bytes.extend_from_slice(pack.as_bytes());
             bytes.extend_from_slice(&(entries.len() as u64).to_le_bytes());
@@ -67,8 +75,11 @@ impl Condemned {
         if blake3::hash(covered).as_bytes() != sum {
             return None;
         }
-        let mut rest = covered.strip_prefix(MAGIC)?;
-        let mut condemned = Self::default();
+        let (generation, mut rest) = covered.strip_prefix(MAGIC)?.split_at_checked(8)?;
+        let mut condemned = Self {
+            generation: u64::from_le_bytes(array(generation)),
+            ..Self::default()
+        };
         while !rest.is_empty() {
             let (head, more) = rest.split_at_checked(40)?;
             let count = usize::try_from(u64::from_le_bytes(array(&head[32..]))).ok()?;
@@ -206,14 +217,27 @@ impl Store {
                 Err(error)
             };
         }
-        let Some(_held) = self.io.lock(&path, LockKind::Exclusive)? else {
+        let Some(_held) = self.lock_alone(&path)? else {
             return Ok(false);
         };
         self.io.remove_file(&path)?;
         Ok(true)
     }
 
-    /// Whether this copy of an entry may be relied on.
+    /// Locks a file for this process alone; none if another one holds it. A process that is just
+    /// being started holds the files of the one that starts it for a moment, so it is asked a few
+    /// times.
+    pub(crate) fn lock_alone(&self, path: &Path) -> Result<Option<FileLock>, IoError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(held) = self.io.lock(path, LockKind::Exclusive)? {
+                return Ok(Some(held));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(None)
+    }
+
+    /// Whether this copy of an entry is condemned, so that it may not be relied on.
     pub(crate) fn is_condemned(&self, pack: &Digest, entry: &Digest) -> bool {
         lock(&self.opened).condemned.contains(pack, entry)
     }

@@ -407,6 +407,11 @@ impl Packer {
     }
 }
 
+/// Whether there are copies to compare with.
+fn has_copies(store: &Store, digest: &Digest) -> Result<bool, StoreError> {
+    Ok(!store.lasting_places(digest, false)?.is_empty())
+}
+
 /// What one thread needs.
 struct Worker {
     encoder: Encoder,
@@ -417,7 +422,7 @@ impl Worker {
     fn new(store: &Store) -> Self {
         Self {
             encoder: Encoder::new(),
-            pass: Pass::new(store),
+            pass: Pass::of_what_lasts(store),
         }
     }
 
@@ -452,7 +457,7 @@ impl Worker {
         base: Option<Digest>,
     ) -> Result<Option<Encoded>, StoreError> {
         if !packer.is_first(&digest)
-            || packer.store.knows(&digest)? && self.has_data(&digest, &bytes)?
+            || has_copies(&packer.store, &digest)? && self.has_data(&digest, &bytes)?
         {
             packer.recycle(bytes);
             return Ok(None);
@@ -483,7 +488,7 @@ impl Worker {
         if !packer.is_first(&digest) {
             return Ok(None);
         }
-        if packer.store.knows(&digest)? {
+        if has_copies(&packer.store, &digest)? {
             match self.pass.content(&digest) {
                 Ok(Content::Chunks(_, found)) if found == chunks => return Ok(None),
                 Ok(_) | Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => {}

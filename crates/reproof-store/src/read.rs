@@ -49,6 +49,8 @@ pub(crate) struct Pass {
     store: Store,
     files: VecDeque<(Digest, Box<dyn ReadFile>)>,
     facts: BTreeMap<Digest, Facts>,
+    /// Whether copies are left out that `gc` has condemned.
+    lasting: bool,
 }
 
 impl Pass {
@@ -57,6 +59,15 @@ impl Pass {
             store: store.clone(),
             files: VecDeque::new(),
             facts: BTreeMap::new(),
+            lasting: false,
+        }
+    }
+
+    /// Reads only what something new may refer to.
+    pub fn of_what_lasts(store: &Store) -> Self {
+        Self {
+            lasting: true,
+            ..Self::new(store)
         }
     }
 
@@ -113,7 +124,12 @@ impl Pass {
         let mut tried: Vec<Place> = Vec::new();
         let mut damage: Option<(Place, String)> = None;
         for sure in [false, true] {
-            for place in self.store.places(digest, sure)? {
+            let places = if self.lasting {
+                self.store.lasting_places(digest, sure)?
+            } else {
+                self.store.places(digest, sure)?
+            };
+            for place in places {
                 if tried.contains(&place) {
                     continue;
                 }

@@ -47,12 +47,14 @@ pub fn execute(
     if found.is_well() {
         return Ok(Exit::Done);
     }
+    let wrong = if found.lost.is_empty() {
+        "a part of the store is damaged; another copy of it is right"
+    } else {
+        "something that was stored is lost"
+    };
+    let wrong = found.catalog.as_deref().unwrap_or(wrong);
     printer.error_text(
-        &format!(
-            "{} damaged, {} lost",
-            format::counted(found.damage.len() as u64, "part of a pack is ").trim_end(),
-            format::counted(found.lost.len() as u64, "blob"),
-        ),
+        wrong,
         Some(
             "'reproof run' and 'reproof verify RECORD' store again what can be made again; a data \
              version needs the file that it was read from, anything else a copy of the store",
@@ -90,9 +92,12 @@ fn document(found: &Checkup) -> serde_json::Value {
 }
 
 fn show(found: &Checkup, depth: Depth, rebuilt: bool, printer: &Printer) {
-    let state = |well: bool| match well {
-        true => printer.paint(Style::Good, "good"),
-        false => printer.paint(Style::Bad, "bad "),
+    let state = |well: bool| {
+        if well {
+            printer.paint(Style::Good, "good")
+        } else {
+            printer.paint(Style::Bad, "bad ")
+        }
     };
     let looked = match depth {
         Depth::Quick => "not hashed",
@@ -152,8 +157,9 @@ fn show_lost(lost: &Lost, printer: &Printer) {
     if !lost.paths.is_empty() {
         printer.line(&format!("           it is {}", list(&lost.paths)));
     }
-    match lost.needed_by.is_empty() {
-        true => printer.line("           nothing needs it: 'reproof gc' removes it"),
-        false => printer.line(&format!("           needed by {}", list(&lost.needed_by))),
+    if lost.needed_by.is_empty() {
+        printer.line("           nothing needs it: 'reproof gc' removes it");
+    } else {
+        printer.line(&format!("           needed by {}", list(&lost.needed_by)));
     }
 }
