@@ -119,6 +119,31 @@ fn what_did_not_change_is_no_version() {
 }
 
 #[test]
+fn of_several_commits_at_once_one_appends() {
+    let project = goods();
+    project.write("data/goods.csv", &SECOND.replace("0.1", "0.2"));
+    let commit = ["data", "commit", "goods", "-m", "cheaper", "--json"];
+    let all: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = project.command(&commit);
+            command
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let mut appended = 0;
+    for child in all {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        appended += u32::from(document["appended"] == true);
+    }
+    assert_eq!(appended, 1);
+    assert_eq!(log(&project).len(), 3);
+}
+
+#[test]
 fn versions_are_found_by_tag_place_and_digits() {
     let project = goods();
     let versions = log(&project);

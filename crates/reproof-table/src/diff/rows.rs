@@ -85,25 +85,40 @@ fn numbered(object: &TableObject) -> Result<u32, TableError> {
     })
 }
 
-/// Folds columns into the hashes of rows, which stand at `at` of each item.
-fn fold_columns<const N: usize>(
+/// Items of a table's rows, each ending in the row's number and beginning with the hash over some
+/// columns. They grow as values are read: a table that only says to have many rows takes no memory.
+fn hashed_rows<const N: usize>(
     store: &Store,
     object: &TableObject,
     names: &[&str],
-    items: &mut [[u32; N]],
-    at: usize,
-) -> Result<(), TableError> {
+) -> Result<Vec<[u32; N]>, TableError> {
+    let rows = numbered(object)?;
+    let item = |row: u32| {
+        let mut item = [0; N];
+        item[N - 1] = row;
+        item
+    };
+    let mut items: Vec<[u32; N]> = Vec::new();
     for name in names {
         let (digest, logical_type) = column(object, name)?;
         each_value(store, digest, logical_type, object.rows, |row, value| {
-            let item = &mut items[row as usize][at..at + 4];
-            if let Some(hash) = item.first_chunk_mut::<4>() {
+            if items.len() as u64 == row {
+                if items.len() == items.capacity() {
+                    // By less than twice, which would take twice the memory at the end.
+                    let more = (items.len() / 8).max(1 << 16);
+                    items.reserve_exact(more.min(rows as usize - items.len()));
+                }
+                items.push(item(row as u32));
+            }
+            if let Some(hash) = items[row as usize].first_chunk_mut::<4>() {
                 *hash = pack(fold(unpack(*hash), value));
             }
             Ok(())
         })?;
     }
-    Ok(())
+    // Where nothing is compared, all rows are alike.
+    items.extend((items.len() as u32..rows).map(item));
+    Ok(items)
 }
 
 /// The hash of 64 bits of an encoded value.
@@ -117,7 +132,7 @@ pub(super) fn column_hashes(
     object: &TableObject,
     name: &str,
 ) -> Result<Vec<u64>, TableError> {
-    let mut hashes = Vec::with_capacity(numbered(object)? as usize);
+    let mut hashes = Vec::new();
     let (digest, logical_type) = column(object, name)?;
     each_value(store, digest, logical_type, object.rows, |_, value| {
         hashes.push(value_hash(value));
@@ -132,9 +147,7 @@ pub(crate) fn sorted_rows(
     object: &TableObject,
     names: &[&str],
 ) -> Result<Vec<[u32; 5]>, TableError> {
-    let rows = numbered(object)?;
-    let mut items: Vec<[u32; 5]> = (0..rows).map(|row| [0, 0, 0, 0, row]).collect();
-    fold_columns(store, object, names, &mut items, 0)?;
+    let mut items = hashed_rows::<5>(store, object, names)?;
     items.sort_unstable();
     Ok(items)
 }
@@ -205,9 +218,7 @@ fn keyed_rows(
     keys: &[&str],
     names: &[&str],
 ) -> Result<Vec<Keyed>, TableError> {
-    let rows = numbered(object)?;
-    let mut items: Vec<Keyed> = (0..rows).map(|row| [0, 0, 0, 0, 0, 0, row]).collect();
-    fold_columns(store, object, keys, &mut items, 0)?;
+    let mut items = hashed_rows::<7>(store, object, keys)?;
     for name in names {
         let (digest, logical_type) = column(object, name)?;
         each_value(store, digest, logical_type, object.rows, |row, value| {

@@ -116,6 +116,39 @@ fn columns_that_only_one_has_are_not_compared() {
     );
 }
 
+#[test]
+fn a_table_that_says_to_have_more_rows_than_it_has_is_damaged() {
+    let (_folder, store) = scratch();
+    let whole = stored(&store, &of_rows(&[row(1, "a", 1.0)]));
+    let mut object = store.table_object(&whole).unwrap();
+    object.rows = u64::from(u32::MAX);
+    let mut batch = store.batch();
+    let forged = batch.put(&object.to_bytes().unwrap()).unwrap().digest;
+    batch.commit().unwrap();
+    for key in [vec![], vec!["id".to_owned()]] {
+        let error = diff_tables(&store, [&whole, &forged], &key, 5).unwrap_err();
+        assert!(error.to_string().contains("fewer bytes"), "{error}");
+    }
+    object.rows = u64::from(u32::MAX) + 1;
+    let mut batch = store.batch();
+    let forged = batch.put(&object.to_bytes().unwrap()).unwrap().digest;
+    batch.commit().unwrap();
+    let error = diff_tables(&store, [&whole, &forged], &[], 5).unwrap_err();
+    assert!(error.to_string().contains("too many to compare"), "{error}");
+}
+
+#[test]
+fn without_a_common_column_rows_are_only_counted() {
+    let (_folder, store) = scratch();
+    let other = table(vec![("x", ColumnData::Boolean(vec![Some(true); 3]))]);
+    let tables = [
+        stored(&store, &of_rows(&[row(1, "a", 1.0)])),
+        stored(&store, &other),
+    ];
+    let found = diff_tables(&store, [&tables[0], &tables[1]], &[], 5).unwrap();
+    assert_eq!((found.added, found.removed, found.unchanged), (2, 0, 1));
+}
+
 /// Rows of few values, so that many are alike.
 fn rows() -> impl Strategy<Value = Vec<Row>> {
     let row = (
