@@ -35,7 +35,8 @@ pub use pipeline::{
 };
 pub use program::{OutputSpec, ProgramSpec, Resources, is_reserved_variable};
 pub use project::{
-    EnvironmentSource, Policy, Project, PythonOptions, StoreLocation, parse_project,
+    ADDRESS_HINT, EnvironmentSource, Policy, Project, PythonOptions, RemoteAddress, RemoteSettings,
+    StoreLocation, is_loopback, parse_project, with_remote, without_remote,
 };
 pub use reference::reference_markdown;
 pub use registry::Task;

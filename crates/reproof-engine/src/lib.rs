@@ -24,6 +24,7 @@ mod process;
 mod program;
 mod programs;
 mod project;
+mod remote;
 mod report;
 mod run;
 mod schedule;
@@ -51,6 +52,7 @@ pub use program::{Reported, ReportedValue, reported};
 pub use project::{
     LOCK_FILE, PROJECT_FILE, Project, SCHEMA_FILE, STATE_FOLDER, exists, read_text, write_schema,
 };
+pub use remote::{PulledRecords, PushedRecords, pick as pick_remote, pull, push};
 pub use report::{
     HistoryFilter, Repeatability, evaluation, final_looks, history, lock_is_committed, models,
     repeatability, verdict,

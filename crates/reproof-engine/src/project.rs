@@ -9,6 +9,7 @@ use reproof_config::StoreLocation;
 use reproof_store::Store;
 use reproof_store::fs::{Io, write_atomic};
 
+use crate::observer::{Observer, Silent};
 use crate::{EngineError, Services};
 
 /// The name of the file that makes a folder a project.
@@ -35,6 +36,8 @@ pub struct Project {
     pub catalog: Arc<dyn Catalog>,
     /// What comes from outside.
     pub services: Services,
+    /// Listens to what is fetched from remotes because it is asked for by its ID.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl Project {
@@ -84,6 +87,7 @@ impl Project {
             store,
             catalog,
             services,
+            observer: Arc::new(Silent),
         })
     }
 

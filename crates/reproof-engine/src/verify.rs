@@ -16,7 +16,7 @@ use crate::operations::MAX_DOCUMENT;
 use crate::programs::of_recipe;
 use crate::run::blank;
 use crate::schedule::{Mode, Ran, execute};
-use crate::{Cancel, Class, EngineError, OperationError, Project};
+use crate::{Cancel, Class, EngineError, OperationError, Project, remote};
 
 /// What came of a verification.
 #[derive(Debug)]
@@ -71,6 +71,7 @@ pub fn verify(
 ) -> Result<Verified, EngineError> {
     let started = project.services.clock.now();
     let record = read_record(project, id)?;
+    remote::complete(project, id, &record, observer, cancel)?;
     let mut execution = blank(project, ExecutionKind::Verify, started)?;
     execution.recipe = Some(record.recipe.id()?);
     execution.pipeline = pipeline_of(project, id)?;

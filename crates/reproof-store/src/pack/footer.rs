@@ -88,17 +88,38 @@ pub(crate) fn read_index(
     if &magic != MAGIC {
         return fault("its beginning is not a pack's");
     }
-    let mut index = Vec::with_capacity(count as usize);
-    let mut offset = MAGIC.len() as u64;
-    for header in bytes.chunks_exact(HEADER) {
-        let entry = Entry::parse(&array(header)).map_err(IndexFault::Damaged)?;
-        index.push((entry, offset));
-        offset += HEADER as u64 + u64::from(entry.stored);
-    }
-    if offset != begin {
+    let (index, end) = entries_of(&bytes).map_err(IndexFault::Damaged)?;
+    if end != begin {
         return fault("its entries do not fill it");
     }
     Ok(index)
+}
+
+/// The entries that these headers are of, and where the last one ends.
+fn entries_of(headers: &[u8]) -> Result<(PackIndex, u64), &'static str> {
+    let mut index = Vec::with_capacity(headers.len() / HEADER);
+    let mut offset = MAGIC.len() as u64;
+    for header in headers.chunks_exact(HEADER) {
+        let entry = Entry::parse(&array(header))?;
+        index.push((entry, offset));
+        offset += HEADER as u64 + u64::from(entry.stored);
+    }
+    Ok((index, offset))
+}
+
+/// The entries of the pack of this name, by the bytes that follow its last entry.
+pub(crate) fn parse_index(bytes: &[u8], name: &Digest) -> Result<PackIndex, &'static str> {
+    let headers = bytes.len().checked_sub(TRAILER);
+    let headers = headers.filter(|headers| headers.is_multiple_of(HEADER));
+    let (headers, end) = bytes.split_at(headers.ok_or("it is cut short")?);
+    let (expected, sum) = trailer(headers, (headers.len() / HEADER) as u64);
+    if end != expected {
+        return Err("its check sum is wrong");
+    }
+    if sum != *name {
+        return Err("it is another pack's than its name says");
+    }
+    Ok(entries_of(headers)?.0)
 }
 
 /// The entries at the beginning of a pack whose index is damaged, as far as their headers go.

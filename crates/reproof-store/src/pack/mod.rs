@@ -7,11 +7,13 @@
 //! headers by the sum.
 
 mod footer;
+mod memory;
 mod write;
 
 use reproof_record::Digest;
 
-pub(crate) use footer::{IndexFault, PackIndex, read_index, salvage};
+pub(crate) use footer::{IndexFault, PackIndex, parse_index, read_index, salvage};
+pub(crate) use memory::{PackBytes, PackInMemory};
 pub(crate) use write::{FinishedPack, PackWriter};
 
 /// The first bytes of a pack.
