@@ -65,6 +65,8 @@ pub enum Command {
     Push(commands::push::Arguments),
     /// Fetch records from a remote, with all that they need.
     Pull(commands::pull::Arguments),
+    /// Put a record with all that it needs into one file.
+    Bundle(commands::bundle::Arguments),
     /// Run a record again from nothing and compare every output.
     Verify(commands::verify::Arguments),
     /// Look at git, lock file, disk and store for what would keep results from being repeated.

@@ -7,7 +7,7 @@ use reproof_learn::LearnError;
 use reproof_record::{CanonicalError, RecipeError};
 use reproof_sandbox::{SandboxError, Unsupported};
 use reproof_store::fs::IoError;
-use reproof_store::{RemoteError, StoreError};
+use reproof_store::{BundleError, RemoteError, StoreError};
 use reproof_table::{CsvProblem, TableError};
 use thiserror::Error;
 
@@ -70,6 +70,9 @@ pub enum EngineError {
     /// A remote.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// A bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The catalogue.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -127,6 +130,7 @@ impl EngineError {
             Self::Impossible(_) => Class::Impossible,
             Self::Store(error) => store_class(error),
             Self::Remote(error) => error.class().map_or(Class::Interrupted, store_error_class),
+            Self::Bundle(error) => error.class().map_or(Class::Interrupted, store_error_class),
             Self::Catalog(error) => store_error_class(error.class()),
             Self::Io(_) | Self::Capture(CaptureError::Io(_)) => Class::Storage,
             Self::Capture(_) | Self::Environment(_) | Self::Sandbox(_) => Class::Environment,

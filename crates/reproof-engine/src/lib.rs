@@ -3,6 +3,7 @@
 //! The engine neither prints nor reads the user's environment: what it needs comes through
 //! [`Services`], what happens goes to an [`Observer`].
 
+mod bundle;
 mod cache;
 mod closures;
 mod code;
@@ -32,6 +33,7 @@ mod services;
 mod verify;
 mod versions;
 
+pub use bundle::{WrittenBundle, bundle_create, bundle_open, bundle_read};
 pub use code::{CheckedOut, checkout};
 pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,

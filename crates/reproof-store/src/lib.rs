@@ -8,6 +8,7 @@
 //! The store does not know what a pipeline, a step or a table's values are.
 
 mod batch;
+mod bundle;
 mod check;
 mod encode;
 mod error;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex};
 use reproof_record::{Artifact, Digest, Manifest, TableObject, Tree};
 
 pub use batch::Batch;
+pub use bundle::{Bundle, BundleError, BundleHeader, read_bundle};
 pub use check::{Checked, Damage, Whereabouts};
 pub use error::{ErrorClass, StoreError};
 pub use facts::BlobFacts;

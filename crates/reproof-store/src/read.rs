@@ -305,6 +305,33 @@ impl Pass {
     }
 }
 
+/// What an entry holds, by its bytes as they came; what the index says of it must be true.
+pub(crate) fn open_entry(expected: &Entry, stored: &[u8]) -> Result<Content, &'static str> {
+    let entry = Entry::parse(&array(stored))?;
+    let payload = &stored[HEADER..];
+    if entry != *expected {
+        return Err("its header is another than the index says");
+    }
+    if !entry.fits(payload) {
+        return Err("its check sum is wrong");
+    }
+    let bytes = match (entry.kind, entry.encoding) {
+        (Kind::List, _) => {
+            return Ok(Content::Chunks(
+                entry.size,
+                parse_list(payload, entry.size)?,
+            ));
+        }
+        (Kind::Data, Encoding::Raw) => payload.to_vec(),
+        (Kind::Data, Encoding::Zstd) => decompress(payload, entry.size as usize, None)?,
+        (Kind::Data, Encoding::Delta) => return Err("it is a delta, which cannot stand here"),
+    };
+    if Digest::of(&bytes) != entry.digest {
+        return Err("its bytes have another digest");
+    }
+    Ok(Content::Bytes(bytes))
+}
+
 /// The digest of what the payload of a delta is based on.
 pub(crate) fn base_of(payload: &[u8]) -> Digest {
     Digest::from_bytes(array(payload))

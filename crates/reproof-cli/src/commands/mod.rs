@@ -1,5 +1,6 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
+pub mod bundle;
 pub mod checkout;
 pub mod compare;
 pub mod completions;
@@ -43,6 +44,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Remote(arguments) => remote::execute(arguments, global, printer),
         Command::Push(arguments) => push::execute(arguments, global, printer),
         Command::Pull(arguments) => pull::execute(arguments, global, printer),
+        Command::Bundle(arguments) => bundle::execute(arguments, global, printer),
         Command::Env(arguments) => env::execute(arguments, global, printer),
         Command::Doctor(arguments) => doctor::execute(arguments, global, printer),
         Command::Completions(arguments) => Ok(completions::execute(arguments, printer)),

@@ -16,7 +16,7 @@ const MAX_HEADERS: u64 = 512 << 20;
 pub(crate) type PackIndex = Vec<(Entry, u64)>;
 
 /// The end of a pack with these headers: what follows them, and the sum.
-pub(super) fn trailer(headers: &[u8], count: u64) -> ([u8; TRAILER], Digest) {
+pub(crate) fn trailer(headers: &[u8], count: u64) -> ([u8; TRAILER], Digest) {
     let sum = sum(headers, count);
     let mut bytes = [0; TRAILER];
     bytes[..8].copy_from_slice(&count.to_le_bytes());

@@ -12,7 +12,9 @@ mod write;
 
 use reproof_record::Digest;
 
-pub(crate) use footer::{IndexFault, PackIndex, parse_index, read_index, salvage};
+pub(crate) use footer::{
+    IndexFault, PackIndex, parse_index, read_index, salvage, trailer as pack_trailer,
+};
 pub(crate) use memory::{PackBytes, PackInMemory};
 pub(crate) use write::{FinishedPack, PackWriter};
 

@@ -9,10 +9,9 @@ use reproof_record::Digest;
 
 use super::known::Found;
 use super::{Pulled, Remote, RemoteError, Watch, pack_object, parallel};
-use crate::encode::decompress;
-use crate::pack::{Encoding, Entry, HEADER, Kind, array, parse_list};
+use crate::pack::{Entry, HEADER, Kind};
 use crate::packer::lock;
-use crate::read::{Content, Pass};
+use crate::read::{Content, Pass, open_entry};
 use crate::{Batch, Store};
 
 /// Entries that lie this near are fetched together: what lies between them costs less than a
@@ -210,7 +209,7 @@ impl Pull<'_> {
                 let digest = entry.digest;
                 who.damaged(&name, format!("blob {digest}, at byte {offset}: {what}"))
             };
-            match open(entry, stored).map_err(wrong)? {
+            match open_entry(entry, stored).map_err(wrong)? {
                 Content::Bytes(bytes) => lock(batch).put_known(entry.digest, bytes)?,
                 Content::Chunks(size, chunks) => lists.push((entry.digest, size, chunks)),
             }
@@ -243,31 +242,4 @@ impl Pull<'_> {
         }
         Ok(batch.commit()?)
     }
-}
-
-/// What an entry holds, by its bytes as they came; what the index says of it must be true.
-fn open(expected: &Entry, stored: &[u8]) -> Result<Content, &'static str> {
-    let entry = Entry::parse(&array(stored))?;
-    let payload = &stored[HEADER..];
-    if entry != *expected {
-        return Err("its header is another than the index says");
-    }
-    if !entry.fits(payload) {
-        return Err("its check sum is wrong");
-    }
-    let bytes = match (entry.kind, entry.encoding) {
-        (Kind::List, _) => {
-            return Ok(Content::Chunks(
-                entry.size,
-                parse_list(payload, entry.size)?,
-            ));
-        }
-        (Kind::Data, Encoding::Raw) => payload.to_vec(),
-        (Kind::Data, Encoding::Zstd) => decompress(payload, entry.size as usize, None)?,
-        (Kind::Data, Encoding::Delta) => return Err("it is a delta, which remotes do not hold"),
-    };
-    if Digest::of(&bytes) != entry.digest {
-        return Err("its bytes have another digest");
-    }
-    Ok(Content::Bytes(bytes))
 }
