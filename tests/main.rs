@@ -8,6 +8,8 @@
 // A test tells one story from its beginning to its end.
 #![allow(clippy::too_many_lines)]
 
+#[path = "cli/s3.rs"]
+mod s3;
 #[path = "cli/support.rs"]
 mod support;
 
@@ -17,6 +19,8 @@ mod bad_input;
 mod book;
 #[path = "cli/boosting.rs"]
 mod boosting;
+#[path = "cli/bundles.rs"]
+mod bundles;
 #[path = "cli/compare.rs"]
 mod compare;
 #[path = "cli/data.rs"]
@@ -57,6 +61,8 @@ mod plan;
 mod predict;
 #[path = "cli/programs.rs"]
 mod programs;
+#[path = "cli/remotes.rs"]
+mod remotes;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/run.rs"]

@@ -27,6 +27,8 @@ pub trait Catalog: Send + Sync {
     fn add_step_result(&self, result: &StepResult) -> Result<(), CatalogError>;
     /// The different results that were recorded for a key, oldest first.
     fn step_results(&self, key: &StepKey) -> Result<Vec<StepResult>, CatalogError>;
+    /// Remembers a record that was made elsewhere.
+    fn add_record(&self, record: &RecordEntry) -> Result<(), CatalogError>;
     /// A record, if it is known here.
     fn record(&self, id: &RecordId) -> Result<Option<RecordEntry>, CatalogError>;
     /// The different records of a recipe, oldest first.

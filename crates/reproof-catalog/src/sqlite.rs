@@ -187,6 +187,15 @@ impl SqliteCatalog {
 /// A row to be inserted, and what becomes of one that is there.
 type NewRow = (&'static Table, Existing, Vec<Value>);
 
+fn record_row(record: &RecordEntry) -> Vec<Value> {
+    vec![
+        text(&record.id),
+        text(&record.recipe),
+        text(&record.results),
+        Value::Integer(record.created.0),
+    ]
+}
+
 fn text(value: &impl ToString) -> Value {
     Value::Text(value.to_string())
 }
@@ -250,6 +259,11 @@ impl Catalog for SqliteCatalog {
         })
     }
 
+    fn add_record(&self, record: &RecordEntry) -> Result<(), CatalogError> {
+        let row = record_row(record);
+        self.write(|transaction| tables::RECORDS.insert(transaction, Existing::Keep, row))
+    }
+
     fn record(&self, id: &RecordId) -> Result<Option<RecordEntry>, CatalogError> {
         Ok(self.records("id = ?1", text(id))?.pop())
     }
@@ -266,13 +280,7 @@ impl Catalog for SqliteCatalog {
         let rows = self.execution_rows(execution)?;
         self.write(|transaction| {
             if let Some(record) = record {
-                let row = vec![
-                    text(&record.id),
-                    text(&record.recipe),
-                    text(&record.results),
-                    Value::Integer(record.created.0),
-                ];
-                tables::RECORDS.insert(transaction, Existing::Keep, row)?;
+                tables::RECORDS.insert(transaction, Existing::Keep, record_row(record))?;
             }
             for (table, existing, row) in rows {
                 table.insert(transaction, existing, row)?;

@@ -59,6 +59,14 @@ pub enum Command {
     Data(commands::data::Arguments),
     /// Look at the environments that programs run in, pin and compare them.
     Env(commands::env::Arguments),
+    /// Name the places where records are shared.
+    Remote(commands::remote::Arguments),
+    /// Send records to a remote, with all that they need.
+    Push(commands::push::Arguments),
+    /// Fetch records from a remote, with all that they need.
+    Pull(commands::pull::Arguments),
+    /// Put a record with all that it needs into one file.
+    Bundle(commands::bundle::Arguments),
     /// Run a record again from nothing and compare every output.
     Verify(commands::verify::Arguments),
     /// Look at git, lock file, disk and store for what would keep results from being repeated.

@@ -35,6 +35,15 @@ pub fn seconds(micros: u64) -> String {
     }
 }
 
+/// A size: `512 bytes`, `4.2 MB`.
+pub fn bytes(size: u64) -> String {
+    match size {
+        0..10_000 => counted(size, "byte"),
+        10_000..100_000_000 => format!("{:.1} MB", size as f64 / 1e6),
+        _ => format!("{} MB", count(size / 1_000_000)),
+    }
+}
+
 /// The wall time between two moments, in microseconds.
 pub fn between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.0 - from.0).unwrap_or(0)

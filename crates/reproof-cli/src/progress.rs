@@ -1,7 +1,7 @@
 //! What a person sees while the engine works, and what the closing summary needs to know of it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -88,6 +88,37 @@ fn show_later(spinner: ProgressBar) {
     });
 }
 
+/// Shows what is fetched because it is not here, if anything is.
+pub struct Fetching {
+    printer: Printer,
+    progress: OnceLock<Progress>,
+}
+
+impl Fetching {
+    /// Nothing is shown until something is fetched.
+    pub fn new(printer: Printer) -> Self {
+        Self {
+            printer,
+            progress: OnceLock::new(),
+        }
+    }
+}
+
+impl Observer for Fetching {
+    fn event(&self, event: &Event<'_>) {
+        let progress = self.progress.get_or_init(|| Progress::new(&self.printer));
+        progress.event(event);
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        if let Some(progress) = self.progress.get() {
+            progress.clear();
+        }
+    }
+}
+
 fn stage_text(stage: Stage) -> &'static str {
     match stage {
         Stage::Find => "looking for uv and Python",
@@ -145,6 +176,13 @@ impl Observer for Progress {
                 }
                 state.running.retain(|running| running != name.as_str());
                 self.show(&state.running);
+            }
+            Event::Moved { text, done, total } => {
+                self.show(&[format!(
+                    "{text} {} of {}",
+                    format::bytes(*done),
+                    format::bytes(*total)
+                )]);
             }
             Event::Note(text) => self.spinner.suspend(|| self.printer.note(text)),
             _ => {}

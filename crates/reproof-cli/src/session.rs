@@ -12,6 +12,8 @@ use reproof_store::fs::RealIo;
 use reproof_table::Threads;
 
 use crate::arguments::Global;
+use crate::printer::Printer;
+use crate::progress::Fetching;
 
 /// The services of this machine.
 pub fn services() -> Services {
@@ -46,7 +48,12 @@ pub fn folder(global: &Global) -> Result<PathBuf, EngineError> {
 pub fn project(global: &Global) -> Result<Project, EngineError> {
     let services = services();
     let root = Project::find(services.io.as_ref(), &folder(global)?)?;
-    Project::open(&root, services)
+    let mut project = Project::open(&root, services)?;
+    if !project.settings.remotes.is_empty() {
+        // What is not here may be fetched, which takes a while.
+        project.observer = Arc::new(Fetching::new(Printer::new(global)));
+    }
+    Ok(project)
 }
 
 fn account() -> String {

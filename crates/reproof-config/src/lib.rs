@@ -37,8 +37,9 @@ pub use pipeline::{
 };
 pub use program::{OutputSpec, ProgramSpec, Resources, is_reserved_variable};
 pub use project::{
-    EnvironmentSource, NamedData, Policy, Project, PythonOptions, StoreLocation, add_data,
-    parse_project,
+    ADDRESS_HINT, EnvironmentSource, NamedData, Policy, Project, PythonOptions, RemoteAddress,
+    RemoteSettings, StoreLocation, add_data, is_loopback, parse_project, with_remote,
+    without_remote,
 };
 pub use reference::reference_markdown;
 pub use registry::Task;

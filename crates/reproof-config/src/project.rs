@@ -2,6 +2,7 @@
 
 mod data;
 mod environments;
+mod remotes;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,10 @@ use crate::diagnostic::{Diagnostics, Report, Sources};
 use crate::tables::PROJECT;
 use crate::tree::{Node, parse_toml};
 
+pub use remotes::{
+    ADDRESS_HINT, RemoteAddress, RemoteSettings, is_loopback, with_remote, without_remote,
+};
+
 /// What `reproof.toml` says; everything in it may be left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Project {
@@ -25,6 +30,8 @@ pub struct Project {
     pub environments: BTreeMap<StepName, EnvironmentSource>,
     /// Data whose versions have a history, by name.
     pub data: BTreeMap<StepName, NamedData>,
+    /// Where records are shared, by name.
+    pub remotes: BTreeMap<StepName, RemoteSettings>,
 }
 
 /// Where blobs are kept.
@@ -100,6 +107,8 @@ pub fn parse_project(file: &str, text: &str) -> Result<Project, Diagnostics> {
     let environments = environments::read(environments, &mut report);
     let data = root.as_ref().and_then(|root| root.get("data"));
     let data = data::read(data, &mut report);
+    let remotes = root.as_ref().and_then(|root| root.get("remotes"));
+    let remotes = remotes::read(remotes, &mut report);
     report.finish()?;
     let get = |section: &str, key: &str| {
         let section = root.as_ref().and_then(|root| root.get(section));
@@ -119,6 +128,7 @@ pub fn parse_project(file: &str, text: &str) -> Result<Project, Diagnostics> {
         },
         environments,
         data,
+        remotes,
     })
 }
 
@@ -163,8 +173,16 @@ mod tests {
              6:1: unknown key 'require_claen' (did you mean 'require_clean'?)",
         );
         refused(
-            "[environments.default]\nrequirements = \"r.txt\"\n[remotes.origin]\nurl = \"s3://x\"\n",
-            "3:2: 'remotes': remotes are not supported by this version",
+            "[remotes.origin]\nurl = \"s3:/x\"\n[remotes.b]\nurl = \"file:///x\"\nregion = \"r\"\n\
+             [remotes.c]\nurl = \"s3://bucket\"\nendpoint = \"http://example.org\"\ntimeout = 0\n\
+             [remotes.d]\n",
+            "2:7: only s3:// and file:// are known \
+             (write s3://BUCKET, s3://BUCKET/PREFIX or file:///absolute/path)\n\
+             5:1: 'region' has no use for a folder\n\
+             8:12: without TLS only a server on this machine may be reached \
+             (use https://, or add allow_http = true)\n\
+             9:11: 0 is too small: at least 1 is wanted\n\
+             10:2: 'url' is missing",
         );
         refused(
             "[store]\nlocation = \"usr\"\n[policy]\nbranches = [\"main\"]\n",

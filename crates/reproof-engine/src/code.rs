@@ -10,7 +10,7 @@ use reproof_store::fs::write_atomic;
 use reproof_store::{LayOut, StoreError, lay_out};
 
 use crate::project::LOCK_FILE;
-use crate::{EngineError, Project, cache};
+use crate::{EngineError, Project, cache, remote};
 
 /// The largest lock file that is laid out again.
 const MAX_LOCK: u64 = 64 << 20;
@@ -71,6 +71,10 @@ pub fn checkout(
 ) -> Result<CheckedOut, EngineError> {
     let execution = first_run(project, record)?;
     let digest = execution.code.tree.ok_or_else(|| not_kept(record))?;
+    if !project.store.knows(&digest)? {
+        let what = format!("the code of record {}", record.short());
+        remote::fetch_tree(project, &digest, &what, project.observer.as_ref())?;
+    }
     let tree = match project.store.tree(&digest) {
         Err(StoreError::Missing { .. }) => return Err(not_kept(record)),
         tree => tree?,

@@ -1,7 +1,7 @@
 //! Environments of a project: from what `reproof.toml` says to closures that are laid out here.
 //!
-//! A closure is looked for in this order: one that the lock file names, in the user's cache or the
-//! store; one that was built here before; else it is built.
+//! A closure is looked for in this order: one that the lock file names, in the user's cache, the
+//! store or on a remote; one that was built here before; else it is built.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::observer::{Event, Observer};
 use crate::prepare::read_lock;
 use crate::program::{Outside, compile_variables};
 use crate::project::{exists, read_text};
-use crate::{EngineError, Project};
+use crate::{EngineError, Project, remote};
 
 mod list;
 mod notes;
@@ -224,8 +224,8 @@ impl<'a> Environments<'a> {
         self.ready(name, &read_lock(self.project)?, locked)
     }
 
-    /// The closure of this digest, checked, laid out from the store where it is not in the cache;
-    /// none if it is in neither.
+    /// The closure of this digest, checked, laid out from the store where it is not in the cache, and
+    /// fetched from a remote where it is not in the store; none if it is nowhere.
     pub fn laid_out(&self, digest: &Digest) -> Result<Option<Closure>, EngineError> {
         if let Some(closure) = self.cache.find(digest).map_err(plain)? {
             if self.is_right(&closure)? {
@@ -235,7 +235,10 @@ impl<'a> Environments<'a> {
             self.cache.remove(digest).map_err(plain)?;
         }
         if !self.project.store.contains(digest)? {
-            return Ok(None);
+            let what = format!("the environment {}", digest.short());
+            if !remote::fetch_tree(self.project, digest, &what, self.observer)? {
+                return Ok(None);
+            }
         }
         let open = materialise(&self.project.store, digest, None, &self.cache).map_err(plain)?;
         self.seal(open).map(Some)

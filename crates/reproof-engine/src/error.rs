@@ -6,8 +6,8 @@ use reproof_config::Diagnostics;
 use reproof_learn::LearnError;
 use reproof_record::{CanonicalError, RecipeError};
 use reproof_sandbox::{SandboxError, Unsupported};
-use reproof_store::StoreError;
 use reproof_store::fs::IoError;
+use reproof_store::{BundleError, RemoteError, StoreError};
 use reproof_table::{CsvProblem, TableError};
 use thiserror::Error;
 
@@ -71,6 +71,12 @@ pub enum EngineError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A remote.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// A bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The catalogue.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -130,6 +136,8 @@ impl EngineError {
             Self::Refused { .. } => Class::Refused,
             Self::Impossible(_) => Class::Impossible,
             Self::Store(error) => store_class(error),
+            Self::Remote(error) => error.class().map_or(Class::Interrupted, store_error_class),
+            Self::Bundle(error) => error.class().map_or(Class::Interrupted, store_error_class),
             Self::Catalog(error) => store_error_class(error.class()),
             Self::Io(_) | Self::Capture(CaptureError::Io(_)) => Class::Storage,
             Self::Capture(_) | Self::Environment(_) | Self::Sandbox(_) | Self::Unsupported(_) => {
@@ -151,6 +159,7 @@ impl EngineError {
         match self {
             Self::Usage { hint, .. } | Self::Refused { hint, .. } => hint.clone(),
             Self::Unsupported(_) => Some(WITHOUT_ISOLATION.to_owned()),
+            Self::Remote(error) if error.hint().is_some() => error.hint(),
             Self::Data { error: TableError::Csv { problem: CsvProblem::Pinned { .. }, .. }, .. } => {
                 Some(
                     "mend the value, or remove the file's line from reproof.lock to decide the \

@@ -3,6 +3,7 @@
 //! The engine neither prints nor reads the user's environment: what it needs comes through
 //! [`Services`], what happens goes to an [`Observer`].
 
+mod bundle;
 mod cache;
 mod closures;
 mod code;
@@ -29,6 +30,7 @@ mod program;
 mod programs;
 mod project;
 mod reach;
+mod remote;
 mod report;
 mod run;
 mod schedule;
@@ -37,6 +39,7 @@ mod undeclared;
 mod verify;
 mod versions;
 
+pub use bundle::{WrittenBundle, bundle_create, bundle_open, bundle_read};
 pub use code::{CheckedOut, checkout};
 pub use collect::collect;
 pub use compare::{
@@ -59,6 +62,7 @@ pub use program::{Reported, ReportedValue, reported};
 pub use project::{
     LOCK_FILE, PROJECT_FILE, Project, SCHEMA_FILE, STATE_FOLDER, exists, read_text, write_schema,
 };
+pub use remote::{PulledRecords, PushedRecords, pick as pick_remote, pull, push};
 pub use report::{
     HistoryFilter, Repeatability, evaluation, final_looks, history, lock_is_committed, models,
     repeatability, verdict,

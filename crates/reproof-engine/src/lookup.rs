@@ -3,9 +3,9 @@
 use reproof_catalog::{ExecutionFilter, Named};
 use reproof_record::{Execution, ExecutionKind, RecordId};
 
-use crate::{EngineError, Project};
+use crate::{EngineError, Project, remote};
 
-/// Finds the one thing that this text names.
+/// Finds the one thing that this text names. A record that is not here is fetched from the remotes.
 pub fn resolve(project: &Project, text: &str) -> Result<Named, EngineError> {
     if let Some(pipeline) = text.strip_suffix("@latest") {
         return latest(project, pipeline).map(Named::Record);
@@ -13,7 +13,7 @@ pub fn resolve(project: &Project, text: &str) -> Result<Named, EngineError> {
     let mut found = project.catalog.resolve(text)?;
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(EngineError::Usage {
+        0 => remote::find_record(project, text)?.ok_or_else(|| EngineError::Usage {
             message: format!("nothing here is named '{text}'"),
             hint: Some("'reproof log' lists records; a prefix of an ID is enough".to_owned()),
         }),

@@ -87,6 +87,15 @@ pub enum Event<'a> {
         /// Its outputs, if it has them.
         outputs: Option<&'a BTreeMap<StepName, StepOutput>>,
     },
+    /// Something is sent to a remote or fetched from it. Called from several threads at once.
+    Moved {
+        /// What is done, such as `pulling`.
+        text: &'static str,
+        /// How many bytes were moved.
+        done: u64,
+        /// How many there are to move, as far as is known.
+        total: u64,
+    },
     /// Something a person should know, and that is no error.
     Note(&'a str),
 }

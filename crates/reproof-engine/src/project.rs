@@ -10,6 +10,7 @@ use reproof_store::Store;
 use reproof_store::fs::{Io, write_atomic};
 
 use crate::collect::register;
+use crate::observer::{Observer, Silent};
 use crate::{EngineError, Services};
 
 /// The name of the file that makes a folder a project.
@@ -36,6 +37,8 @@ pub struct Project {
     pub catalog: Arc<dyn Catalog>,
     /// What comes from outside.
     pub services: Services,
+    /// Listens to what is fetched from remotes because it is asked for by its ID.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl Project {
@@ -85,6 +88,7 @@ impl Project {
             store,
             catalog,
             services,
+            observer: Arc::new(Silent),
         };
         if project.settings.store == StoreLocation::User {
             register(&project)?;

@@ -18,7 +18,7 @@ use crate::programs::{NOT_ISOLATED, of_recipe};
 use crate::run::blank;
 use crate::schedule::{Mode, Ran, execute};
 use crate::undeclared::Tracing;
-use crate::{Cancel, Class, EngineError, OperationError, Project, pins};
+use crate::{Cancel, Class, EngineError, OperationError, Project, pins, remote};
 
 /// What came of a verification.
 #[derive(Debug)]
@@ -76,6 +76,7 @@ pub fn verify(
     let started = project.services.clock.now();
     let record = read_record(project, id)?;
     let isolation = granted(project, id, &record, isolation, observer)?;
+    remote::complete(project, id, &record, observer, cancel)?;
     let mut execution = blank(project, ExecutionKind::Verify, started)?;
     execution.recipe = Some(record.recipe.id()?);
     execution.pipeline = pipeline_of(project, id)?;

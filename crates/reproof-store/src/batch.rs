@@ -100,6 +100,23 @@ impl Batch {
         Ok(info)
     }
 
+    /// Takes a blob or chunk that is one entry, and whose digest was checked.
+    pub(crate) fn put_known(&mut self, digest: Digest, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.used = true;
+        self.packer.blob(digest, bytes)
+    }
+
+    /// Takes the chunks of a blob, which the store has and whose whole was hashed.
+    pub(crate) fn put_list(
+        &mut self,
+        digest: Digest,
+        size: u64,
+        chunks: Vec<(u32, Digest)>,
+    ) -> Result<(), StoreError> {
+        self.used = true;
+        self.packer.list(digest, size, chunks)
+    }
+
     /// Takes an artifact that is files which this batch or the store has.
     pub fn put_tree(
         &mut self,

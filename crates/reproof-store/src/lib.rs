@@ -8,6 +8,7 @@
 //! The store does not know what a pipeline, a step or a table's values are.
 
 mod batch;
+mod bundle;
 mod check;
 mod encode;
 mod error;
@@ -25,6 +26,7 @@ mod pack;
 mod packer;
 mod previous;
 mod read;
+mod remote;
 mod scratch;
 mod v1;
 mod writer;
@@ -35,6 +37,7 @@ use std::sync::{Arc, Mutex};
 use reproof_record::{Artifact, Digest, Manifest, TableObject, Tree};
 
 pub use batch::Batch;
+pub use bundle::{Bundle, BundleError, BundleHeader, read_bundle};
 pub use check::{Checked, Damage, Whereabouts};
 pub use error::{ErrorClass, StoreError};
 pub use facts::BlobFacts;
@@ -43,6 +46,7 @@ pub use folder::{TakeError, Taken};
 pub use gc::Collected;
 pub use layout::{BlobSource, LayOut, SOURCE_DATE_EPOCH, lay_out};
 pub use link::{leaves_tree, link_blob, link_digest, link_target};
+pub use remote::{FolderObjects, ObjectError, Objects, Pulled, Pushed, Remote, RemoteError, Watch};
 pub use scratch::{Scratch, WorkFolder};
 pub use writer::{BlobInfo, BlobWriter};
 
@@ -280,8 +284,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether an entry of this digest is likely to be there.
-    pub(crate) fn knows(&self, digest: &Digest) -> Result<bool, StoreError> {
+    /// Whether an entry of this digest is likely to be there: only the index is asked.
+    pub fn knows(&self, digest: &Digest) -> Result<bool, StoreError> {
         Ok(!self.places(digest, false)?.is_empty())
     }
 
@@ -358,7 +362,12 @@ pub(crate) fn now_ns() -> i64 {
 
 /// Whether these are the bytes of a format file, of whatever version.
 fn is_format(bytes: &[u8]) -> bool {
+    is_format_of("reproof.store/", bytes)
+}
+
+/// Whether these bytes are this name, a version and a line feed.
+pub(crate) fn is_format_of(name: &str, bytes: &[u8]) -> bool {
     let version = std::str::from_utf8(bytes).ok();
-    let version = version.and_then(|text| text.strip_prefix("reproof.store/")?.strip_suffix('\n'));
+    let version = version.and_then(|text| text.strip_prefix(name)?.strip_suffix('\n'));
     version.is_some_and(|version| version.parse::<u32>().is_ok())
 }

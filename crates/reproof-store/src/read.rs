@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use reproof_record::Digest;
 
 use crate::Store;
-use crate::encode::decompress;
+use crate::encode::{Encoder, decompress};
 use crate::error::StoreError;
 use crate::facts::BlobFacts;
 use crate::fs::{Facts, IoError, ReadFile};
@@ -168,26 +168,34 @@ impl Pass {
         Ok(self.files[self.files.len() - 1].1.as_ref())
     }
 
-    fn stored_at(&mut self, digest: Option<&Digest>, place: &Place) -> Result<StoredEntry, Fault> {
-        let path = self.store.pack_path(&place.pack);
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::UnexpectedEof => "the pack is cut short".into(),
-            _ => Fault::Other(IoError::new("read", &path, source).into()),
-        };
+    /// Fills the buffer with the bytes of a pack.
+    fn read_at(&mut self, pack: &Digest, buffer: &mut [u8], offset: u64) -> Result<(), Fault> {
+        let path = self.store.pack_path(pack);
         let file = self
-            .open(&place.pack)
+            .open(pack)
             .map_err(|error| Fault::Other(error.into()))?;
+        file.read_exact_at(buffer, offset)
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::UnexpectedEof => "the pack is cut short".into(),
+                _ => Fault::Other(IoError::new("read", &path, source).into()),
+            })
+    }
+
+    fn header_at(&mut self, digest: Option<&Digest>, place: &Place) -> Result<Entry, Fault> {
         let mut header = [0; HEADER];
-        file.read_exact_at(&mut header, place.offset)
-            .map_err(failed)?;
+        self.read_at(&place.pack, &mut header, place.offset)?;
         let entry = Entry::parse(&header)?;
         let is_other = digest.is_some_and(|digest| entry.digest != *digest);
         if is_other || entry.stored != place.stored {
             return Err("its header is another entry's".into());
         }
+        Ok(entry)
+    }
+
+    fn stored_at(&mut self, digest: Option<&Digest>, place: &Place) -> Result<StoredEntry, Fault> {
+        let entry = self.header_at(digest, place)?;
         let mut payload = vec![0; entry.stored as usize];
-        file.read_exact_at(&mut payload, place.offset + HEADER as u64)
-            .map_err(failed)?;
+        self.read_at(&place.pack, &mut payload, place.offset + HEADER as u64)?;
         if !entry.fits(&payload) {
             return Err("its check sum is wrong".into());
         }
@@ -255,6 +263,58 @@ impl Pass {
         Ok((digest, self.data(&digest)?))
     }
 
+    /// The header of an entry, whose payload is not looked at.
+    pub fn entry(&mut self, digest: &Digest) -> Result<Entry, StoreError> {
+        self.any_copy(digest, &mut |pass, place| {
+            pass.header_at(Some(digest), place)
+        })
+    }
+
+    /// An entry that needs no other one to be read, verified: as it is stored, or a delta encoded
+    /// anew.
+    pub fn whole(
+        &mut self,
+        digest: &Digest,
+        encoder: &mut Encoder,
+    ) -> Result<(Entry, Vec<u8>), StoreError> {
+        self.any_copy(digest, &mut |pass, place| {
+            let StoredEntry { entry, payload } = pass.stored_at(Some(digest), place)?;
+            if entry.kind == Kind::List {
+                parse_list(&payload, entry.size)?;
+                return Ok((entry, payload));
+            }
+            let is_delta = entry.encoding == Encoding::Delta;
+            let kept = if is_delta {
+                Vec::new()
+            } else {
+                payload.clone()
+            };
+            let bytes = pass.plain(digest, entry, payload)?;
+            if !is_delta {
+                return Ok((entry, kept));
+            }
+            let encoded = encoder.encode(*digest, bytes, None);
+            Ok((encoded.entry, encoded.payload))
+        })
+    }
+
+    /// Whether these chunks, which are there, make the blob of this digest.
+    pub fn is_whole(
+        &mut self,
+        digest: &Digest,
+        chunks: &[(u32, Digest)],
+    ) -> Result<bool, StoreError> {
+        let mut hasher = blake3::Hasher::new();
+        for (size, chunk) in chunks {
+            let bytes = self.data(chunk)?;
+            if bytes.len() != *size as usize {
+                return Ok(false);
+            }
+            hasher.update(&bytes);
+        }
+        Ok(Digest::from(hasher.finalize()) == *digest)
+    }
+
     /// Gives the bytes of a blob, piece by piece, each verified, and verifies the whole at the end.
     pub fn copy(
         &mut self,
@@ -271,6 +331,33 @@ impl Pass {
         }
         Ok(())
     }
+}
+
+/// What an entry holds, by its bytes as they came; what the index says of it must be true.
+pub(crate) fn open_entry(expected: &Entry, stored: &[u8]) -> Result<Content, &'static str> {
+    let entry = Entry::parse(&array(stored))?;
+    let payload = &stored[HEADER..];
+    if entry != *expected {
+        return Err("its header is another than the index says");
+    }
+    if !entry.fits(payload) {
+        return Err("its check sum is wrong");
+    }
+    let bytes = match (entry.kind, entry.encoding) {
+        (Kind::List, _) => {
+            return Ok(Content::Chunks(
+                entry.size,
+                parse_list(payload, entry.size)?,
+            ));
+        }
+        (Kind::Data, Encoding::Raw) => payload.to_vec(),
+        (Kind::Data, Encoding::Zstd) => decompress(payload, entry.size as usize, None)?,
+        (Kind::Data, Encoding::Delta) => return Err("it is a delta, which cannot stand here"),
+    };
+    if Digest::of(&bytes) != entry.digest {
+        return Err("its bytes have another digest");
+    }
+    Ok(Content::Bytes(bytes))
 }
 
 /// The digest of what the payload of a delta is based on.

@@ -1,5 +1,6 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
+pub mod bundle;
 pub mod checkout;
 pub mod compare;
 pub mod completions;
@@ -14,6 +15,9 @@ pub mod log;
 pub mod man;
 pub mod plan;
 pub mod predict;
+pub mod pull;
+pub mod push;
+pub mod remote;
 pub mod run;
 pub mod schema;
 pub mod show;
@@ -39,6 +43,10 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Predict(arguments) => predict::execute(arguments, global, printer),
         Command::Data(arguments) => data::execute(arguments, global, printer),
         Command::Verify(arguments) => verify::execute(arguments, global, printer),
+        Command::Remote(arguments) => remote::execute(arguments, global, printer),
+        Command::Push(arguments) => push::execute(arguments, global, printer),
+        Command::Pull(arguments) => pull::execute(arguments, global, printer),
+        Command::Bundle(arguments) => bundle::execute(arguments, global, printer),
         Command::Env(arguments) => env::execute(arguments, global, printer),
         Command::Doctor(arguments) => doctor::execute(arguments, global, printer),
         Command::Fsck(arguments) => fsck::execute(arguments, global, printer),

@@ -37,11 +37,62 @@ pub(crate) static PROJECT: Object = Object {
                 },
             )
         },
+        Field {
+            default: Some("{}"),
+            ..optional(
+                "remotes",
+                "Where records are shared, by name: buckets and folders.",
+                Shape::Map {
+                    key: KeyShape::Name,
+                    of: &Shape::Object(&REMOTE),
+                },
+            )
+        },
     ],
-    later: &[Later {
-        key: "remotes",
-        message: "remotes are not supported by this version",
-    }],
+    later: &[],
+};
+
+static REMOTE: Object = Object {
+    noun: "key",
+    fields: &[
+        Field {
+            required: true,
+            ..optional(
+                "url",
+                "`s3://BUCKET/PREFIX`, or a folder as `file:///absolute/path`.",
+                Shape::Text,
+            )
+        },
+        optional(
+            "endpoint",
+            "The address of the server, such as `https://minio.example.org:9000`, if it is not \
+             AWS's own. Left out, `AWS_ENDPOINT_URL` says it.",
+            Shape::Text,
+        ),
+        optional(
+            "region",
+            "The region of the bucket. Left out, `AWS_REGION` or `~/.aws/config` says it.",
+            Shape::Text,
+        ),
+        Field {
+            default: Some("30"),
+            ..optional(
+                "timeout",
+                "How many seconds the server may be silent before a request is tried again; four \
+                 times as long while something is sent.",
+                Shape::Integer { min: 1, max: 3600 },
+            )
+        },
+        Field {
+            default: Some("false"),
+            ..optional(
+                "allow_http",
+                "Whether a server on another machine may be reached without TLS.",
+                Shape::Boolean,
+            )
+        },
+    ],
+    later: &[],
 };
 
 static STORE: Object = Object {

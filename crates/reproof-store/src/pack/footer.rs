@@ -4,7 +4,7 @@ use std::io;
 
 use reproof_record::Digest;
 
-use super::{BEGIN, END, Entry, HEADER, MAGIC, array};
+use super::{BEGIN, ELSEWHERE, END, Entry, HEADER, MAGIC, array};
 use crate::fs::ReadFile;
 
 /// The bytes after the headers: their count, the sum, the end.
@@ -16,7 +16,7 @@ const MAX_HEADERS: u64 = 512 << 20;
 pub(crate) type PackIndex = Vec<(Entry, u64)>;
 
 /// The end of a pack with these headers: what follows them, and the sum.
-pub(super) fn trailer(begin: &[u8; BEGIN], headers: &[u8], count: u64) -> ([u8; TRAILER], Digest) {
+pub(crate) fn trailer(begin: &[u8; BEGIN], headers: &[u8], count: u64) -> ([u8; TRAILER], Digest) {
     let sum = sum(begin, headers, count);
     let mut bytes = [0; TRAILER];
     bytes[..8].copy_from_slice(&count.to_le_bytes());
@@ -88,17 +88,38 @@ pub(crate) fn read_index(
     if sum != *name {
         return fault("it is another pack than its name says");
     }
-    let mut index = Vec::with_capacity(count as usize);
-    let mut offset = BEGIN as u64;
-    for header in bytes.chunks_exact(HEADER) {
-        let entry = Entry::parse(&array(header)).map_err(IndexFault::Damaged)?;
-        index.push((entry, offset));
-        offset += HEADER as u64 + u64::from(entry.stored);
-    }
-    if offset != begin {
+    let (index, end) = entries_of(&bytes).map_err(IndexFault::Damaged)?;
+    if end != begin {
         return fault("its entries do not fill it");
     }
     Ok(index)
+}
+
+/// The entries that these headers are of, and where the last one ends.
+fn entries_of(headers: &[u8]) -> Result<(PackIndex, u64), &'static str> {
+    let mut index = Vec::with_capacity(headers.len() / HEADER);
+    let mut offset = BEGIN as u64;
+    for header in headers.chunks_exact(HEADER) {
+        let entry = Entry::parse(&array(header))?;
+        index.push((entry, offset));
+        offset += HEADER as u64 + u64::from(entry.stored);
+    }
+    Ok((index, offset))
+}
+
+/// The entries of the pack of this name outside of stores, by the bytes that follow its last entry.
+pub(crate) fn parse_index(bytes: &[u8], name: &Digest) -> Result<PackIndex, &'static str> {
+    let headers = bytes.len().checked_sub(TRAILER);
+    let headers = headers.filter(|headers| headers.is_multiple_of(HEADER));
+    let (headers, end) = bytes.split_at(headers.ok_or("it is cut short")?);
+    let (expected, sum) = trailer(ELSEWHERE, headers, (headers.len() / HEADER) as u64);
+    if end != expected {
+        return Err("its check sum is wrong");
+    }
+    if sum != *name {
+        return Err("it is another pack's than its name says");
+    }
+    Ok(entries_of(headers)?.0)
 }
 
 /// The entries at the beginning of a pack whose index is damaged, as far as their headers go.

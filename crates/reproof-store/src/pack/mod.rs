@@ -7,17 +7,23 @@
 //! headers by the sum.
 
 mod footer;
+mod memory;
 mod write;
 
 use reproof_record::Digest;
 
-pub(crate) use footer::{IndexFault, PackIndex, read_index, salvage};
+pub(crate) use footer::{
+    IndexFault, PackIndex, parse_index, read_index, salvage, trailer as pack_trailer,
+};
+pub(crate) use memory::{PackBytes, PackInMemory};
 pub(crate) use write::{FinishedPack, PackWriter};
 
 /// The first bytes of a pack.
 pub(crate) const MAGIC: &[u8; 8] = b"RPPACK2\0";
 /// Where the first entry begins: behind the magic and the generation.
 pub(crate) const BEGIN: usize = 16;
+/// The beginning of a pack outside of stores, where there are no generations.
+pub(crate) const ELSEWHERE: &[u8; BEGIN] = b"RPPACK2\0\0\0\0\0\0\0\0\0";
 /// The last bytes of a pack.
 const END: &[u8; 8] = b"RPPEND2\0";
 /// The first bytes of an entry.

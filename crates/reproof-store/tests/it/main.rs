@@ -5,6 +5,7 @@
 // Clippy knows a test by its attribute; what tests share has none.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bundle;
 mod damage;
 mod faults;
 mod format;
@@ -15,6 +16,7 @@ mod layout;
 mod migration;
 mod model;
 mod processes;
+mod remote;
 mod roundtrip;
 
 use std::ops::Range;
