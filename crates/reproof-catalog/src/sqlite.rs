@@ -447,15 +447,19 @@ impl Catalog for SqliteCatalog {
 
     fn mentions(&self) -> Result<Vec<Mention>, CatalogError> {
         let mut mentions = Vec::new();
-        for (table, column, word) in tables::NAMING {
+        for (table, column, word, sure) in tables::NAMING {
             let found = self.rows(table, "", &[], |row| {
                 let name = self.reader().text(row, *column)?;
-                let mut digests = Vec::new();
+                let (mut digests, mut blobs) = (Vec::new(), Vec::new());
                 for column in 0..table.width() {
                     if let ValueRef::Text(text) =
                         row.get_ref(column).map_err(|error| self.failed(error))?
                     {
-                        digests.extend(digests_in(&String::from_utf8_lossy(text)));
+                        let text = String::from_utf8_lossy(text);
+                        digests.extend(digests_in(&text));
+                        if sure.contains(&column) {
+                            blobs.extend(digests_in(&text));
+                        }
                     }
                 }
                 // What is long is a digest: its first digits name it to a person.
@@ -466,6 +470,7 @@ impl Catalog for SqliteCatalog {
                         None => format!("{word} {name}"),
                     },
                     digests,
+                    blobs,
                 })
             })?;
             mentions.extend(found);

@@ -110,6 +110,8 @@ pub struct Mention {
     pub by: String,
     /// All digests that stand in the row.
     pub digests: Vec<Digest>,
+    /// Those of them that are blobs for certain.
+    pub blobs: Vec<Digest>,
 }
 
 /// The facts of the packs that a blob lies in, when it was hashed and found right.

@@ -106,7 +106,8 @@ fn needed(project: &Project) -> Result<BTreeSet<Digest>, EngineError> {
         };
         named.extend(read().map_err(|error| unreadable(error.to_string()))?);
     }
-    reachable(&project.store, named.into_values().flatten())
+    let named = named.into_iter().flat_map(|mention| mention.digests);
+    reachable(&project.store, named)
 }
 
 fn lock_text(project: &Project, root: &Path) -> Result<Option<String>, EngineError> {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use reproof_catalog::Mention;
 use reproof_record::{Digest, Tree};
 use reproof_store::{Damage, Store, StoreError};
 
@@ -13,7 +14,7 @@ use crate::{EngineError, Project, read_text};
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// That packs are whole, and that everything is there. No blob is hashed.
+    /// That packs are whole, and that everything is there. Only documents are hashed.
     Quick,
     /// Every bit.
     Full,
@@ -95,7 +96,7 @@ pub fn fsck(project: &Project, depth: Depth, rebuild_index: bool) -> Result<Chec
         Ok(_) => mentions(project.catalog.as_ref(), lock.as_deref())?,
         Err(error) => {
             checkup.catalog = Some(error.to_string());
-            BTreeMap::new()
+            Vec::new()
         }
     };
     checkup.mentions = mentions.len() as u64;
@@ -154,15 +155,19 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn all(
-        &mut self,
-        mentions: &BTreeMap<String, BTreeSet<Digest>>,
-    ) -> Result<Vec<Lost>, EngineError> {
+    fn all(&mut self, mentions: &[Mention]) -> Result<Vec<Lost>, EngineError> {
         let mut needed_by: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
-        for (by, digests) in mentions {
-            for digest in digests {
+        // First what must be there, so that whoever else names it is told of, too.
+        for mention in mentions {
+            for blob in &mention.blobs {
+                self.is_broken(blob)?;
+            }
+        }
+        for mention in mentions {
+            for digest in &mention.digests {
                 for lost in self.leads_to(digest)? {
-                    needed_by.entry(lost).or_default().insert(by.clone());
+                    let names = needed_by.entry(lost).or_default();
+                    names.insert(mention.by.clone());
                 }
             }
         }
@@ -199,8 +204,8 @@ impl Search<'_> {
                         found.extend(self.leads_to(other)?);
                     }
                 }
-                Err(error @ (StoreError::Damaged { .. } | StoreError::Missing { .. })) => {
-                    self.broken.insert(*digest, error.to_string());
+                Err(StoreError::Damaged { what, .. }) => {
+                    self.broken.insert(*digest, what);
                     found.insert(*digest);
                 }
                 Err(error) => return Err(error.into()),

@@ -4,9 +4,9 @@
 //! Whatever looks like a digest counts. So nothing is forgotten because a document got a new field;
 //! at worst something stays that nobody needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use reproof_catalog::Catalog;
+use reproof_catalog::{Catalog, Mention};
 use reproof_record::{Digest, digests_in};
 use reproof_store::{Store, StoreError};
 use serde::Deserialize;
@@ -16,10 +16,11 @@ use crate::EngineError;
 /// The largest document that is followed: as large as any that can be read.
 const MAX_DOCUMENT: u64 = 256 << 20;
 
-/// The part that every document has.
+/// The part that every document has, and the one document that a manifest names.
 #[derive(Deserialize)]
 struct Format {
     format: String,
+    content: Option<Digest>,
 }
 
 /// What a blob names.
@@ -43,7 +44,7 @@ pub(crate) fn named(store: &Store, digest: &Digest) -> Result<Named, StoreError>
     let Ok(text) = std::str::from_utf8(&bytes) else {
         return Ok(Named::default());
     };
-    let Ok(Format { format }) = serde_json::from_str::<Format>(text) else {
+    let Ok(Format { format, content }) = serde_json::from_str::<Format>(text) else {
         return Ok(Named::default());
     };
     let mut found: BTreeSet<Digest> = digests_in(text).collect();
@@ -57,6 +58,15 @@ pub(crate) fn named(store: &Store, digest: &Digest) -> Result<Named, StoreError>
     }
     if !format.starts_with("reproof.") {
         return Ok(Named::default());
+    }
+    if format.starts_with("reproof.manifest/")
+        && let Some(content) = content
+    {
+        found.remove(&content);
+        return Ok(Named {
+            files: found,
+            others: BTreeSet::from([content]),
+        });
     }
     Ok(Named {
         others: found,
@@ -95,19 +105,16 @@ pub(crate) fn reachable(
     Ok(reached)
 }
 
-/// Who names what: each line of the catalogue that names a blob, and the lock file.
+/// Who names what: each row of the catalogue that names a blob, and the lock file.
 pub(crate) fn mentions(
     catalog: &dyn Catalog,
     lock: Option<&str>,
-) -> Result<BTreeMap<String, BTreeSet<Digest>>, EngineError> {
-    let mut mentions: BTreeMap<String, BTreeSet<Digest>> = BTreeMap::new();
-    for mention in catalog.mentions()? {
-        let digests = mentions.entry(mention.by).or_default();
-        digests.extend(mention.digests);
-    }
-    if let Some(text) = lock {
-        let digests = digests_in(text).collect();
-        mentions.insert("the lock file".to_owned(), digests);
-    }
+) -> Result<Vec<Mention>, EngineError> {
+    let mut mentions = catalog.mentions()?;
+    mentions.extend(lock.map(|text| Mention {
+        by: "the lock file".to_owned(),
+        digests: digests_in(text).collect(),
+        blobs: Vec::new(),
+    }));
     Ok(mentions)
 }

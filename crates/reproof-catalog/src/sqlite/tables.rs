@@ -107,14 +107,15 @@ pub(super) const ALL: &[&Table] = &[
     &SOURCES,
 ];
 
-/// Those whose rows name blobs: the column that names the row to a person, and a word for it.
-pub(super) const NAMING: &[(&Table, usize, &str)] = &[
-    (&RECORDS, 0, "record"),
-    (&EXECUTIONS, 2, "execution x:"),
-    (&STEP_RESULTS, 0, "the result of step key"),
-    (&DATA_VERSIONS, 0, "data version"),
-    (&DATA_ENTRIES, 0, "a version of named data,"),
-    (&SOURCES, 1, "the last version of data source"),
+/// Those whose rows name blobs: the column that names the row to a person, a word for it, and the
+/// columns that hold digests of blobs and of nothing else.
+pub(super) const NAMING: &[(&Table, usize, &str, &[usize])] = &[
+    (&RECORDS, 0, "record", &[0, 1]),
+    (&EXECUTIONS, 2, "execution x:", &[]),
+    (&STEP_RESULTS, 0, "the result of step key", &[3]),
+    (&DATA_VERSIONS, 0, "data version", &[0]),
+    (&DATA_ENTRIES, 0, "a version of named data,", &[0, 2]),
+    (&SOURCES, 1, "the last version of data source", &[]),
 ];
 
 /// What an insertion does about a row that is there.

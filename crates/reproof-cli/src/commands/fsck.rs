@@ -15,7 +15,7 @@ const SHOWN: usize = 6;
 /// The options of the command.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Look whether everything is there, and hash nothing.
+    /// Look whether everything is there, and hash only the documents that name it.
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
     /// Hash everything; that is what is done if nothing is said.
@@ -100,7 +100,7 @@ fn show(found: &Checkup, depth: Depth, rebuilt: bool, printer: &Printer) {
         }
     };
     let looked = match depth {
-        Depth::Quick => "not hashed",
+        Depth::Quick => "only documents hashed",
         Depth::Full => "every bit looked at",
     };
     printer.line(&format!(
