@@ -167,6 +167,12 @@ fn versions_are_found_by_tag_place_and_digits() {
     ] {
         assert_eq!(shown(&version), id(at), "{version}");
     }
+    // Also by the command that shows whatever has an ID.
+    let printed = project.reproof(&["show", "goods@v1"]).expect(0).out;
+    let begin = format!("data      {content}");
+    assert!(printed.starts_with(&begin), "{printed}");
+    let unknown = project.reproof(&["show", "goods@v9"]).expect(2);
+    unknown.says(&["nothing here is named 'goods@v9'"]);
     for (version, says) in [
         (
             "goods@~2",

@@ -51,7 +51,7 @@ fn data_that_meets_what_is_expected_is_used() {
     assert_eq!(outcomes[5]["reason"], "reproof.lock pins no version yet");
     // The second time there is a version to compare with.
     let run = project.run(&[]);
-    assert_eq!(run["execution"]["expectations"][5]["value"], 0);
+    assert_eq!(run["execution"]["expectations"][5]["value"], 0.0);
     // The plan, read again, says the same.
     let plan = project.reproof(&["plan"]).expect(0).out;
     assert!(

@@ -3,8 +3,8 @@
 use clap::Args;
 use reproof_catalog::{ExecutionFilter, Named};
 use reproof_engine::{
-    EngineError, Project, Repeatability, evaluation, lock_is_committed, models, read_record,
-    repeatability, resolve, verdict,
+    EngineError, Project, Repeatability, evaluation, find_data, lock_is_committed, models,
+    read_record, repeatability, resolve, verdict,
 };
 use reproof_learn::Metrics;
 use reproof_record::{
@@ -22,7 +22,8 @@ use crate::{contributions, format, session, summary};
 /// The options of the command.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// What to show: an ID or a prefix of it, PIPELINE@latest or @latest.
+    /// What to show: an ID or a prefix of it, PIPELINE@latest or @latest, or a version of named data
+    /// such as NAME@TAG.
     #[arg(value_name = "ID", default_value = "@latest")]
     pub id: String,
     /// Print what the program of this step wrote to its standard output and error, and nothing else.
@@ -41,7 +42,14 @@ pub fn execute(
     printer: &Printer,
 ) -> Result<Exit, EngineError> {
     let project = session::project(global)?;
-    let named = resolve(&project, &arguments.id)?;
+    let named = match resolve(&project, &arguments.id) {
+        // What is no ID may be the name of data.
+        Err(unknown @ EngineError::Usage { .. }) => match find_data(&project, &arguments.id) {
+            Ok(found) => Named::Data(found.content),
+            Err(_) => return Err(unknown),
+        },
+        found => found?,
+    };
     if let Some(step) = &arguments.log {
         return print_log(&project, &named, step, printer).map(|()| Exit::Done);
     }
