@@ -25,7 +25,9 @@ static STARTED: OnceLock<(Mutex<Child>, u16)> = OnceLock::new();
 fn server() -> u16 {
     let (_, port) = STARTED.get_or_init(|| {
         let python = std::env::var_os("REPROOF_MOTO");
-        let python = python.expect("this test needs moto: REPROOF_MOTO=$(scripts/moto) cargo test");
+        let python = python.unwrap_or_else(|| {
+            panic!("this test needs moto: REPROOF_MOTO=$(scripts/moto) cargo test")
+        });
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use reproof_catalog::RecordEntry;
 use reproof_record::{Digest, Record, RecordId};
-use reproof_store::{Bundle, BundleError, Store, StoreError, Watch, read_bundle};
+use reproof_store::{Bundle, BundleError, Store, StoreError, read_bundle};
 
-use crate::observer::{Event, Observer};
-use crate::remote::{Objects, all_here, named_by, of_record};
+use crate::observer::Observer;
+use crate::remote::{Moving, Objects, all_here, named_by, of_record};
 use crate::{Cancel, EngineError, Project, read_record};
 
 /// How many bytes are put into the store before they are made durable.
@@ -22,26 +22,6 @@ pub struct WrittenBundle {
     pub blobs: u64,
     /// Its length in bytes.
     pub bytes: u64,
-}
-
-struct Reading<'a> {
-    text: &'static str,
-    observer: &'a dyn Observer,
-    cancel: &'a Cancel,
-}
-
-impl Watch for Reading<'_> {
-    fn moved(&self, done: u64, total: u64) {
-        self.observer.event(&Event::Moved {
-            text: self.text,
-            done,
-            total,
-        });
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancel.is_cancelled()
-    }
 }
 
 /// Writes everything that a record needs into a file: what anybody makes of the same record has the
@@ -59,7 +39,7 @@ pub fn bundle_create(
     let record = read_record(project, id)?;
     crate::remote::complete(project, id, &record, observer, cancel)?;
     let blobs = all_here(project, &record, &Objects::new())?;
-    let watch = Reading {
+    let watch = Moving {
         text: "writing",
         observer,
         cancel,
@@ -83,7 +63,7 @@ pub fn bundle_read(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<(Bundle, Record), EngineError> {
-    let watch = Reading {
+    let watch = Moving {
         text: "reading",
         observer,
         cancel,
@@ -103,7 +83,7 @@ pub fn bundle_open(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<(RecordId, Record), EngineError> {
-    let watch = Reading {
+    let watch = Moving {
         text: "reading",
         observer,
         cancel,

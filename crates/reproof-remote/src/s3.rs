@@ -17,6 +17,8 @@ use tokio::runtime::Runtime;
 
 /// How long a server may be silent, in seconds, where the settings do not say it.
 const TIMEOUT: u64 = 30;
+/// How long it may take until a server is reached at all.
+const CONNECT: Duration = Duration::from_secs(10);
 /// How much longer for what is sent: a pack is on its way meanwhile.
 const SENDING: u32 = 4;
 /// How often a request is tried again.
@@ -89,7 +91,7 @@ impl S3 {
         let client = |read: Duration| {
             let options = ClientOptions::new()
                 .with_timeout_disabled()
-                .with_connect_timeout(timeout)
+                .with_connect_timeout(timeout.min(CONNECT))
                 .with_read_timeout(read)
                 .with_allow_http(is_http);
             let built = base.clone().with_client_options(options).build();

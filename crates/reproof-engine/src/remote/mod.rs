@@ -50,10 +50,11 @@ fn held_name(record: &RecordId) -> String {
 }
 
 /// Tells an observer what moves, and stops when asked to.
-struct Moving<'a> {
-    text: &'static str,
-    observer: &'a dyn Observer,
-    cancel: &'a Cancel,
+pub(crate) struct Moving<'a> {
+    /// What is done.
+    pub text: &'static str,
+    pub observer: &'a dyn Observer,
+    pub cancel: &'a Cancel,
 }
 
 impl Watch for Moving<'_> {

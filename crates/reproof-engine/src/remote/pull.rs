@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::{RecordEntry, StepOutput, StepResult};
-use reproof_record::{Digest, Execution, Record, RecordId, StepName};
+use reproof_record::{Digest, Execution, ExecutionId, Record, RecordId, StepName};
 use reproof_store::{Pulled, Remote, RemoteError, Scratch, Store, StoreError};
 
 use super::needs::{self, Object, Objects};
@@ -298,11 +298,14 @@ impl<'a> Fetch<'a> {
         for (digest, object) in objects {
             files.extend(needs::named_by(self.source(digest)?, digest, *object)?);
         }
+        let mut had = Objects::new();
         for (digest, object) in history {
-            if !self.is_had(digest)? {
-                continue;
+            if self.is_had(digest)? {
+                had.insert(*digest, *object);
             }
-            self.objects(&Objects::from([(*digest, *object)]))?;
+        }
+        self.objects(&had)?;
+        for (digest, object) in &had {
             let named = needs::named_by(self.source(digest)?, digest, *object)?;
             let mut all = true;
             for blob in &named {
@@ -339,11 +342,25 @@ impl<'a> Fetch<'a> {
     fn executions(&self, record: &RecordId) -> Result<Vec<Execution>, EngineError> {
         let folder = format!("{EXECUTIONS}/{record}");
         let mut executions = Vec::new();
+        let mut unknown = Vec::new();
         for name in self.remote.documents(&folder)? {
-            let object = format!("{folder}/{name}");
-            let Some(text) = self.remote.document(&object)? else {
-                continue;
+            let id: Option<ExecutionId> = name.parse().ok();
+            let known = match &id {
+                Some(id) => self.project.catalog.execution(id)?,
+                None => continue,
             };
+            match known {
+                Some(known) => executions.push(known),
+                None => unknown.push(name),
+            }
+        }
+        let objects: Vec<_> = unknown
+            .iter()
+            .map(|name| format!("{folder}/{name}"))
+            .collect();
+        let texts = self.remote.read_documents(&objects, self.watch)?;
+        for ((name, object), text) in unknown.into_iter().zip(objects).zip(texts) {
+            let Some(text) = text else { continue };
             let execution: Execution = parse(self.remote, &object, &text)?;
             let is_right = execution.format == Execution::FORMAT
                 && execution.id.to_string() == name

@@ -138,6 +138,15 @@ impl Remote {
         Ok(Some(text.to_vec()))
     }
 
+    /// The bytes of several documents, as [`Remote::document`] gives them, several at a time.
+    pub fn read_documents(
+        &self,
+        names: &[String],
+        watch: &dyn Watch,
+    ) -> Result<Vec<Option<Vec<u8>>>, RemoteError> {
+        parallel::each(names, watch, |name| self.document(name))
+    }
+
     /// Writes a document: its digest, a line feed, its bytes.
     pub fn put_document(&self, name: &str, text: &[u8]) -> Result<(), RemoteError> {
         let mut bytes = Digest::of(text).to_hex().into_bytes();

@@ -16,7 +16,7 @@ use crate::packer::lock;
 use crate::read::{Content, Pass};
 
 /// Roughly how long a pack gets before the next one is begun. They are sent from memory.
-const PACK_LENGTH: usize = 16 << 20;
+const PACK_LENGTH: usize = 8 << 20;
 /// How many packs are under way at once.
 const UPLOADS: usize = 4;
 

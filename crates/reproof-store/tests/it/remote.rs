@@ -220,6 +220,7 @@ fn stopping_is_heard() {
 
 #[test]
 fn documents_are_verified_and_formats_known() {
+    const PAGE: &str = include_str!("../../../../docs/formats/remote.md");
     let folder = Folder::new();
     let remote = folder.remote();
     assert!(!remote.is_made().unwrap());
@@ -233,6 +234,11 @@ fn documents_are_verified_and_formats_known() {
     assert_eq!(remote.document("records/x").unwrap().unwrap(), b"text");
     assert_eq!(remote.documents("records").unwrap(), ["x"]);
     assert_eq!(remote.document("records/y").unwrap(), None);
+    let written = std::fs::read_to_string(folder.path("records/x")).unwrap();
+    assert!(
+        PAGE.contains(&format!("```text\n{written}\n```")),
+        "the page should show\n{written}"
+    );
     let length = std::fs::read(folder.path("records/x")).unwrap().len();
     for at in 0..length {
         damage(&folder.path("records/x"), |bytes| bytes[at] ^= 1);
