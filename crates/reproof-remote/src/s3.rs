@@ -23,6 +23,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SENDING: u32 = 4;
 /// How often a request is tried again.
 const RETRIES: usize = 5;
+/// How long it is waited before the first time; twice as long before each of the next.
+const PAUSE: Duration = Duration::from_millis(100);
+/// What an error says if an answer broke off.
+const BROKEN_OFF: &str = "error reading a body from connection";
 
 /// A bucket.
 pub(crate) struct S3 {
@@ -115,6 +119,25 @@ impl S3 {
             bucket: bucket.to_owned(),
             endpoint,
         })
+    }
+
+    /// Waits for what a request gives. An answer that breaks off in the middle is asked for again
+    /// here: `object_store` does not do so if it is an error's.
+    fn ask<T, F: Future<Output = object_store::Result<T>>>(
+        &self,
+        work: impl Fn() -> F,
+    ) -> object_store::Result<T> {
+        let mut pause = PAUSE;
+        for _ in 0..RETRIES {
+            match self.runtime.block_on(work()) {
+                Err(error @ Error::Generic { .. }) if causes(&error).contains(BROKEN_OFF) => {
+                    std::thread::sleep(pause);
+                    pause *= 2;
+                }
+                result => return result,
+            }
+        }
+        self.runtime.block_on(work())
     }
 
     fn path(&self, name: &str) -> Path {
@@ -292,14 +315,15 @@ impl Objects for S3 {
     }
 
     fn get(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ObjectError> {
-        let work = async {
-            let found = self.fetching.get(&self.path(name)).await?;
+        let path = self.path(name);
+        let result = self.ask(|| async {
+            let found = self.fetching.get(&path).await?;
             if found.meta.size > limit {
                 return Ok(Err(found.meta.size));
             }
             Ok(Ok(found.bytes().await?))
-        };
-        match self.if_there(name, self.runtime.block_on(work))? {
+        });
+        match self.if_there(name, result)? {
             None => Ok(None),
             Some(Ok(bytes)) => Ok(Some(bytes.into())),
             Some(Err(size)) => Err(wrong(
@@ -311,8 +335,7 @@ impl Objects for S3 {
 
     fn get_range(&self, name: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, ObjectError> {
         let path = self.path(name);
-        let work = self.fetching.get_range(&path, range.clone());
-        let result = self.runtime.block_on(work);
+        let result = self.ask(|| self.fetching.get_range(&path, range.clone()));
         if let Err(error) = &result {
             // A server answers so if the object is shorter than the range.
             let text = causes(error);
@@ -326,8 +349,8 @@ impl Objects for S3 {
 
     fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), ObjectError> {
         let path = self.path(name);
-        let work = self.sending.put(&path, PutPayload::from(bytes));
-        let result = self.runtime.block_on(work);
+        let payload = PutPayload::from(bytes);
+        let result = self.ask(|| self.sending.put(&path, payload.clone()));
         result
             .map(|_| ())
             .map_err(|error| self.failed(name, &error))
@@ -335,8 +358,7 @@ impl Objects for S3 {
 
     fn list(&self, folder: &str) -> Result<Vec<String>, ObjectError> {
         let path = self.path(folder);
-        let work = self.fetching.list_with_delimiter(Some(&path));
-        let result = self.runtime.block_on(work);
+        let result = self.ask(|| self.fetching.list_with_delimiter(Some(&path)));
         let listed = result.map_err(|error| self.failed(folder, &error))?;
         let names = listed
             .objects
