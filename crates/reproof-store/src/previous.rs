@@ -82,7 +82,6 @@ mod tests {
         assert_eq!(previous.resembling(&digest(2), 100), None);
         assert_eq!(previous.resembling(&digest(78), 160), Some(digest(3)));
         assert_eq!(previous.resembling(&digest(79), 60), Some(digest(4)));
-        assert_eq!(previous.resembling(&digest(80), 60), Some(digest(4)));
         assert_eq!(previous.resembling(&digest(81), 60), None);
     }
 }
