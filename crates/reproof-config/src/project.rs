@@ -181,8 +181,8 @@ mod tests {
              5:1: 'region' has no use for a folder\n\
              8:12: without TLS only a server on this machine may be reached \
              (use https://, or add allow_http = true)\n\
-             9:11: 0 is too small: at least 1 is wanted\n\
-             10:2: 'url' is missing",
+             9:11: an integer from 1 to 3600 is wanted, found the number 0\n\
+             10:10: the key 'url' is missing",
         );
         refused(
             "[store]\nlocation = \"usr\"\n[policy]\nbranches = [\"main\"]\n",

@@ -82,7 +82,7 @@ impl S3 {
                     base: 2.,
                 },
                 max_retries: RETRIES,
-                retry_timeout: Duration::from_secs(180),
+                retry_timeout: Duration::from_mins(3),
             });
         let base = match &endpoint {
             Some(endpoint) => base.with_endpoint(endpoint),

@@ -289,6 +289,12 @@ impl Store {
         Ok(!self.places(digest, false)?.is_empty())
     }
 
+    /// As [`Store::knows`], but not of an entry that `gc` has condemned: something new may refer to
+    /// it.
+    pub fn keeps(&self, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(!self.lasting_places(digest, false)?.is_empty())
+    }
+
     /// As [`Store::places`], without copies that `gc` may delete although they are needed from now
     /// on.
     pub(crate) fn lasting_places(

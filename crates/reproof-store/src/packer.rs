@@ -409,7 +409,7 @@ impl Packer {
 
 /// Whether there are copies to compare with.
 fn has_copies(store: &Store, digest: &Digest) -> Result<bool, StoreError> {
-    Ok(!store.lasting_places(digest, false)?.is_empty())
+    store.keeps(digest)
 }
 
 /// What one thread needs.

@@ -257,9 +257,9 @@ impl<'a> Fetch<'a> {
         Ok(())
     }
 
-    /// Whether the store has a blob, and has it right.
+    /// Whether the store has a blob, for good, and has it right.
     fn is_here(&self, digest: &Digest) -> Result<bool, StoreError> {
-        if !self.project.store.knows(digest)? {
+        if !self.project.store.keeps(digest)? {
             return Ok(false);
         }
         match self.project.store.verify_blob(digest) {
@@ -323,7 +323,7 @@ impl<'a> Fetch<'a> {
 
     /// Whether a blob is here or in a pack that is known.
     fn is_had(&self, digest: &Digest) -> Result<bool, StoreError> {
-        Ok(self.remote.has(digest) || self.project.store.knows(digest)?)
+        Ok(self.remote.has(digest) || self.project.store.keeps(digest)?)
     }
 
     /// Stores the objects, now that all that they name is here, and then these documents.

@@ -69,7 +69,7 @@ impl Remote {
         wanted.extend(state.chunks_missing_here(blobs)?);
         let mut lacking = Vec::new();
         for digest in wanted {
-            if !state.store.knows(&digest)? {
+            if !state.store.keeps(&digest)? {
                 lacking.push(digest);
             }
         }
@@ -95,7 +95,7 @@ impl Pull<'_> {
     fn missing(&self, blobs: &BTreeSet<Digest>) -> Result<Vec<Digest>, RemoteError> {
         let mut missing = Vec::new();
         for blob in blobs {
-            if !self.store.knows(blob)? {
+            if !self.store.keeps(blob)? {
                 missing.push(*blob);
             }
         }

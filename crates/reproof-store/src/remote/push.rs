@@ -134,7 +134,10 @@ impl Remote {
                 scope.spawn(|| self.upload(&receiver, &sent, &failed, count));
             }
             let go_on = || lock(&failed).is_none() && !watch.is_cancelled();
-            pack(store, entries, &go_on, sender)
+            let packed = pack(store, entries, &go_on, &sender);
+            // No more come: the threads end.
+            drop(sender);
+            packed
         });
         if let Some(error) = lock(&failed).take() {
             return Err(error);
@@ -185,7 +188,7 @@ fn pack<'a>(
     store: &Store,
     entries: impl Iterator<Item = &'a Digest>,
     go_on: &dyn Fn() -> bool,
-    packs: SyncSender<PackBytes>,
+    packs: &SyncSender<PackBytes>,
 ) -> Result<(), RemoteError> {
     let mut pass = Pass::new(store);
     let mut encoder = Encoder::new();
