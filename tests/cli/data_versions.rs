@@ -1,7 +1,5 @@
 //! Named data: its history, and what can be done with versions.
 
-use std::path::Path;
-
 use reproof_record::{Digest, VersionEntry};
 use serde_json::Value;
 
@@ -340,32 +338,11 @@ fn the_bytes_of_a_source_are_restored() {
 fn damaged_bytes_are_never_restored() {
     let project = goods();
     let digest = Digest::of(FIRST.as_bytes());
-    let blob = blob_file(&project, &digest);
-    let mut bytes = std::fs::read(&blob).unwrap();
-    let at = bytes.len() / 2;
-    bytes[at] ^= 1;
-    std::fs::write(&blob, bytes).unwrap();
+    project.damage_blob(&digest);
     project
         .reproof(&["data", "restore", "goods@~1", "old.csv"])
         .expect(30);
     assert!(!project.path("old.csv").exists());
-}
-
-fn blob_file(project: &Project, digest: &Digest) -> std::path::PathBuf {
-    fn find(folder: &Path, name: &str) -> Option<std::path::PathBuf> {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                if let Some(found) = find(&path, name) {
-                    return Some(found);
-                }
-            } else if path.file_name().unwrap().to_str() == Some(name) {
-                return Some(path);
-            }
-        }
-        None
-    }
-    find(&project.path(".reproof/store"), &digest.to_hex()).unwrap()
 }
 
 #[test]

@@ -289,8 +289,7 @@ fn an_environment_that_is_damaged_in_the_store_is_mended_from_the_cache() {
         .files
         .iter()
         .find(|file| file.path.as_str() == "etc/passwd");
-    let object = format!(".reproof/store/objects/{}", blob.unwrap().digest);
-    project.write(&object, "wrong");
+    project.damage_blob(&blob.unwrap().digest);
     project
         .reproof(&["verify", "@latest"])
         .expect(30)
