@@ -134,7 +134,7 @@ fn forged_bundles_are_refused() {
         }
     }
     // Two entries in the wrong order.
-    let begin = 12 + length + 32 + 8;
+    let begin = 12 + length + 32 + 16;
     let size =
         |at: usize| 72 + u32::from_le_bytes(right[at + 8..at + 12].try_into().unwrap()) as usize;
     let second = begin + size(begin);

@@ -139,7 +139,7 @@ fn every_changed_byte_is_found() {
         // What lies before the first entry and behind the last one is not fetched.
         let is_pack = file.extension().is_some();
         let range = if is_pack {
-            8..right.len() - 2 * 72 - 48
+            16..right.len() - 2 * 72 - 48
         } else {
             0..right.len()
         };
