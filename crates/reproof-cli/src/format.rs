@@ -35,11 +35,12 @@ pub fn seconds(micros: u64) -> String {
     }
 }
 
-/// A size: `512 bytes`, `4.2 MB`.
+/// A size: `512 bytes`, `47 KB`, `4.2 MB`.
 pub fn bytes(size: u64) -> String {
     match size {
         0..10_000 => counted(size, "byte"),
-        10_000..100_000_000 => format!("{:.1} MB", size as f64 / 1e6),
+        10_000..1_000_000 => format!("{} KB", size / 1000),
+        1_000_000..100_000_000 => format!("{:.1} MB", size as f64 / 1e6),
         _ => format!("{} MB", count(size / 1_000_000)),
     }
 }

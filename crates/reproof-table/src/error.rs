@@ -338,7 +338,13 @@ pub enum JsonProblem {
     Changed,
     /// A value that is wrong in a CSV file, too.
     #[error(transparent)]
-    Value(#[from] CsvProblem),
+    Value(Box<CsvProblem>),
+}
+
+impl From<CsvProblem> for JsonProblem {
+    fn from(problem: CsvProblem) -> Self {
+        Self::Value(Box::new(problem))
+    }
 }
 
 /// What is wrong with a file of NumPy's arrays.
@@ -358,13 +364,11 @@ pub enum NumpyProblem {
         found: String,
     },
     /// An array that has no rows and columns.
-    #[error("the array '{array}' has the shape {shape:?}: {problem}")]
+    #[error("the array '{array}' has the shape {problem}")]
     Shape {
         /// Its name.
         array: String,
-        /// Its shape.
-        shape: Vec<u64>,
-        /// What is wrong with it.
+        /// Its shape, and what is wrong with it.
         problem: String,
     },
     /// No column, or more than a table may have.
@@ -373,18 +377,9 @@ pub enum NumpyProblem {
         /// How many.
         columns: usize,
     },
-    /// Arrays with more and fewer rows.
-    #[error("the arrays differ in length: '{first}' has {rows} rows, '{other}' has {other_rows}")]
-    Rows {
-        /// The first column.
-        first: String,
-        /// Its rows.
-        rows: u64,
-        /// A column with another number of rows.
-        other: String,
-        /// Its rows.
-        other_rows: u64,
-    },
+    /// Arrays with more and fewer rows: two of them, as a person reads it.
+    #[error("the arrays differ in length: {0}")]
+    Rows(String),
     /// A value that its type in a table cannot hold.
     #[error("column '{column}', row {row}: {reason}")]
     Value {

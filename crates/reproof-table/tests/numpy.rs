@@ -1,5 +1,7 @@
 //! Files that NumPy 2 wrote.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +30,6 @@ fn read(path: &Path, format: &FileFormat) -> Snapshot {
 }
 
 /// The file of NumPy is the table that this text is as CSV.
-#[allow(clippy::disallowed_methods)]
 fn same(name: &str, csv: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.csv");

@@ -104,11 +104,11 @@ fn show(found: &Checkup, depth: Depth, rebuilt: bool, printer: &Printer) {
         Depth::Full => "every bit looked at",
     };
     printer.line(&format!(
-        "packs      {} {}, {} blobs and chunks, {:.1} MB, {looked}",
+        "packs      {} {}, {} blobs and chunks, {}, {looked}",
         state(found.damage.is_empty()),
         format::count(found.packs),
         format::count(found.entries),
-        found.bytes as f64 / 1e6,
+        format::bytes(found.bytes),
     ));
     let index = match (found.index_right, rebuilt) {
         (false, _) => "was wrong, and is written anew",

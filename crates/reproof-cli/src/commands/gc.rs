@@ -49,7 +49,7 @@ pub fn execute(
     }
     let part = |count: u64, bytes: u64| {
         let count = format::count(count);
-        format!("{count} blobs and chunks, {:.1} MB", bytes as f64 / 1e6)
+        format!("{count} blobs and chunks, {}", format::bytes(bytes))
     };
     printer.line(&format!(
         "needed      {}",
@@ -60,10 +60,7 @@ pub fn execute(
         part(found.dead, found.dead_bytes)
     ));
     if !arguments.dry_run {
-        printer.line(&format!(
-            "freed       {:.1} MB",
-            found.freed_bytes as f64 / 1e6
-        ));
+        printer.line(&format!("freed       {}", format::bytes(found.freed_bytes)));
     }
     if found.waiting {
         printer.line(

@@ -158,8 +158,7 @@ impl<'a> Source<'a> {
         let shape = |problem: &str| {
             self.problem(NumpyProblem::Shape {
                 array: name.to_owned(),
-                shape: header.shape.clone(),
-                problem: problem.to_owned(),
+                problem: format!("{:?}: {problem}", header.shape),
             })
         };
         let columns = match (&header.of, &header.shape[..]) {
@@ -206,12 +205,13 @@ impl<'a> Source<'a> {
         }
         if let Some(other) = arrays.iter().find(|array| array.rows != rows) {
             let name = |array: &Array| array.columns.first().map(|(name, _)| name.clone());
-            return Err(self.problem(NumpyProblem::Rows {
-                first: arrays.first().and_then(name).unwrap_or_default(),
-                rows,
-                other: name(other).unwrap_or_default(),
-                other_rows: other.rows,
-            }));
+            let count = |array: &Array| {
+                let name = name(array).unwrap_or_default();
+                format!("'{name}' has {} rows", array.rows)
+            };
+            let first = arrays.first().map(count).unwrap_or_default();
+            let what = format!("{first}, {}", count(other));
+            return Err(self.problem(NumpyProblem::Rows(what)));
         }
         let columns = columns.into_iter().map(|(name, kind)| Column {
             name: name.clone(),
