@@ -71,7 +71,7 @@ macro_rules! source_fields {
                 default: Some("{}"),
                 ..optional(
                     "schema",
-                    "The types of columns, by name. A value of a CSV file that does not fit is an error \
+                    "The types of columns, by name. A value of a CSV or JSON file that does not fit is an error \
                      that names its line; other files must have the declared types. A decimal has so \
                      many digits, of which so many stand after the point; inside braces it is written in \
                      quotes.",
