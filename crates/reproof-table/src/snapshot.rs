@@ -80,6 +80,31 @@ impl SnapshotOptions {
     }
 }
 
+impl SnapshotOptions {
+    /// Finds what a file that has types of its own does not have as it is declared: a column, or its
+    /// type. `other_type` is the error of a column that is declared as one type and found as another.
+    pub(crate) fn check_types(
+        &self,
+        path: &Path,
+        schema: &Schema,
+        other_type: impl Fn(String, LogicalType, LogicalType) -> TableError,
+    ) -> Result<(), TableError> {
+        let names = schema.columns().iter().map(|column| column.name.as_str());
+        self.check_declared(path, names)?;
+        for column in schema.columns() {
+            let declared = self.declared.get(&column.name);
+            if let Some(&declared) = declared.filter(|&&other| other != column.logical_type) {
+                return Err(other_type(
+                    column.name.clone(),
+                    declared,
+                    column.logical_type,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A file as a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {

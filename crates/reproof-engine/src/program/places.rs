@@ -247,13 +247,13 @@ mod tests {
 
     #[test]
     fn the_fixed_paths_become_those_of_this_machine() {
-        let outside = Outside::new(&RealIo, Path::new("/c/root"), Path::new("/w/1")).unwrap();
+        let outside = Outside::new(&RealIo, Path::new("/c/laid"), Path::new("/w/1")).unwrap();
         for (text, expected) in [
             ("echo 1 > /reproof/out/o.txt", "echo 1 > /w/1/out/o.txt"),
             ("/reproof/in", "/w/1/in"),
             ("a=/reproof/in/x:/reproof/code", "a=/w/1/in/x:/w/1/code"),
             ("cat '/reproof/step.json'", "cat '/w/1/step.json'"),
-            ("/reproof/env/bin/python", "/c/root/reproof/env/bin/python"),
+            ("/reproof/env/bin/python", "/c/laid/reproof/env/bin/python"),
             ("/reproof/input", "/reproof/input"),
             ("/reproof/in.txt /reproof/", "/reproof/in.txt /reproof/"),
             ("/my/reproof/out", "/my/reproof/out"),

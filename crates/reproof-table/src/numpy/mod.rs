@@ -221,19 +221,13 @@ impl<'a> Source<'a> {
     }
 
     fn check_declared(&self, schema: &Schema, options: &SnapshotOptions) -> Result<(), TableError> {
-        let names = schema.columns().iter().map(|column| column.name.as_str());
-        options.check_declared(self.path, names)?;
-        for column in schema.columns() {
-            let declared = options.declared.get(&column.name);
-            if let Some(&declared) = declared.filter(|&&other| other != column.logical_type) {
-                return Err(self.problem(NumpyProblem::Declared {
-                    column: column.name.clone(),
-                    declared,
-                    found: column.logical_type,
-                }));
-            }
-        }
-        Ok(())
+        options.check_types(self.path, schema, |column, declared, found| {
+            self.problem(NumpyProblem::Declared {
+                column,
+                declared,
+                found,
+            })
+        })
     }
 }
 
