@@ -391,6 +391,7 @@ fn read(
     let format = match &source.format {
         DataFormat::Parquet => FileFormat::Parquet,
         DataFormat::JsonLines => FileFormat::JsonLines,
+        DataFormat::Arrow => FileFormat::Arrow,
         DataFormat::Numpy => FileFormat::Numpy,
         DataFormat::Csv(options) => FileFormat::Csv(CsvOptions {
             delimiter: options.delimiter,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::reader::{ChunkReader, Length};
 use reproof_record::Digest;
 use reproof_store::fs::{Io, IoError, ReadFile};
@@ -40,6 +40,23 @@ impl Chunks {
     pub fn take_failure(&self) -> Option<io::Error> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.failure.take()
+    }
+
+    /// How many bytes there are.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// So many bytes from a place on. What a damaged file claims does not become memory.
+    pub fn exactly(&self, place: u64, length: usize) -> io::Result<Vec<u8>> {
+        let end = place.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.size) {
+            let what = format!("{length} bytes at {place} lie beyond its end");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        }
+        let mut bytes = vec![0; length];
+        self.from(place).read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// A reader from this byte on.
@@ -126,17 +143,6 @@ impl ChunkReader for Chunks {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        // What a damaged file claims must not become memory.
-        if start
-            .checked_add(length as u64)
-            .is_none_or(|end| end > self.size)
-        {
-            return Err(ParquetError::EOF(format!(
-                "{length} bytes at {start} lie beyond its end"
-            )));
-        }
-        let mut bytes = vec![0; length];
-        self.from(start).read_exact(&mut bytes)?;
-        Ok(bytes.into())
+        Ok(self.exactly(start, length)?.into())
     }
 }

@@ -66,6 +66,23 @@ pub(crate) fn put_text(out: &mut Vec<u8>, value: Option<&[u8]>) -> bool {
     true
 }
 
+/// Encodes a missing value of this type.
+#[inline]
+pub(crate) fn put_missing(out: &mut Vec<u8>, logical_type: LogicalType) {
+    match logical_type {
+        LogicalType::Boolean => put_boolean(out, None),
+        LogicalType::Integer
+        | LogicalType::Date
+        | LogicalType::TimestampNaive
+        | LogicalType::TimestampUtc => put_integer(out, None),
+        LogicalType::Float => put_float(out, f64::NAN),
+        LogicalType::Decimal(_) => put_decimal(out, None),
+        _ => {
+            put_text(out, None);
+        }
+    }
+}
+
 /// Writes the value of a row, which must be there. Gives the size of a text that is too long.
 pub(crate) fn put_value(out: &mut Vec<u8>, data: &ColumnData, row: usize) -> Result<(), usize> {
     match data {

@@ -42,13 +42,13 @@ pub enum TableError {
         /// What is wrong.
         problem: NumpyProblem,
     },
-    /// A Parquet file that is not a table.
+    /// A file of Parquet or Arrow that is not a table.
     #[error("{}: {problem}", path.display())]
-    Parquet {
+    Columnar {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        problem: ParquetProblem,
+        problem: ColumnarProblem,
     },
     /// A table that cannot be written as Parquet.
     #[error("the table cannot be written as Parquet: {0}")]
@@ -405,13 +405,18 @@ pub enum NumpyProblem {
     Changed,
 }
 
-/// What is wrong with a Parquet file.
+/// What is wrong with a file of columns that have types: Parquet or Arrow.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum ParquetProblem {
-    /// Bytes that are no Parquet file, or a damaged one.
-    #[error("the file cannot be read as Parquet: {0}")]
-    Format(String),
+pub enum ColumnarProblem {
+    /// Bytes that are no file of this format, or a damaged one.
+    #[error("the file cannot be read as {format}: {what}")]
+    Format {
+        /// The format.
+        format: &'static str,
+        /// What is wrong.
+        what: String,
+    },
     /// A column that holds lists, maps or structures.
     #[error(
         "column '{column}' is nested ({what}): a table has plain columns only; flatten it before, or \
@@ -424,8 +429,10 @@ pub enum ParquetProblem {
         what: String,
     },
     /// A column of a type that tables do not have.
-    #[error("column '{column}' is of the Parquet type {found}, which is not supported: {advice}")]
+    #[error("column '{column}' is of the {format} type {found}, which is not supported: {advice}")]
     Type {
+        /// The format.
+        format: &'static str,
         /// The column.
         column: String,
         /// The type.

@@ -8,6 +8,7 @@
 //! This crate does not know what a pipeline or a model is, and reaches files only through the
 //! store's `fs` module.
 
+mod arrow;
 mod chunks;
 mod column;
 mod convert;
@@ -38,7 +39,7 @@ pub use column::{ColumnData, StringColumn};
 pub use convert::Unfit;
 pub use csv::{CsvOptions, csv_schema, csv_values, snapshot_csv};
 pub use drift::{Drift, column_drift};
-pub use error::{CsvProblem, JsonProblem, NumpyProblem, ParquetProblem, TableError};
+pub use error::{ColumnarProblem, CsvProblem, JsonProblem, NumpyProblem, TableError};
 pub use expect::{Judged, judge_data};
 pub use export::{write_csv, write_json_lines};
 pub use parallel::{Threads, map_ranges};

@@ -10,7 +10,7 @@ use reproof_store::{Batch, BlobInfo, Store, StoredArtifact};
 use crate::csv::{CsvOptions, csv_schema};
 use crate::statistics::{ColumnStatistics, statistics};
 use crate::storage::{EncodedColumn, put_columns};
-use crate::{StatisticsLevel, TableError, csv, json, numpy, parquet};
+use crate::{StatisticsLevel, TableError, arrow, csv, json, numpy, parquet};
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum FileFormat {
     Parquet,
     /// One JSON object a line, perhaps compressed.
     JsonLines,
+    /// Arrow IPC: a file (also called Feather) or a stream.
+    Arrow,
     /// An array of NumPy (`.npy`), or an archive of arrays (`.npz`).
     Numpy,
 }
@@ -34,6 +36,7 @@ impl FileFormat {
         match plain.unwrap_or(&name).rsplit_once('.')?.1 {
             "jsonl" | "ndjson" => Some(Self::JsonLines),
             "parquet" if plain.is_none() => Some(Self::Parquet),
+            "arrow" | "arrows" | "feather" | "ipc" if plain.is_none() => Some(Self::Arrow),
             "npy" | "npz" if plain.is_none() => Some(Self::Numpy),
             _ => None,
         }
@@ -135,6 +138,7 @@ pub fn snapshot_file(
         FileFormat::Csv(csv) => csv::snapshot_with(store, batch, path, csv, options),
         FileFormat::Parquet => parquet::snapshot(store, batch, path, options),
         FileFormat::JsonLines => json::snapshot(store, batch, path, options),
+        FileFormat::Arrow => arrow::snapshot(store, batch, path, options),
         FileFormat::Numpy => numpy::snapshot(store, batch, path, options),
     }
 }
@@ -148,6 +152,7 @@ pub fn file_schema(io: &dyn Io, path: &Path, format: &FileFormat) -> Result<Sche
         FileFormat::Csv(csv) => csv_schema(io, path, csv),
         FileFormat::Parquet => parquet::schema(io, path),
         FileFormat::JsonLines => json::schema(io, path),
+        FileFormat::Arrow => arrow::schema(io, path),
         FileFormat::Numpy => numpy::schema(io, path),
     }
 }
@@ -207,6 +212,7 @@ mod tests {
         assert_eq!(of("b.JSONL.gz"), Some(FileFormat::JsonLines));
         assert_eq!(of("b.ndjson"), Some(FileFormat::JsonLines));
         assert_eq!(of("b.npz"), Some(FileFormat::Numpy));
+        assert_eq!(of("b.feather"), Some(FileFormat::Arrow));
         for name in ["b.csv", "b.csv.gz", "b.parquet.gz", "parquet", "b.json"] {
             assert_eq!(of(name), None, "{name}");
         }

@@ -3,14 +3,17 @@
 use std::io::Write;
 use std::path::Path;
 
-use reproof_record::{Column, Digest, RelativePath, Schema, TableObject, to_canonical};
+use reproof_record::{
+    Column, Digest, LogicalType, RelativePath, Schema, TableObject, to_canonical,
+};
 use reproof_store::fs::IoError;
 use reproof_store::{Batch, BlobInfo, BlobWriter, Store, StoreError, StoredArtifact};
 use serde_json::{Map, Value};
 
-use crate::encoding::{decode, put_value};
+use crate::encoding::{decode, put_missing, put_value};
+use crate::snapshot::FinishedColumn;
 use crate::statistics::{Collector, Statistics};
-use crate::{ColumnData, SnapshotOptions, StatisticsLevel, Table, TableError};
+use crate::{ColumnData, ColumnarProblem, SnapshotOptions, StatisticsLevel, Table, TableError};
 
 /// How many encoded bytes are handed to the store at a time. Changes no digest.
 const BUFFER: usize = 64 << 10;
@@ -91,6 +94,88 @@ impl ColumnWriter {
 pub(crate) struct EncodedColumn {
     pub blob: BlobInfo,
     pub collector: Option<Collector>,
+}
+
+/// A column on its way into the store, whose values come one by one with types of their own.
+pub(crate) struct ValueWriter {
+    column: Column,
+    writer: ColumnWriter,
+    rows: u64,
+    missing: u64,
+}
+
+/// Why a value is not written.
+pub(crate) enum Misfit {
+    /// Its type in a table cannot hold it.
+    Value(ColumnarProblem),
+    /// The store.
+    Store(TableError),
+}
+
+impl Misfit {
+    /// The error, given how the file's format tells a problem.
+    pub fn at(self, problem: impl FnOnce(ColumnarProblem) -> TableError) -> TableError {
+        match self {
+            Self::Value(value) => problem(value),
+            Self::Store(error) => error,
+        }
+    }
+}
+
+impl ValueWriter {
+    pub fn new(
+        batch: &mut Batch,
+        column: &Column,
+        options: &SnapshotOptions,
+    ) -> Result<Self, TableError> {
+        Ok(Self {
+            column: column.clone(),
+            writer: ColumnWriter::observed(batch, column, options)?,
+            rows: 0,
+            missing: 0,
+        })
+    }
+
+    /// How many values were put.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes the next value, which `put` encodes, or a missing one.
+    pub fn put<T>(
+        &mut self,
+        value: Option<T>,
+        put: impl FnOnce(&mut Vec<u8>, T) -> Result<(), String>,
+    ) -> Result<(), Misfit> {
+        self.rows += 1;
+        let out = &mut self.writer.buffer;
+        let begin = out.len();
+        match value {
+            Some(value) => put(out, value).map_err(|reason| {
+                Misfit::Value(ColumnarProblem::Value {
+                    column: self.column.name.clone(),
+                    row: self.rows,
+                    reason,
+                })
+            })?,
+            None => put_missing(out, self.column.logical_type),
+        }
+        // A NaN is missing, too.
+        let written = &out[begin..];
+        self.missing += u64::from(if self.column.logical_type == LogicalType::Float {
+            let bytes = written.first_chunk().copied();
+            bytes.is_some_and(|bytes| f64::from_le_bytes(bytes).is_nan())
+        } else {
+            written.first() == Some(&0)
+        });
+        self.writer.spill().map_err(Misfit::Store)
+    }
+
+    /// The column with its missing values and statistics.
+    pub fn finish(self, batch: &mut Batch) -> Result<FinishedColumn, TableError> {
+        let encoded = self.writer.finish(batch)?;
+        Ok(encoded.finish(&self.column.name, self.missing))
+    }
 }
 
 /// Takes encoded columns as a table. Its manifest tells the rows and the missing values, and lists

@@ -54,6 +54,18 @@ impl TimeType {
         FIRST_DAY <= day && day <= LAST_DAY
     }
 
+    /// A value that the type holds, or why it does not.
+    pub(crate) fn held(self, value: i64) -> Result<i64, String> {
+        if self.holds(value) {
+            Ok(value)
+        } else {
+            let name = self.logical_type();
+            Err(format!(
+                "{value} lies outside the years 1 to 9999 of the type {name}"
+            ))
+        }
+    }
+
     /// The canonical text of a value: `2024-02-29`, `2024-02-29T12:30:00.25`, and the same with
     /// `Z`. The fraction has no trailing zeros.
     pub fn text(self, value: i64) -> String {
@@ -83,6 +95,16 @@ impl TimeType {
     pub fn parse(self, text: &[u8]) -> Option<i64> {
         parse(text).and_then(|(found, value)| (found == self).then_some(value))
     }
+}
+
+/// Nanoseconds as microseconds, or why they are not whole ones.
+pub(crate) fn whole_micros(nanos: i64) -> Result<i64, String> {
+    if nanos % 1000 == 0 {
+        return Ok(nanos / 1000);
+    }
+    Err(format!(
+        "{nanos} ns since 1970 is no whole number of microseconds: round the column before"
+    ))
 }
 
 /// The day or moment that a text is: `YYYY-MM-DD`, or that followed by `T` or a blank and

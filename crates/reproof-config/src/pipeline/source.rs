@@ -14,7 +14,7 @@ use crate::tree::Node;
 use crate::version::VersionSpec;
 
 /// The keys that name a file, of which a source has one.
-const FORMATS: [&str; 4] = ["csv", "parquet", "jsonl", "numpy"];
+const FORMATS: [&str; 5] = ["csv", "parquet", "jsonl", "arrow", "numpy"];
 /// The keys of a pipeline that name data which `reproof.toml` declares.
 const NAMES: [&str; 2] = ["name", "version"];
 /// The keys that say how a file is read.
@@ -55,6 +55,8 @@ pub enum DataFormat {
     Parquet,
     /// One JSON object a line.
     JsonLines,
+    /// Arrow IPC.
+    Arrow,
     /// An array of NumPy, or an archive of arrays.
     Numpy,
 }
@@ -109,20 +111,25 @@ impl DataSource {
             DataFormat::Parquet => "parquet",
             DataFormat::Csv(_) => "csv",
             DataFormat::JsonLines => "jsonl",
+            DataFormat::Arrow => "arrow",
             DataFormat::Numpy => "numpy",
         }
     }
 
     /// Whether the file itself says what types its columns have.
     pub const fn has_types(&self) -> bool {
-        matches!(self.format, DataFormat::Parquet | DataFormat::Numpy)
+        matches!(
+            self.format,
+            DataFormat::Parquet | DataFormat::Arrow | DataFormat::Numpy
+        )
     }
 
     /// How it is read, where that differs from the defaults and may change the version.
     pub fn options(&self) -> Map<String, Value> {
         let mut differing = Map::new();
         match &self.format {
-            DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Numpy => {}
+            DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Arrow | DataFormat::Numpy => {
+            }
             DataFormat::Csv(options) => {
                 let default = CsvOptions::default();
                 if options.delimiter != default.delimiter {
@@ -280,6 +287,7 @@ fn read_source(node: &Node) -> Option<DataSource> {
         "csv" => DataFormat::Csv(read_csv(node)?),
         "parquet" => DataFormat::Parquet,
         "jsonl" => DataFormat::JsonLines,
+        "arrow" => DataFormat::Arrow,
         _ => DataFormat::Numpy,
     };
     let declared = node.get("schema").map(Node::entries).unwrap_or_default();

@@ -157,7 +157,7 @@ mod tests {
         for (text, says) in [
             (
                 "[data.a]\nkeep = true\n",
-                "1:7: a key that names the file is missing: 'csv', 'parquet', 'jsonl', 'numpy'",
+                "1:7: a key that names the file is missing: 'csv', 'parquet', 'jsonl', 'arrow', 'numpy'",
             ),
             (
                 "[data.a]\ncsv = \"x.csv\"\nname = \"b\"\n",

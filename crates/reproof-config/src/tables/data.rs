@@ -44,6 +44,11 @@ macro_rules! source_fields {
                 Shape::Path,
             ),
             optional(
+                "arrow",
+                "An Arrow IPC file inside the project (also called Feather), or a stream of Arrow.",
+                Shape::Path,
+            ),
+            optional(
                 "numpy",
                 "A file inside the project with an array of NumPy, `.npy`, or several, `.npz`. Columns \
                  of an array are `x0`, `x1`, …; in an archive the array's name comes first.",

@@ -47,23 +47,6 @@ impl NullTokens {
     }
 }
 
-/// Encodes a missing value of this type.
-#[inline]
-pub(crate) fn put_missing(out: &mut Vec<u8>, logical_type: LogicalType) {
-    match logical_type {
-        LogicalType::Boolean => put_boolean(out, None),
-        LogicalType::Integer
-        | LogicalType::Date
-        | LogicalType::TimestampNaive
-        | LogicalType::TimestampUtc => put_integer(out, None),
-        LogicalType::Float => put_float(out, f64::NAN),
-        LogicalType::Decimal(_) => put_decimal(out, None),
-        _ => {
-            put_text(out, None);
-        }
-    }
-}
-
 /// Encodes a field of a column of this type; false if it does not fit the type.
 #[inline]
 pub(crate) fn put_field(out: &mut Vec<u8>, logical_type: LogicalType, field: &[u8]) -> bool {

@@ -19,13 +19,14 @@ use reproof_record::{Column, Digest, LogicalType, Schema};
 use reproof_store::fs::{Io, IoError, ReadFile};
 use reproof_store::{Batch, Store};
 
+use crate::encoding::put_missing;
 use crate::snapshot::{FinishedColumn, put_snapshot};
 use crate::storage::ColumnWriter;
 use crate::{CsvProblem, Snapshot, SnapshotOptions, StatisticsLevel, TableError};
 use encode::NullTokens;
 use reader::{RowError, RowReader};
 
-pub(crate) use encode::{misfit, put_field, put_missing};
+pub(crate) use encode::{misfit, put_field};
 pub(crate) use infer::{Evidence, shown};
 pub(crate) use reader::MAX_FIELDS;
 pub(crate) use source::{Compression, Unpacked, unpacking_problem};

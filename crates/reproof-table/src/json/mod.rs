@@ -16,9 +16,9 @@ use reproof_store::fs::{Io, IoError, ReadFile};
 use reproof_store::{Batch, Store};
 
 use crate::csv::{
-    COLUMNS_AT_ONCE, Compression, Evidence, MAX_FIELDS, Pin, Unpacked, put_field, put_missing,
-    unpacking_problem,
+    COLUMNS_AT_ONCE, Compression, Evidence, MAX_FIELDS, Pin, Unpacked, put_field, unpacking_problem,
 };
+use crate::encoding::put_missing;
 use crate::encoding::put_text;
 use crate::snapshot::{FinishedColumn, put_snapshot};
 use crate::storage::ColumnWriter;

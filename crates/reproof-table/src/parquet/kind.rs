@@ -5,7 +5,7 @@ use parquet::basic::{ConvertedType, LogicalType as Annotation, Repetition, TimeU
 use parquet::schema::types::Type;
 use reproof_record::{DecimalType, LogicalType};
 
-use crate::{ParquetProblem, TimeType};
+use crate::{ColumnarProblem, TimeType};
 
 /// How the values of a column are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub(super) enum Unit {
 
 impl Kind {
     /// How a column is read, or why it cannot be.
-    pub fn of(field: &Type) -> Result<Self, ParquetProblem> {
-        let nested = |what: &str| ParquetProblem::Nested {
+    pub fn of(field: &Type) -> Result<Self, ColumnarProblem> {
+        let nested = |what: &str| ColumnarProblem::Nested {
             column: field.name().to_owned(),
             what: what.to_owned(),
         };
@@ -53,7 +53,8 @@ impl Kind {
         if info.has_repetition() && info.repetition() == Repetition::REPEATED {
             return Err(nested("a repeated value"));
         }
-        Self::plain(field).map_err(|advice| ParquetProblem::Type {
+        Self::plain(field).map_err(|advice| ColumnarProblem::Type {
+            format: super::FORMAT,
             column: field.name().to_owned(),
             found: described(field),
             advice,

@@ -20,10 +20,13 @@ use reproof_store::{Batch, Store};
 
 use crate::chunks::Chunks;
 use crate::snapshot::put_snapshot;
-use crate::{ParquetProblem, Snapshot, SnapshotOptions, TableError};
+use crate::{ColumnarProblem, Snapshot, SnapshotOptions, TableError};
 use kind::Kind;
-pub(crate) use read::half;
+pub(crate) use read::{half, units};
 pub use write::write_parquet;
+
+/// As messages name it.
+const FORMAT: &str = "Parquet";
 
 /// Reads a Parquet file into a batch.
 pub(crate) fn snapshot(
@@ -45,7 +48,7 @@ pub(crate) fn snapshot(
     });
     // A change is the better explanation of whatever else went wrong.
     if source.digest()? != before {
-        return Err(source.problem(ParquetProblem::Changed));
+        return Err(source.problem(ColumnarProblem::Changed));
     }
     taken
 }
@@ -63,7 +66,7 @@ fn guarded<T>(
 ) -> Result<T, TableError> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         let what = "the Parquet library gave up on it".to_owned();
-        Err(source.problem(ParquetProblem::Format(what)))
+        Err(source.damaged(what))
     })
 }
 
@@ -98,11 +101,18 @@ impl<'a> Source<'a> {
         Ok(digest.map_err(|source| IoError::new("read", self.path, source))?)
     }
 
-    fn problem(&self, problem: ParquetProblem) -> TableError {
-        TableError::Parquet {
+    fn problem(&self, problem: ColumnarProblem) -> TableError {
+        TableError::Columnar {
             path: self.path.to_owned(),
             problem,
         }
+    }
+
+    fn damaged(&self, what: String) -> TableError {
+        self.problem(ColumnarProblem::Format {
+            format: FORMAT,
+            what,
+        })
     }
 
     fn failed(&self, error: &ParquetError) -> TableError {
@@ -132,7 +142,7 @@ impl<'a> Source<'a> {
 
     fn check_declared(&self, schema: &Schema, options: &SnapshotOptions) -> Result<(), TableError> {
         options.check_types(self.path, schema, |column, declared, found| {
-            self.problem(ParquetProblem::Declared {
+            self.problem(ColumnarProblem::Declared {
                 column,
                 declared,
                 found,
@@ -146,9 +156,12 @@ fn failed(path: &Path, chunks: &Chunks, error: &ParquetError) -> TableError {
     if let Some(source) = chunks.take_failure() {
         return IoError::new("read", path, source).into();
     }
-    TableError::Parquet {
+    TableError::Columnar {
         path: path.to_owned(),
-        problem: ParquetProblem::Format(error.to_string()),
+        problem: ColumnarProblem::Format {
+            format: FORMAT,
+            what: error.to_string(),
+        },
     }
 }
 

@@ -10,8 +10,9 @@ use super::Source;
 use super::kind::{Kind, Unit};
 use crate::encoding::{put_boolean, put_decimal, put_float, put_integer, put_text};
 use crate::snapshot::FinishedColumn;
-use crate::storage::ColumnWriter;
-use crate::{ParquetProblem, SnapshotOptions, TableError, TimeType};
+use crate::storage::ValueWriter;
+use crate::time::whole_micros;
+use crate::{SnapshotOptions, TableError, TimeType};
 
 /// How many values are read at a time. Changes no digest.
 const AT_ONCE: usize = 4096;
@@ -27,11 +28,8 @@ pub(super) fn column(
 ) -> Result<FinishedColumn, TableError> {
     let mut target = Target {
         source,
-        name: &column.name,
         kind,
-        writer: ColumnWriter::observed(batch, column, options)?,
-        rows: 0,
-        missing: 0,
+        values: ValueWriter::new(batch, column, options)?,
     };
     let mut wanted = 0;
     for group in 0..source.reader.num_row_groups() {
@@ -41,25 +39,21 @@ pub(super) fn column(
         let reader = group.get_column_reader(index);
         target.group(reader.map_err(|error| source.failed(&error))?)?;
     }
-    if target.rows != wanted || wanted != source.rows() {
+    if target.values.rows() != wanted || wanted != source.rows() {
         let what = format!(
             "column '{}' does not have a value for each row",
             column.name
         );
-        return Err(source.problem(ParquetProblem::Format(what)));
+        return Err(source.damaged(what));
     }
-    let missing = target.missing;
-    Ok(target.writer.finish(batch)?.finish(&column.name, missing))
+    target.values.finish(batch)
 }
 
 /// A column on its way.
 struct Target<'a> {
     source: &'a Source<'a>,
-    name: &'a str,
     kind: Kind,
-    writer: ColumnWriter,
-    rows: u64,
-    missing: u64,
+    values: ValueWriter,
 }
 
 impl Target<'_> {
@@ -109,8 +103,9 @@ impl Target<'_> {
             ColumnReader::FixedLenByteArrayColumnReader(reader) => {
                 self.values(reader, |out, value| fixed(out, kind, value))
             }
-            ColumnReader::Int96ColumnReader(_) => Err("INT96 is not read".to_owned())
-                .map_err(|what| self.source.problem(ParquetProblem::Format(what))),
+            ColumnReader::Int96ColumnReader(_) => {
+                Err(self.source.damaged("INT96 is not read".to_owned()))
+            }
         }
     }
 
@@ -130,61 +125,20 @@ impl Target<'_> {
             }
             let mut rest = values.iter();
             for record in 0..records {
-                self.rows += 1;
                 // A column that cannot be missing has no levels.
                 let present = levels.get(record).is_none_or(|level| *level > 0);
                 let value = if present { rest.next() } else { None };
-                self.value(value, &put)?;
+                let put = self.values.put(value, &put);
+                put.map_err(|misfit| misfit.at(|problem| self.source.problem(problem)))?;
             }
         }
-    }
-
-    fn value<T>(
-        &mut self,
-        value: Option<&T>,
-        put: impl Fn(&mut Vec<u8>, &T) -> Result<(), String>,
-    ) -> Result<(), TableError> {
-        let out = &mut self.writer.buffer;
-        let begin = out.len();
-        match value {
-            Some(value) => put(out, value).map_err(|reason| {
-                self.source.problem(ParquetProblem::Value {
-                    column: self.name.to_owned(),
-                    row: self.rows,
-                    reason,
-                })
-            })?,
-            None => put_missing(out, self.kind),
-        }
-        // A NaN is missing, too.
-        let written = &self.writer.buffer[begin..];
-        self.missing += u64::from(match self.kind {
-            Kind::Float16 | Kind::Float32 | Kind::Float64 => {
-                let bytes = written.first_chunk().copied();
-                bytes.is_some_and(|bytes| f64::from_le_bytes(bytes).is_nan())
-            }
-            _ => written.first() == Some(&0),
-        });
-        self.writer.spill()
-    }
-}
-
-fn put_missing(out: &mut Vec<u8>, kind: Kind) {
-    match kind {
-        Kind::Boolean => put_boolean(out, None),
-        Kind::Float16 | Kind::Float32 | Kind::Float64 => put_float(out, f64::NAN),
-        Kind::Decimal(_) => put_decimal(out, None),
-        Kind::Text | Kind::Uuid => {
-            put_text(out, None);
-        }
-        _ => put_integer(out, None),
     }
 }
 
 fn narrow_integer(kind: Kind, value: i32) -> Result<i64, String> {
     match kind {
         Kind::Uint32 => Ok(i64::from(value as u32)),
-        Kind::Date => held(TimeType::Date, i64::from(value)),
+        Kind::Date => TimeType::Date.held(i64::from(value)),
         _ => Ok(i64::from(value)),
     }
 }
@@ -195,28 +149,15 @@ fn wide_integer(kind: Kind, value: i64) -> Result<i64, String> {
             "{} does not fit a signed integer of 64 bits: as an identifier write it as text",
             value as u64
         )),
-        Kind::Timestamp(time, Unit::Micros) => held(time, value),
-        Kind::Timestamp(time, Unit::Millis) => held(time, value.saturating_mul(1000)),
-        Kind::Timestamp(time, Unit::Nanos) if value % 1000 == 0 => held(time, value / 1000),
-        Kind::Timestamp(_, Unit::Nanos) => Err(format!(
-            "{value} ns since 1970 is no whole number of microseconds: round the column before"
-        )),
+        Kind::Timestamp(time, Unit::Micros) => time.held(value),
+        Kind::Timestamp(time, Unit::Millis) => time.held(value.saturating_mul(1000)),
+        Kind::Timestamp(time, Unit::Nanos) => time.held(whole_micros(value)?),
         _ => Ok(value),
     }
 }
 
-fn held(time: TimeType, value: i64) -> Result<i64, String> {
-    if time.holds(value) {
-        Ok(value)
-    } else {
-        let name = time.logical_type();
-        Err(format!(
-            "{value} lies outside the years 1 to 9999 of the type {name}"
-        ))
-    }
-}
-
-fn units(out: &mut Vec<u8>, decimal: DecimalType, units: i128) -> Result<(), String> {
+/// Encodes a decimal, given in units of its last place.
+pub(crate) fn units(out: &mut Vec<u8>, decimal: DecimalType, units: i128) -> Result<(), String> {
     if !decimal.holds(units) {
         return Err(format!(
             "{units} units of the last place have more digits than the type {decimal}"

@@ -159,6 +159,7 @@ fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSourc
         }
         match format {
             FileFormat::JsonLines => DataFormat::JsonLines,
+            FileFormat::Arrow => DataFormat::Arrow,
             FileFormat::Numpy => DataFormat::Numpy,
             FileFormat::Parquet | FileFormat::Csv(_) => DataFormat::Parquet,
         }
