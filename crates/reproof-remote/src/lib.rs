@@ -1,10 +1,14 @@
-//! Objects of remotes by their address: buckets of S3 and its like, folders.
+//! Objects of remotes by their address: buckets of S3 and its like, folders; and files on servers as
+//! sources of data.
 //!
 //! The one crate that speaks with a network, and the one that has an async runtime. It is started
 //! when a remote in S3 is opened, and nothing of it is seen outside.
 
 mod profile;
 mod s3;
+mod source;
+
+pub use source::{Fetched, Open, fetch};
 
 use std::collections::BTreeMap;
 use std::path::Path;

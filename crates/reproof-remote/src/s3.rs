@@ -1,7 +1,6 @@
 //! S3 and its like, behind calls that wait.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -16,22 +15,22 @@ use reproof_store::{ObjectError, Objects};
 use tokio::runtime::Runtime;
 
 /// How long a server may be silent, in seconds, where the settings do not say it.
-const TIMEOUT: u64 = 30;
+pub(crate) const TIMEOUT: u64 = 30;
 /// How long it may take until a server is reached at all.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// How much longer for what is sent: a pack is on its way meanwhile.
 const SENDING: u32 = 4;
 /// How often a request is tried again.
-const RETRIES: usize = 5;
+pub(crate) const RETRIES: usize = 5;
 /// How long it is waited before the first time; twice as long before each of the next.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 /// What an error says if an answer broke off.
 const BROKEN_OFF: &str = "error reading a body from connection";
 
 /// A bucket.
 pub(crate) struct S3 {
     /// For requests that fetch, and for those that send.
-    fetching: AmazonS3,
+    pub(crate) fetching: AmazonS3,
     sending: AmazonS3,
     runtime: Runtime,
     prefix: Path,
@@ -49,11 +48,19 @@ impl fmt::Debug for S3 {
     }
 }
 
-fn wrong(message: impl Into<String>, hint: impl Into<String>) -> ObjectError {
+pub(crate) fn wrong(message: impl Into<String>, hint: impl Into<String>) -> ObjectError {
     ObjectError {
         message: message.into(),
         hint: hint.into(),
     }
+}
+
+/// What waits for requests.
+pub(crate) fn runtime() -> Result<Runtime, ObjectError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(|error| wrong(format!("no runtime: {error}"), "try again"))
 }
 
 impl S3 {
@@ -67,11 +74,6 @@ impl S3 {
         // Whoever was first chose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let endpoint = endpoint(settings, variables)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime =
-            runtime.map_err(|error| wrong(format!("no runtime: {error}"), "try again"))?;
         let base = builder(settings, variables, profile)?
             .with_bucket_name(bucket)
             .with_virtual_hosted_style_request(endpoint.is_none())
@@ -113,7 +115,7 @@ impl S3 {
         Ok(Self {
             fetching: client(timeout)?,
             sending: client(timeout * SENDING)?,
-            runtime,
+            runtime: runtime()?,
             prefix: Path::from(prefix),
             address,
             bucket: bucket.to_owned(),
@@ -123,7 +125,7 @@ impl S3 {
 
     /// Waits for what a request gives. An answer that breaks off in the middle is asked for again
     /// here: `object_store` does not do so if it is an error's.
-    fn ask<T, F: Future<Output = object_store::Result<T>>>(
+    pub(crate) fn ask<T, F: Future<Output = object_store::Result<T>>>(
         &self,
         work: impl Fn() -> F,
     ) -> object_store::Result<T> {
@@ -174,7 +176,7 @@ impl S3 {
     }
 
     /// Nothing, where the object is not there; a bucket that is not there is an error.
-    fn if_there<T>(
+    pub(crate) fn if_there<T>(
         &self,
         name: &str,
         result: object_store::Result<T>,
@@ -189,8 +191,8 @@ impl S3 {
     }
 }
 
-/// The errors behind an error, each once.
-fn causes(error: &Error) -> String {
+/// An error and those behind it, each once.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
