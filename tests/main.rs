@@ -79,3 +79,5 @@ mod traced;
 mod unisolated;
 #[path = "cli/verify.rs"]
 mod verify;
+#[path = "cli/why.rs"]
+mod why;

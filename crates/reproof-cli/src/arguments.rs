@@ -53,6 +53,8 @@ pub enum Command {
     Checkout(commands::checkout::Arguments),
     /// Show what differs between records, then their metrics on the same rows.
     Compare(commands::compare::Arguments),
+    /// Say why two results differ, or why a record does not verify.
+    Why(commands::why::Arguments),
     /// Predict the rows of a file with the model of a record.
     Predict(commands::predict::Arguments),
     /// Give data a name and a history; look at versions, compare, restore and export them.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use reproof_engine::{
-    DataChange, EngineError, Outcome, Project, evaluation, final_looks, reported,
+    ClosureDiff, DataChange, Difference, EngineError, Outcome, Project, evaluation, final_looks,
+    reported,
 };
 use reproof_learn::{Estimate, Metrics, SliceMetrics};
 use reproof_record::{
@@ -444,4 +445,26 @@ pub fn gate_text(gate: &GateOutcome) -> String {
         .map(|reason| format!(" ({reason})"))
         .unwrap_or_default();
     format!("{place}{}{value}, {verdict}{reason}", gate.requirement)
+}
+
+/// How two environments differ, line by line.
+pub fn environment(diff: &ClosureDiff) -> Vec<String> {
+    let change = |difference: &Difference| match difference {
+        Difference::Added(version) => format!("added {}", version.as_deref().unwrap_or("")),
+        Difference::Removed(version) => format!("removed {}", version.as_deref().unwrap_or("")),
+        Difference::Version(from, to) => format!("{from} -> {to}"),
+        Difference::Content => "the same version with other content".to_owned(),
+    };
+    let python = diff.interpreter.iter();
+    let python = python.map(|python| format!("python   {}", change(python)));
+    let packages = diff.packages.iter().map(|one| ("package", one));
+    let libraries = diff.libraries.iter().map(|one| ("library", one));
+    let rest = packages
+        .chain(libraries)
+        .map(|(kind, (name, difference))| format!("{kind}  {name}  {}", change(difference)));
+    let lines: Vec<_> = python.chain(rest).collect();
+    if lines.is_empty() {
+        return vec!["the same packages and libraries; other files differ".to_owned()];
+    }
+    lines
 }

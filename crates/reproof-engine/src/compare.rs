@@ -123,7 +123,7 @@ fn differ(before: &CodeState, after: &CodeState) -> bool {
 }
 
 /// What differs in the steps of two recipes, by path.
-fn configuration(first: &Recipe, second: &Recipe) -> Result<Vec<Change>, EngineError> {
+pub(crate) fn configuration(first: &Recipe, second: &Recipe) -> Result<Vec<Change>, EngineError> {
     let names: BTreeSet<&StepName> = first.steps.keys().chain(second.steps.keys()).collect();
     let mut changes = Vec::new();
     for name in names {
@@ -190,7 +190,7 @@ fn is_source(map: &Map<String, Value>) -> bool {
     map.values().all(Value::is_string) && (keys == ["data"] || keys == ["output", "step"])
 }
 
-fn data(project: &Project, first: &Recipe, second: &Recipe) -> Vec<DataDifference> {
+pub(crate) fn data(project: &Project, first: &Recipe, second: &Recipe) -> Vec<DataDifference> {
     let names: BTreeSet<&StepName> = first.data.keys().chain(second.data.keys()).collect();
     let version = |recipe: &Recipe, name: &StepName| {
         let digest = recipe.data.get(name)?.digest;
@@ -251,7 +251,7 @@ impl<'a> Evaluated<'a> {
     }
 }
 
-fn metrics(
+pub(crate) fn metrics(
     project: &Project,
     records: [&Record; 2],
     threads: Threads,

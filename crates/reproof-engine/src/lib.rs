@@ -38,6 +38,7 @@ mod services;
 mod undeclared;
 mod verify;
 mod versions;
+mod why;
 
 pub use bundle::{WrittenBundle, bundle_create, bundle_open, bundle_read};
 pub use code::{CheckedOut, checkout};
@@ -79,4 +80,8 @@ pub use versions::{
     NamedHead, PinnedData, Uses, VersionDiff, add_data, commit_data, data_history, data_names,
     data_versions, diff_versions, export_version, find_data, lineage_of, move_head,
     restore_version, statistics, tag_version, untag, uses_of,
+};
+pub use why::{
+    Aspect, Cause, ContentMoved, EnvironmentChange, Explanation, FileChange, FileMoved, FileState,
+    Moved, OutputDifference, Side, StepDifference, ValueMoved, sides, why,
 };

@@ -24,24 +24,11 @@ pub(crate) fn each_value(
     rows: u64,
     mut show: impl FnMut(u64, &[u8]) -> Result<(), TableError>,
 ) -> Result<(), TableError> {
-    let mut stream = Stream {
-        reader: store.reader(column)?,
-        buffer: vec![0; BUFFER],
-        begin: 0,
-        end: 0,
-        store,
-        column: *column,
-    };
+    let mut values = Values::open(store, column, logical_type)?;
     for row in 0..rows {
-        let size = stream.size(logical_type)?;
-        let begin = stream.begin;
-        show(row, &stream.buffer[begin..begin + size])?;
-        stream.begin += size;
+        show(row, values.next()?)?;
     }
-    if stream.have(1)? {
-        return Err(stream.damaged(format!("there are more bytes than {rows} values take")));
-    }
-    Ok(())
+    values.end(rows)
 }
 
 /// The text of an encoded value; none if it is missing.
@@ -87,7 +74,9 @@ pub(crate) fn number(logical_type: LogicalType, value: &[u8]) -> Option<f64> {
     }
 }
 
-struct Stream<'a> {
+/// The values of a stored column, one after the other.
+pub(crate) struct Values<'a> {
+    logical_type: LogicalType,
     reader: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     /// What was read and not yet shown.
@@ -97,7 +86,42 @@ struct Stream<'a> {
     column: Digest,
 }
 
-impl Stream<'_> {
+impl<'a> Values<'a> {
+    pub fn open(
+        store: &'a Store,
+        column: &Digest,
+        logical_type: LogicalType,
+    ) -> Result<Self, TableError> {
+        Ok(Self {
+            logical_type,
+            reader: store.reader(column)?,
+            buffer: vec![0; BUFFER],
+            begin: 0,
+            end: 0,
+            store,
+            column: *column,
+        })
+    }
+
+    /// The next value, as it is encoded.
+    ///
+    /// # Errors
+    /// If there is none, or the column is damaged.
+    pub fn next(&mut self) -> Result<&[u8], TableError> {
+        let size = self.size(self.logical_type)?;
+        let begin = self.begin;
+        self.begin += size;
+        Ok(&self.buffer[begin..begin + size])
+    }
+
+    /// Makes sure that these were all values.
+    pub fn end(&mut self, rows: u64) -> Result<(), TableError> {
+        if self.have(1)? {
+            return Err(self.damaged(format!("there are more bytes than {rows} values take")));
+        }
+        Ok(())
+    }
+
     fn damaged(&self, what: String) -> TableError {
         let path = self.store.root().to_owned();
         let digest = self.column;

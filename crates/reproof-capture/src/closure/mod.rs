@@ -11,6 +11,7 @@
 //! modules are searched.)
 
 mod advice;
+mod definitions;
 mod entry;
 mod error;
 mod follow;
@@ -30,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{RelativePath, Tree, TreeEntry};
 
+pub use definitions::changed_definitions;
 pub use entry::{Entry, Start};
 pub use error::ClosureError;
 pub use hints::{has_path, undeclared_paths};

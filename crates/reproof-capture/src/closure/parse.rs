@@ -28,16 +28,35 @@ pub(crate) fn imports(bytes: &[u8]) -> FileImports {
         return FileImports::failed(1, message);
     }
     let text = decode(bytes);
-    let failed = |what: &str| FileImports::failed(1, what);
+    let parsed = on_large_stack(&text, || parse(&text));
+    parsed.unwrap_or_else(|reason| FileImports::failed(1, reason))
+}
+
+/// What `work` makes of the text of a Python file and its statements; none if it cannot be parsed.
+pub(super) fn with_statements<T: Send>(
+    bytes: &[u8],
+    work: impl FnOnce(&str, &[Stmt]) -> T + Send,
+) -> Option<T> {
+    if bytes.len() > LIMIT {
+        return None;
+    }
+    let text = decode(bytes);
+    let parsed = on_large_stack(&text, || {
+        let parsed = parse_module(&text).ok()?;
+        Some(work(&text, parsed.suite()))
+    });
+    parsed.ok().flatten()
+}
+
+/// Does something with a text on a thread whose stack fits whatever is nested in it.
+fn on_large_stack<T: Send>(text: &str, work: impl FnOnce() -> T + Send) -> Result<T, String> {
     thread::scope(|scope| {
         // Memory that is not touched is not taken.
         let stack = STACK + STACK_PER_BYTE * text.len();
         let thread = thread::Builder::new().stack_size(stack);
-        match thread.spawn_scoped(scope, || parse(&text)) {
-            Ok(thread) => thread
-                .join()
-                .unwrap_or_else(|_| failed("the parser gave up")),
-            Err(error) => failed(&format!("no thread to parse it on: {error}")),
+        match thread.spawn_scoped(scope, work) {
+            Ok(thread) => thread.join().map_err(|_| "the parser gave up".to_owned()),
+            Err(error) => Err(format!("no thread to parse it on: {error}")),
         }
     })
 }

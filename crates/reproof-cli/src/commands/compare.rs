@@ -96,7 +96,7 @@ fn print(comparison: &RecordComparison, slices: usize, printer: &Printer) {
     }
 }
 
-fn print_changes(changes: &[Change], printer: &Printer) {
+pub(super) fn print_changes(changes: &[Change], printer: &Printer) {
     let width = changes.iter().map(|change| change.path.chars().count());
     let width = width.max().unwrap_or(0).min(40);
     let shown = |value: &Option<Value>| match value {
@@ -114,7 +114,7 @@ fn print_changes(changes: &[Change], printer: &Printer) {
     }
 }
 
-fn data_line(difference: &DataDifference) -> String {
+pub(super) fn data_line(difference: &DataDifference) -> String {
     let shown = |version: &Option<DataVersion>| match version {
         None => "(none)".to_owned(),
         Some(version) => {
@@ -131,7 +131,7 @@ fn data_line(difference: &DataDifference) -> String {
     )
 }
 
-fn print_metrics(metrics: &MetricsComparison, limit: usize, printer: &Printer) {
+pub(super) fn print_metrics(metrics: &MetricsComparison, limit: usize, printer: &Printer) {
     let [before, after] = &metrics.found;
     printer.line(&match (&metrics.not_paired, before.rows == after.rows) {
         (None, _) => {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use reproof_engine::{
-    ClosureDescription, Difference, EngineError, Environments, Project, closure_named, env_gc,
+    ClosureDescription, EngineError, Environments, Project, closure_named, env_gc,
     environment_diff, environments_list,
 };
 use reproof_record::{Digest, StepName};
@@ -12,7 +12,7 @@ use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
 use crate::progress::Progress;
-use crate::{format, session};
+use crate::{format, session, summary};
 
 /// The options of the command.
 #[derive(Debug, Args)]
@@ -186,27 +186,10 @@ fn differ(
         printer.line("identical");
         return Ok(());
     }
-    if let Some(python) = &found.interpreter {
-        printer.line(&format!("python   {}", change(python)));
-    }
-    for (kind, differences) in [("package", &found.packages), ("library", &found.libraries)] {
-        for (name, difference) in differences {
-            printer.line(&format!("{kind}  {name}  {}", change(difference)));
-        }
-    }
-    if found.is_empty() {
-        printer.line("the same packages and libraries; other files differ");
+    for line in summary::environment(&found) {
+        printer.line(&line);
     }
     Ok(())
-}
-
-fn change(difference: &Difference) -> String {
-    match difference {
-        Difference::Added(version) => format!("added {}", version.as_deref().unwrap_or("")),
-        Difference::Removed(version) => format!("removed {}", version.as_deref().unwrap_or("")),
-        Difference::Version(from, to) => format!("{from} -> {to}"),
-        Difference::Content => "the same version with other content".to_owned(),
-    }
 }
 
 fn list(environments: &Environments<'_>, printer: &Printer) -> Result<(), EngineError> {

@@ -22,6 +22,7 @@ pub mod run;
 pub mod schema;
 pub mod show;
 pub mod verify;
+pub mod why;
 
 use reproof_engine::EngineError;
 
@@ -40,6 +41,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Show(arguments) => show::execute(arguments, global, printer),
         Command::Checkout(arguments) => checkout::execute(arguments, global, printer),
         Command::Compare(arguments) => compare::execute(arguments, global, printer),
+        Command::Why(arguments) => why::execute(arguments, global, printer),
         Command::Predict(arguments) => predict::execute(arguments, global, printer),
         Command::Data(arguments) => data::execute(arguments, global, printer),
         Command::Verify(arguments) => verify::execute(arguments, global, printer),

@@ -1,0 +1,423 @@
+//! How far outputs moved, by their formats: tables and documents by value, texts by line, archives by
+//! what they hold.
+
+use std::io::Read;
+
+use reproof_record::{Artifact, ArtifactKind, Digest, Tree};
+use reproof_store::fs::IoError;
+use reproof_table::{table_moved, ulps_apart};
+use serde::Serialize;
+use serde_json::Value;
+use zip::ZipArchive;
+
+use super::aspects::differing_files;
+use super::{Moved, differing};
+use crate::{EngineError, Project};
+
+/// The largest file that is compared by its format, in bytes.
+const MAX_FILE: u64 = 64 << 20;
+/// How many values of a document are given.
+const EXAMPLES: usize = 5;
+/// The longest text of a value that is given, in characters.
+const MAX_SHOWN: usize = 200;
+/// How many bytes are compared at a time.
+const BUFFER: usize = 64 << 10;
+/// What a gzip file begins with.
+const GZIP: &[u8] = b"\x1f\x8b";
+/// What the first member of a zip archive begins with.
+const ZIP: &[u8] = b"PK\x03\x04";
+
+/// How a file of an output differs.
+#[derive(Clone, Debug, Serialize)]
+pub struct FileMoved {
+    /// The file, below the output.
+    pub path: String,
+    /// What of it differs.
+    pub content: ContentMoved,
+}
+
+/// What differs of a file.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ContentMoved {
+    /// Only the second has it.
+    Added,
+    /// Only the first has it.
+    Removed,
+    /// It may be executed in one of them.
+    Executable,
+    /// Values of a document of JSON.
+    Json {
+        /// How many values differ.
+        values: u64,
+        /// The first of them.
+        examples: Vec<ValueMoved>,
+        /// The largest difference of two numbers; none if none differ.
+        largest: Option<f64>,
+        /// The same in units of the last place.
+        ulps: Option<u64>,
+    },
+    /// The same values of JSON are written in another way.
+    JsonForm,
+    /// Lines of a text.
+    Text {
+        /// The first line that differs, counted from 1.
+        line: u64,
+        /// It, in both; none if there are not so many.
+        lines: [Option<String>; 2],
+    },
+    /// An archive or compressed file that holds the same, with other times or in another order.
+    Packing {
+        /// Its format.
+        format: &'static str,
+    },
+    /// An archive whose members differ.
+    Members {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A pickle, of which only bytes can be compared.
+    Pickle {
+        /// The first byte that differs, counted from 0.
+        first: u64,
+    },
+    /// Any other bytes.
+    Bytes {
+        /// The first byte that differs, counted from 0.
+        first: u64,
+        /// How many bytes there are.
+        sizes: [u64; 2],
+    },
+}
+
+/// A value of a document that differs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ValueMoved {
+    /// Where it stands: `trees[3].threshold`.
+    pub path: String,
+    /// What stands there, as JSON; none if nothing does.
+    pub values: [Option<String>; 2],
+}
+
+/// How far an output moved.
+pub(super) fn moved(
+    project: &Project,
+    artifacts: [Option<Artifact>; 2],
+) -> Result<Moved, EngineError> {
+    let kinds = artifacts.map(|artifact| artifact.map(|artifact| artifact.kind));
+    let digests = artifacts.map(|artifact| artifact.map(|artifact| artifact.digest));
+    let Some(digests) = differing(digests) else {
+        return Ok(Moved::Unknown("only one of them has it".to_owned()));
+    };
+    if kinds[0] != kinds[1] {
+        return Ok(Moved::Unknown("they are of different kinds".to_owned()));
+    }
+    for (digest, which) in digests.iter().zip(["first", "second"]) {
+        if !project.store.contains(digest)? {
+            return Ok(Moved::Unknown(format!("that of the {which} is not here")));
+        }
+    }
+    if kinds[0] == Some(ArtifactKind::Table) {
+        let moved = table_moved(&project.store, [&digests[0], &digests[1]]);
+        return Ok(match moved {
+            Ok(moved) => Moved::Table(moved),
+            Err(error) => Moved::Unknown(error.to_string()),
+        });
+    }
+    let [before, after] = [
+        project.store.tree(&digests[0])?,
+        project.store.tree(&digests[1])?,
+    ];
+    files(project, &before, &after).map(Moved::Files)
+}
+
+fn files(project: &Project, before: &Tree, after: &Tree) -> Result<Vec<FileMoved>, EngineError> {
+    let mut moved = Vec::new();
+    for (path, digests) in differing_files(before, after) {
+        let content = match digests {
+            [None, _] => ContentMoved::Added,
+            [_, None] => ContentMoved::Removed,
+            [Some(before), Some(after)] if before == after => ContentMoved::Executable,
+            [Some(before), Some(after)] => content(project, &path, [&before, &after])?,
+        };
+        moved.push(FileMoved { path, content });
+    }
+    Ok(moved)
+}
+
+fn content(
+    project: &Project,
+    path: &str,
+    digests: [&Digest; 2],
+) -> Result<ContentMoved, EngineError> {
+    let (first, sizes) = first_difference(project, digests)?;
+    let other = ContentMoved::Bytes { first, sizes };
+    if sizes[0].max(sizes[1]) > MAX_FILE {
+        return Ok(other);
+    }
+    let [before, after] = [
+        project.store.read(digests[0], MAX_FILE)?,
+        project.store.read(digests[1], MAX_FILE)?,
+    ];
+    let files = [before.as_slice(), after.as_slice()];
+    let found = gzip(files)
+        .or_else(|| archive(files))
+        .or_else(|| json(files));
+    let found = found.or_else(|| is_pickle(path, files).then_some(ContentMoved::Pickle { first }));
+    Ok(found.or_else(|| text(files)).unwrap_or(other))
+}
+
+/// The first byte that differs, and the sizes.
+fn first_difference(
+    project: &Project,
+    digests: [&Digest; 2],
+) -> Result<(u64, [u64; 2]), EngineError> {
+    let mut sides = [
+        project.store.reader(digests[0])?,
+        project.store.reader(digests[1])?,
+    ];
+    let mut buffers = [vec![0; BUFFER], vec![0; BUFFER]];
+    let (mut sizes, mut first) = ([0_u64; 2], None);
+    loop {
+        let mut read = [0; 2];
+        for (side, reader) in sides.iter_mut().enumerate() {
+            let root = project.store.root();
+            read[side] = fill(reader, &mut buffers[side])
+                .map_err(|source| IoError::new("read", root, source))?;
+        }
+        if first.is_none() {
+            let [before, after] = &buffers;
+            let mut pairs = before[..read[0]].iter().zip(&after[..read[1]]);
+            let place = pairs.position(|(before, after)| before != after);
+            let place = place.or((read[0] != read[1]).then_some(read[0].min(read[1])));
+            first = place.map(|place| sizes[0] + place as u64);
+        }
+        sizes = [sizes[0] + read[0] as u64, sizes[1] + read[1] as u64];
+        if read == [0; 2] {
+            return Ok((first.unwrap_or(sizes[0]), sizes));
+        }
+    }
+}
+
+/// Fills a buffer as far as there are bytes.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Two gzip files that differ in the time in their head alone (RFC 1952, 2.3).
+fn gzip(files: [&[u8]; 2]) -> Option<ContentMoved> {
+    let parts = files.map(|file| {
+        let rest = file.strip_prefix(GZIP)?;
+        Some((rest.get(..2)?, rest.get(6..)?))
+    });
+    let [Some(before), Some(after)] = parts else {
+        return None;
+    };
+    (before == after).then_some(ContentMoved::Packing { format: "gzip" })
+}
+
+/// Zip archives by what they hold: names, sizes, check sums.
+fn archive(files: [&[u8]; 2]) -> Option<ContentMoved> {
+    let members = files.map(|file| {
+        file.starts_with(ZIP).then_some(())?;
+        let mut archive = ZipArchive::new(std::io::Cursor::new(file)).ok()?;
+        let mut members = std::collections::BTreeMap::new();
+        for index in 0..archive.len() {
+            let member = archive.by_index_raw(index).ok()?;
+            members.insert(
+                member.name().ok()?.into_owned(),
+                (member.size(), member.crc32()),
+            );
+        }
+        Some(members)
+    });
+    let [Some(before), Some(after)] = members else {
+        return None;
+    };
+    let names = before.keys().chain(after.keys());
+    let names: std::collections::BTreeSet<&String> = names
+        .filter(|name| before.get(*name) != after.get(*name))
+        .collect();
+    if names.is_empty() {
+        return Some(ContentMoved::Packing { format: "zip" });
+    }
+    let names = names.into_iter().cloned().collect();
+    Some(ContentMoved::Members { names })
+}
+
+/// Whether a file is a pickle: by its first opcode, or by its name as joblib compresses them.
+fn is_pickle(path: &str, files: [&[u8]; 2]) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let named = [".pkl", ".pickle", ".joblib"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    named || files.iter().all(|file| matches!(file, [0x80, 2..=5, ..]))
+}
+
+fn json(files: [&[u8]; 2]) -> Option<ContentMoved> {
+    let [before, after] = files.map(|file| serde_json::from_slice::<Value>(file).ok());
+    let mut walk = Walk::default();
+    walk.compare(&mut String::new(), Some(&before?), Some(&after?));
+    Some(if walk.values == 0 {
+        ContentMoved::JsonForm
+    } else {
+        ContentMoved::Json {
+            values: walk.values,
+            examples: walk.examples,
+            largest: walk.largest,
+            ulps: walk.ulps,
+        }
+    })
+}
+
+/// What was found of two documents.
+#[derive(Default)]
+struct Walk {
+    values: u64,
+    examples: Vec<ValueMoved>,
+    largest: Option<f64>,
+    ulps: Option<u64>,
+}
+
+impl Walk {
+    fn compare(&mut self, path: &mut String, before: Option<&Value>, after: Option<&Value>) {
+        let length = path.len();
+        match (before, after) {
+            (Some(Value::Object(before)), Some(Value::Object(after))) => {
+                let only = after.keys().filter(|key| !before.contains_key(*key));
+                for key in before.keys().chain(only) {
+                    if length > 0 {
+                        path.push('.');
+                    }
+                    path.push_str(key);
+                    self.compare(path, before.get(key), after.get(key));
+                    path.truncate(length);
+                }
+            }
+            (Some(Value::Array(before)), Some(Value::Array(after))) => {
+                for index in 0..before.len().max(after.len()) {
+                    path.push_str(&format!("[{index}]"));
+                    self.compare(path, before.get(index), after.get(index));
+                    path.truncate(length);
+                }
+            }
+            _ if before == after => {}
+            _ => self.found(path, before, after),
+        }
+    }
+
+    fn found(&mut self, path: &str, before: Option<&Value>, after: Option<&Value>) {
+        self.values += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(ValueMoved {
+                path: path.to_owned(),
+                values: [before, after]
+                    .map(|value| value.map(|value| shortened(&value.to_string()))),
+            });
+        }
+        let numbers = [before, after].map(|value| value.and_then(Value::as_f64));
+        if let [Some(before), Some(after)] = numbers {
+            let (apart, ulps) = ((before - after).abs(), ulps_apart(before, after));
+            self.largest = Some(self.largest.map_or(apart, |largest| largest.max(apart)));
+            self.ulps = Some(self.ulps.map_or(ulps, |largest| largest.max(ulps)));
+        }
+    }
+}
+
+fn text(files: [&[u8]; 2]) -> Option<ContentMoved> {
+    let [Ok(before), Ok(after)] = files.map(std::str::from_utf8) else {
+        return None;
+    };
+    if before.contains('\0') || after.contains('\0') {
+        return None;
+    }
+    let (mut before, mut after) = (before.split('\n'), after.split('\n'));
+    let mut line = 0;
+    loop {
+        line += 1;
+        match (before.next(), after.next()) {
+            (None, None) => return None,
+            (before, after) if before == after => {}
+            (before, after) => {
+                let lines = [before, after].map(|line| line.map(shortened));
+                return Some(ContentMoved::Text { line, lines });
+            }
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let text = text.trim_end_matches('\r');
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_compared_by_value() {
+        let Some(ContentMoved::Json {
+            values,
+            examples,
+            largest,
+            ulps,
+        }) = json([
+            br#"{"a":[1,2.0,{"b":"x"}],"c":1}"#,
+            br#"{"a":[1,2.5,{"b":"y"},null],"d":1}"#,
+        ])
+        else {
+            panic!()
+        };
+        assert_eq!((values, largest), (5, Some(0.5)));
+        assert_eq!(ulps, Some(ulps_apart(2.0, 2.5)));
+        let paths: Vec<_> = examples.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(paths, ["a[1]", "a[2].b", "a[3]", "c", "d"]);
+        assert_eq!(examples[3].values, [Some("1".to_owned()), None]);
+        assert!(matches!(
+            json([b"{\"a\": 1, \"b\": 2}", b"{\"b\":2,\"a\":1}"]),
+            Some(ContentMoved::JsonForm)
+        ));
+        assert!(json([b"a", b"{}"]).is_none());
+    }
+
+    #[test]
+    fn texts_are_compared_by_line() {
+        let Some(ContentMoved::Text { line, lines }) = text([b"a\nb\nc", b"a\nb"]) else {
+            panic!()
+        };
+        assert_eq!((line, lines), (3, [Some("c".to_owned()), None]));
+        assert!(text([b"a\0", b"b"]).is_none());
+        assert!(text([b"\xff", b"b"]).is_none());
+    }
+
+    #[test]
+    fn packing_is_told_from_content() {
+        let gz = |time: u8, data: &[u8]| [b"\x1f\x8b\x08\0", &[time, 0, 0, 0], data].concat();
+        assert!(matches!(
+            gzip([&gz(1, b"same"), &gz(2, b"same")]),
+            Some(ContentMoved::Packing { format: "gzip" })
+        ));
+        assert!(gzip([&gz(1, b"same"), &gz(1, b"other")]).is_none());
+        assert!(gzip([b"\x1f\x8b", b"\x1f\x8b\x08"]).is_none());
+    }
+
+    #[test]
+    fn pickles_are_known() {
+        assert!(is_pickle("model", [b"\x80\x04.", b"\x80\x05."]));
+        assert!(is_pickle("a/model.joblib", [b"x", b"y"]));
+        assert!(!is_pickle("model.bin", [b"\x80\x04.", b"y"]));
+    }
+}

@@ -1,0 +1,179 @@
+//! `reproof why`.
+
+use serde_json::json;
+
+use crate::support::Project;
+
+#[test]
+fn a_changed_parameter_is_named_with_the_step_and_how_far_it_moved() {
+    let project = Project::committed();
+    let first = project.record(&[]);
+    let second = project.record(&["--set", "train.logistic_regression.l2=5"]);
+    let ids = [&first[..12], &second[..12]];
+    let found = project.reproof(&["why", ids[0], ids[1], "--json"]).json();
+    assert_eq!(
+        found["cause"],
+        json!({"kind": "aspects", "step": "train", "aspects": ["configuration"]})
+    );
+    assert_eq!(
+        found["configuration"],
+        json!([{"path": "train.parameters.l2", "before": 1, "after": 5}])
+    );
+    for nothing in ["code", "environments", "data", "platform"] {
+        assert_eq!(found[nothing], json!([]), "{nothing}");
+    }
+    let steps: Vec<_> = found["steps"].as_array().unwrap().iter().collect();
+    assert_eq!((steps.len(), &steps[0]["step"]), (2, &json!("train")));
+    assert_eq!(steps[1]["inputs"], json!(["model"]));
+    let model = &steps[0]["outputs"][0]["moved"]["files"][0]["content"];
+    assert_eq!(model["kind"], "json");
+    assert!(model["largest"].as_f64().unwrap() > 0.0, "{model}");
+    let text = project.reproof(&["why", ids[0], ids[1]]).expect(0).out;
+    for wanted in [
+        "The results part at step 'train', whose configuration differs.",
+        "train.parameters.l2  1 -> 5",
+        "train.model   model.json:",
+        "prediction in 83 of 83 rows, by at most",
+        "metrics on the same 83 rows",
+    ] {
+        assert!(text.contains(wanted), "no '{wanted}' in:\n{text}");
+    }
+}
+
+#[test]
+fn a_changed_cell_is_data_and_later_steps_are_not_blamed() {
+    let project = Project::committed();
+    let first = project.record(&[]);
+    let data = project.read("data/pima_diabetes.csv");
+    let row = data.lines().nth(5).unwrap();
+    let (head, label) = row.rsplit_once(',').unwrap();
+    let other = if label == "No" { "Yes" } else { "No" };
+    project.edit("data/pima_diabetes.csv", row, &format!("{head},{other}"));
+    let second = project.record(&[]);
+    let found = project.reproof(&["why", &first, &second, "--json"]).json();
+    assert_eq!(found["cause"]["kind"], "aspects");
+    assert_eq!(found["cause"]["step"], "split");
+    assert_eq!(found["cause"]["aspects"], json!(["data"]));
+    assert_eq!(found["configuration"], json!([]));
+    assert_eq!(found["data"].as_array().unwrap().len(), 1);
+    let blamed = found["steps"].as_array().unwrap().iter();
+    let blamed: Vec<_> = blamed.filter(|step| step["aspects"] != json!([])).collect();
+    assert_eq!(blamed.len(), 1, "{blamed:?}");
+}
+
+#[test]
+fn a_step_that_is_not_deterministic_is_found_by_its_verification() {
+    let project = Project::shell(concat!(
+        "  steady:\n",
+        "    shell: echo same > /reproof/out/o.txt\n",
+        "    outputs: {o: o.txt}\n",
+        "  draw:\n",
+        "    shell: cat /proc/sys/kernel/random/uuid > /reproof/out/u.txt\n",
+        "    inputs: {o: steady.o}\n",
+        "    outputs: {u: u.txt}\n",
+        "  use:\n",
+        "    shell: cat /reproof/in/u/u.txt > /reproof/out/v.txt\n",
+        "    inputs: {u: draw.u}\n",
+        "    outputs: {v: v.txt}\n",
+    ));
+    let record = project.record(&[]);
+    project
+        .reproof(&["why", &record])
+        .expect(2)
+        .says(&["was not verified yet", "reproof verify"]);
+    project.reproof(&["verify", &record]).expect(12);
+    let found = project.reproof(&["why", &record, "--json"]).json();
+    assert_eq!(
+        found["cause"],
+        json!({"kind": "nondeterminism", "step": "draw"})
+    );
+    assert_eq!(found["same_recipe"], true);
+    assert_eq!(found["sides"][1]["is_verification"], true);
+    let steps = found["steps"].as_array().unwrap();
+    let names: Vec<_> = steps
+        .iter()
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["draw", "use"]);
+    let content = &steps[0]["outputs"][0]["moved"]["files"][0]["content"];
+    assert_eq!(
+        (&content["kind"], &content["line"]),
+        (&json!("text"), &json!(1))
+    );
+    let text = project.reproof(&["why", &record]).expect(0).out;
+    assert!(
+        text.contains("Step 'draw' is not deterministic: the same recipe and the same inputs"),
+        "{text}"
+    );
+    // The execution alone names both sides.
+    let execution = found["sides"][1]["execution"].as_str().unwrap();
+    let again = project.reproof(&["why", execution, "--json"]).json();
+    assert_eq!(again["cause"], found["cause"]);
+}
+
+#[test]
+fn a_changed_file_of_code_is_shown_with_its_lines() {
+    let project = Project::shell(concat!(
+        "  one:\n",
+        "    shell: cat /reproof/code/a.txt > /reproof/out/o.txt\n",
+        "    code: [a.txt]\n",
+        "    outputs: {o: o.txt}\n",
+        "  two:\n",
+        "    shell: test -e /reproof/code/a.txt && echo there > /reproof/out/p.txt\n",
+        "    code: [a.txt]\n",
+        "    outputs: {p: p.txt}\n",
+    ));
+    project.write("a.txt", "first\nsecond\n");
+    let first = project.record(&[]);
+    project.write("a.txt", "first\nother\n");
+    let second = project.record(&[]);
+    let found = project.reproof(&["why", &first, &second, "--json"]).json();
+    assert_eq!(
+        found["cause"],
+        json!({"kind": "aspects", "step": "one", "aspects": ["code"]})
+    );
+    assert_eq!(found["configuration"], json!([]));
+    let code = found["code"].as_array().unwrap();
+    assert_eq!(code.len(), 1, "{code:?}");
+    assert_eq!(code[0]["path"], "a.txt");
+    assert_eq!(code[0]["steps"], json!(["one", "two"]));
+    let text = project
+        .reproof(&["why", &first, &second, "--lines"])
+        .expect(0)
+        .out;
+    for wanted in [
+        "a.txt   changed   seen by one, two",
+        "-second",
+        "+other",
+        "Of other steps differ: 'two' (code, with the same results).",
+        "line 2: second -> other",
+    ] {
+        assert!(text.contains(wanted), "no '{wanted}' in:\n{text}");
+    }
+}
+
+#[test]
+fn what_has_nothing_to_explain_says_so() {
+    let project = Project::diabetes();
+    let run = project.reproof(&["run", "--json"]).json();
+    let record = run["record"].as_str().unwrap();
+    let execution = run["execution"]["id"].as_str().unwrap();
+    project
+        .reproof(&["why", execution])
+        .expect(2)
+        .says(&["is a run", "name two"]);
+    project.reproof(&["verify", record]).expect(0);
+    project
+        .reproof(&["why", record])
+        .expect(2)
+        .says(&["found it identical"]);
+    let same = project.reproof(&["why", record, record]).expect(0).out;
+    assert!(
+        same.contains("The same recipe gave the same results."),
+        "{same}"
+    );
+    project
+        .reproof(&["why", record, "0000"])
+        .expect(2)
+        .says(&["nothing here is named"]);
+}
