@@ -8,6 +8,8 @@
 // A test tells one story from its beginning to its end.
 #![allow(clippy::too_many_lines)]
 
+#[path = "cli/postgres.rs"]
+mod postgres;
 #[path = "cli/s3.rs"]
 mod s3;
 #[path = "cli/support.rs"]
@@ -61,6 +63,10 @@ mod plan;
 mod predict;
 #[path = "cli/programs.rs"]
 mod programs;
+#[path = "cli/queries.rs"]
+mod queries;
+#[path = "cli/queries_postgres.rs"]
+mod queries_postgres;
 #[path = "cli/remotes.rs"]
 mod remotes;
 #[path = "cli/reports.rs"]

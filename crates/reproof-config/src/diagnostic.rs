@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::names::{nearest, shown};
+use crate::postgres::masked;
 
 /// The most errors of one reading that are kept; the rest are counted.
 const MAX_DIAGNOSTICS: usize = 100;
@@ -23,7 +24,7 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// The line; tabs and control characters in it are replaced by spaces.
+    /// The line; tabs and control characters in it are replaced by spaces, passwords by stars.
     pub source_line: Option<String>,
     /// How many characters of the line are meant, at least 1.
     pub length: usize,
@@ -194,7 +195,8 @@ fn position(text: &str, at: usize) -> (usize, usize, LineRange) {
 }
 
 fn printable(line: &str) -> String {
-    line.chars()
+    masked(line)
+        .chars()
         .map(|c| if crate::names::is_visible(c) { c } else { ' ' })
         .collect()
 }

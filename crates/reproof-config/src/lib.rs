@@ -17,6 +17,7 @@ mod json_schema;
 mod lock;
 mod names;
 mod pipeline;
+mod postgres;
 mod program;
 mod project;
 mod reference;
@@ -32,9 +33,10 @@ pub use json_schema::{pipeline_json_schema, project_json_schema};
 pub use lock::{Lock, LockEntry, StepPin, parse_lock};
 pub use names::nearest;
 pub use pipeline::{
-    CsvOptions, DataFormat, DataFrom, DataSource, ExpandOptions, Graph, Note, Pipeline,
-    StatisticsOption, parse_bound, parse_pipeline,
+    CsvOptions, DataFormat, DataFrom, DataSource, ExpandOptions, Graph, Note, Pipeline, Place,
+    PostgresServer, QueryText, SqlQuery, StatisticsOption, parse_bound, parse_pipeline,
 };
+pub use postgres::{Password, PostgresAddress, PostgresConnection, SslMode};
 pub use program::{OutputSpec, ProgramSpec, Resources, is_reserved_variable};
 pub use project::{
     ADDRESS_HINT, EnvironmentSource, NamedData, Policy, Project, PythonOptions, RemoteAddress,

@@ -16,6 +16,7 @@ pub(crate) mod print;
 mod programs;
 pub(crate) mod source;
 mod splits;
+mod sql;
 mod steps;
 mod tasks;
 
@@ -29,7 +30,8 @@ use reproof_record::{Expectation, StepName};
 pub use expand::ExpandOptions;
 pub use gates::parse_bound;
 pub use graph::{Graph, Note};
-pub use source::{CsvOptions, DataFormat, DataFrom, DataSource, StatisticsOption};
+pub use source::{CsvOptions, DataFormat, DataFrom, DataSource, Place, StatisticsOption};
+pub use sql::{PostgresServer, QueryText, SqlQuery};
 
 use crate::check::{check_object, is_named};
 use crate::diagnostic::{Diagnostics, Report, Sources, Span};

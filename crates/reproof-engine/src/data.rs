@@ -1,21 +1,15 @@
-//! Data sources: each is read into an immutable version, and compared with the lock file.
+//! The data of a pipeline: each source is an immutable version, which is compared with the lock file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
-use reproof_catalog::{SourceSnapshot, StepOutput};
 use reproof_config::{
-    DataFormat, DataFrom, DataSource, Lock, LockEntry, NamedData, Pipeline, StatisticsOption,
-    VersionSpec, nearest,
+    DataFrom, DataSource, Lock, LockEntry, NamedData, Pipeline, VersionSpec, nearest,
 };
 use reproof_record::{Artifact, DataUse, Digest, Schema, StepName};
-use reproof_store::fs::{Facts, FileKind, IoError};
-use reproof_table::{
-    CsvOptions, FileFormat, Snapshot, SnapshotOptions, StatisticsLevel, TableError, snapshot_file,
-};
 
 use crate::observer::{DataChange, Event, Observer};
-use crate::{Cancel, EngineError, Project, cache, versions};
+use crate::sources::snapshot;
+use crate::{Cancel, EngineError, Project, queries, versions};
 
 /// A data source with the version that this run uses.
 pub(crate) struct Pinned {
@@ -60,17 +54,13 @@ pub(crate) fn pin_all(
         }
         let (pinned, read) = match from {
             DataFrom::Source(source) => {
-                // Whoever writes the file means the same source as whoever writes its name.
-                let data = &project.settings.data;
-                let mut same = data
-                    .iter()
-                    .filter(|(_, data)| data.source.key() == source.key());
-                let data = same.next().map(|(data, _)| data);
+                let source = &queries::resolved(project, name, source)?;
+                let data = same_source(project, source);
                 read_pinned(project, name, source, data, lock, locked, observer, cancel)?
             }
             DataFrom::Named(data) => {
                 let named = named(project, data)?;
-                let source = &named.source;
+                let source = &queries::resolved(project, name, &named.source)?;
                 read_pinned(
                     project,
                     name,
@@ -98,6 +88,21 @@ pub(crate) fn pin_all(
         all.insert(name.clone(), pinned);
     }
     Ok(all)
+}
+
+/// The named data that is read from this source: whoever writes it means the same as whoever writes
+/// the name.
+fn same_source<'a>(project: &'a Project, source: &DataSource) -> Option<&'a StepName> {
+    let key = source.key();
+    let is_same = |name: &StepName, other: &DataSource| {
+        // A query that cannot be read is another one.
+        let other =
+            (other.kind() == source.kind()).then(|| queries::resolved(project, name, other));
+        matches!(other, Some(Ok(other)) if other.key() == key)
+    };
+    let mut all = project.settings.data.iter();
+    all.find(|(name, data)| is_same(name, &data.source))
+        .map(|(name, _)| name)
 }
 
 /// The data that `reproof.toml` declares under this name.
@@ -136,7 +141,7 @@ fn read_pinned(
     if locked && entry.is_none() {
         return Err(refuse(format!(
             "data '{name}' ({}) is not in the lock file",
-            source.path
+            source.location()
         )));
     }
     let head = match (entry, named) {
@@ -147,7 +152,7 @@ fn read_pinned(
     let types = types.or(head.as_ref().map(|(_, head)| &head.schema));
     let (snapshot, read) = snapshot(project, name, source, types, observer, cancel)?;
     let used = DataUse {
-        source: source.path.to_string(),
+        source: source.location(),
         version: snapshot.version.artifact,
         manifest: Some(snapshot.version.manifest),
         rows: snapshot.rows,
@@ -235,219 +240,6 @@ fn refuse(message: String) -> EngineError {
         message,
         hint: Some("run without --locked (policy.locked) to pin what is there now, and commit reproof.lock".to_owned()),
     }
-}
-
-/// The version of a source: the known one if the file's facts are unchanged and every byte of the
-/// version is there, else the file is read. Columns that `types` names have the types given there.
-/// Says whether it was read.
-pub(crate) fn snapshot(
-    project: &Project,
-    name: &StepName,
-    source: &DataSource,
-    types: Option<&Schema>,
-    observer: &dyn Observer,
-    cancel: &Cancel,
-) -> Result<(SourceSnapshot, bool), EngineError> {
-    let (path, facts) = find(project, name, source)?;
-    let key = source.key();
-    if let Some(known) = project.catalog.source(&key)?
-        && known.holds_for(&facts)
-        && fits(source, types, &known)
-    {
-        let outputs = BTreeMap::from([(name.clone(), known.version.clone())]);
-        match cache::sound(project, &outputs)? {
-            None => return Ok((known, false)),
-            Some(trouble) => observer.event(&Event::Note(&format!(
-                "the stored version of data '{name}' {trouble}: it is read again"
-            ))),
-        }
-    }
-    observer.event(&Event::DataStarted {
-        name,
-        source: source.path.as_str(),
-    });
-    let hashed_at = project.services.clock.now();
-    let read = read(project, path.clone(), source, types, cancel)
-        .inspect_err(|_| project.store.discard_own())?
-        .map_err(|error| EngineError::Data {
-            name: name.to_string(),
-            error,
-        })?;
-    let snapshot = SourceSnapshot {
-        facts,
-        hashed_at,
-        source_digest: read.source_digest,
-        version: StepOutput {
-            artifact: read.stored.artifact,
-            manifest: read.stored.manifest,
-        },
-        rows: read.rows,
-        schema: read.schema,
-    };
-    check_at_rest(project, name, &path, &snapshot)?;
-    project.catalog.set_source(&key, &snapshot)?;
-    Ok((snapshot, true))
-}
-
-/// Stores the bytes of a source as a blob of their digest.
-///
-/// # Errors
-/// Bytes that are not those of the digest any more, and trouble of the storage.
-pub(crate) fn keep_bytes(
-    project: &Project,
-    name: &StepName,
-    source: &DataSource,
-    digest: &Digest,
-) -> Result<(), EngineError> {
-    if cache::check_blobs(project, &[*digest])?.is_none() {
-        return Ok(());
-    }
-    let (path, _) = find(project, name, source)?;
-    let mut file = project.io().open_read(&path)?;
-    let mut batch = project.store.batch();
-    let mut writer = batch.writer()?;
-    std::io::copy(&mut file, &mut writer)
-        .map_err(|source| IoError::new("copy into the store", &path, source))?;
-    if batch.add(writer)?.digest != *digest {
-        return Err(changed_meanwhile(name, &path));
-    }
-    Ok(batch.commit()?)
-}
-
-/// Refuses a file that changed while it was read: what was read may never have been in it at once.
-/// Facts tell, unless they are so new that a later change may hide behind them: then the bytes do.
-fn check_at_rest(
-    project: &Project,
-    name: &StepName,
-    path: &Path,
-    read: &SourceSnapshot,
-) -> Result<(), EngineError> {
-    let now = project.io().metadata(path)?;
-    if read.holds_for(&now) || now == read.facts && digest(project, path)? == read.source_digest {
-        return Ok(());
-    }
-    Err(changed_meanwhile(name, path))
-}
-
-fn changed_meanwhile(name: &StepName, path: &Path) -> EngineError {
-    EngineError::Usage {
-        message: format!(
-            "data '{name}': {} changed while it was read",
-            path.display()
-        ),
-        hint: Some("run again once it is at rest, or name a copy that nobody writes to".to_owned()),
-    }
-}
-
-/// The digest of a file's bytes.
-fn digest(project: &Project, path: &Path) -> Result<Digest, EngineError> {
-    let mut file = project.io().open_read(path)?;
-    let mut hasher = blake3::Hasher::new();
-    hasher
-        .update_reader(&mut file)
-        .map_err(|source| IoError::new("read", path, source))?;
-    Ok(hasher.finalize().into())
-}
-
-/// The file of a source, without links, and its facts: a link's own would not tell that what it
-/// points to has changed.
-fn find(
-    project: &Project,
-    name: &StepName,
-    source: &DataSource,
-) -> Result<(PathBuf, Facts), EngineError> {
-    let usage = |message: String, hint: String| EngineError::Usage {
-        message: format!("data '{name}': {message}"),
-        hint: Some(hint),
-    };
-    let path = project.root.join(source.path.as_str());
-    let found = project.io().canonicalize(&path);
-    let path = found.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => usage(
-            format!("there is no file {}", source.path),
-            format!("paths are inside the project, {}", project.root.display()),
-        ),
-        _ => error.into(),
-    })?;
-    let facts = project.io().metadata(&path)?;
-    match facts.kind {
-        FileKind::File => Ok((path, facts)),
-        // A pipe would make the run wait for ever, a device might never end.
-        FileKind::Folder | FileKind::Link | FileKind::Other => Err(usage(
-            format!("{} is not a regular file", source.path),
-            "name a file whose bytes are at rest".to_owned(),
-        )),
-    }
-}
-
-/// Reads a source into the store.
-fn read(
-    project: &Project,
-    path: PathBuf,
-    source: &DataSource,
-    types: Option<&Schema>,
-    cancel: &Cancel,
-) -> Result<Result<Snapshot, TableError>, EngineError> {
-    let format = match &source.format {
-        DataFormat::Parquet => FileFormat::Parquet,
-        DataFormat::JsonLines => FileFormat::JsonLines,
-        DataFormat::Arrow => FileFormat::Arrow,
-        DataFormat::Numpy => FileFormat::Numpy,
-        DataFormat::Csv(options) => FileFormat::Csv(CsvOptions {
-            delimiter: options.delimiter,
-            null_tokens: options.null_tokens.clone(),
-        }),
-    };
-    let options = SnapshotOptions {
-        declared: source.schema.clone(),
-        pinned: types.cloned(),
-        statistics: match source.statistics {
-            StatisticsOption::None => StatisticsLevel::None,
-            StatisticsOption::Basic => StatisticsLevel::Basic,
-            StatisticsOption::Full => StatisticsLevel::Full,
-        },
-        replaced: replaced(project, source)?,
-    };
-    let store = project.store.clone();
-    cancel.wait_for(move || {
-        let mut batch = store.batch();
-        let read = snapshot_file(&store, &mut batch, &path, &format, &options)?;
-        batch.commit()?;
-        Ok(read)
-    })
-}
-
-/// The stored columns of the version that a source was last read into here.
-fn replaced(
-    project: &Project,
-    source: &DataSource,
-) -> Result<BTreeMap<String, Digest>, EngineError> {
-    let Some(last) = project.catalog.source(&source.key())? else {
-        return Ok(BTreeMap::new());
-    };
-    match project.store.table_object(&last.version.artifact.digest) {
-        Ok(table) => {
-            let names = table.schema.columns().iter();
-            let names = names.map(|column| column.name.clone());
-            Ok(names.zip(table.columns).collect())
-        }
-        // It only saves room, so what cannot be read is not missed.
-        Err(_) => Ok(BTreeMap::new()),
-    }
-}
-
-/// Whether a known version has these column types, for the columns it has. Some files have types of
-/// their own.
-fn fits(source: &DataSource, types: Option<&Schema>, known: &SourceSnapshot) -> bool {
-    source.has_types()
-        || types.is_none_or(|types| {
-            types.columns().iter().all(|pinned| {
-                known
-                    .schema
-                    .column(&pinned.name)
-                    .is_none_or(|column| column.logical_type == pinned.logical_type)
-            })
-        })
 }
 
 fn change(entry: Option<&LockEntry>, now: &Pinned) -> DataChange {

@@ -6,6 +6,7 @@ use reproof_config::Diagnostics;
 use reproof_learn::LearnError;
 use reproof_record::{CanonicalError, RecipeError};
 use reproof_sandbox::{SandboxError, Unsupported};
+use reproof_sql::Trouble;
 use reproof_store::fs::IoError;
 use reproof_store::{BundleError, RemoteError, StoreError};
 use reproof_table::{CsvProblem, TableError};
@@ -95,6 +96,16 @@ pub enum EngineError {
         #[source]
         error: TableError,
     },
+    /// A database gives no table.
+    #[error("data '{name}': {trouble}")]
+    Sql {
+        /// The source's name in the pipeline.
+        name: String,
+        /// Why.
+        trouble: Trouble,
+        /// Whether it cannot be reached, or not any more.
+        unreachable: bool,
+    },
     /// An environment could not be built, or a program not isolated.
     #[error("{0}")]
     Environment(String),
@@ -148,6 +159,10 @@ impl EngineError {
                 ..
             } if error.is_not_found() => Class::Usage,
             Self::Data { error, .. } => table_class(error).unwrap_or(Class::Usage),
+            Self::Sql {
+                unreachable: true, ..
+            } => Class::Storage,
+            Self::Sql { .. } => Class::Usage,
             Self::Interrupted => Class::Interrupted,
             Self::Damaged { .. } => Class::Integrity,
             Self::Bug(_) => Class::Bug,
@@ -158,6 +173,7 @@ impl EngineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } | Self::Refused { hint, .. } => hint.clone(),
+            Self::Sql { trouble, .. } => trouble.hint.clone(),
             Self::Unsupported(_) => Some(WITHOUT_ISOLATION.to_owned()),
             Self::Remote(error) if error.hint().is_some() => error.hint(),
             Self::Data { error: TableError::Csv { problem: CsvProblem::Pinned { .. }, .. }, .. } => {

@@ -19,7 +19,7 @@ use crate::environments::Ready;
 use crate::observer::{Event, Observer};
 use crate::programs::{self, Programs};
 use crate::project::{LOCK_FILE, exists, read_text};
-use crate::{Cancel, EngineError, Project, expect, pins};
+use crate::{Cancel, EngineError, Project, expect, pins, queries};
 
 /// What to run, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -206,10 +206,7 @@ fn capture_code(project: &Project, pipeline: &Pipeline) -> Result<Capture, Engin
         DataFrom::Source(source) => Some(source),
         DataFrom::Named(_) | DataFrom::Version(_) => None,
     });
-    let data = named
-        .chain(read)
-        .map(|source| source.path.to_string())
-        .collect();
+    let data = named.chain(read).flat_map(queries::files).collect();
     let digests = CatalogDigests::new(project);
     let captured = capture(
         &project.root,

@@ -216,6 +216,11 @@ impl Io for FaultIo {
         self.inner.set_mode(path, mode)
     }
 
+    fn is_shared(&self, path: &Path) -> Result<bool, IoError> {
+        self.at(false, "stat", path)?;
+        self.inner.is_shared(path)
+    }
+
     fn lock(&self, path: &Path, kind: LockKind) -> Result<Option<FileLock>, IoError> {
         self.at(true, "lock", path)?;
         self.inner.lock(path, kind)

@@ -219,6 +219,8 @@ pub trait Io: Send + Sync + Debug {
     fn symlink(&self, target: &Path, link: &Path) -> Result<(), IoError>;
     /// Sets the permission bits of a file or folder.
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError>;
+    /// Whether anybody but its owner may read or change a file.
+    fn is_shared(&self, path: &Path) -> Result<bool, IoError>;
 
     /// Locks a file, which is made if there is none; none if somebody else holds it in a way that
     /// excludes this one. Nothing waits.

@@ -27,6 +27,7 @@ mod parallel;
 mod parquet;
 pub mod preprocess;
 pub mod random;
+mod rows;
 mod snapshot;
 mod split;
 pub mod statistics;
@@ -45,7 +46,10 @@ pub use expect::{Judged, judge_data};
 pub use export::{write_csv, write_json_lines};
 pub use moved::{ColumnMoved, TableMoved, table_moved, ulps_apart};
 pub use parallel::{Threads, map_ranges};
-pub use snapshot::{FileFormat, Snapshot, SnapshotOptions, file_schema, snapshot_file};
+pub use rows::{COLUMNS_AT_ONCE, Cell, CellEvidence, TableBuilder, finish_table};
+pub use snapshot::{
+    FileFormat, FinishedColumn, Snapshot, SnapshotOptions, file_schema, snapshot_file,
+};
 pub use split::{SplitIndexed, SplitRandom, SplitStratified, SplitTime, split_random};
 pub use statistics::{StatisticsLevel, table_statistics};
 pub use storage::{read_statistics, read_table, write_table};

@@ -117,7 +117,7 @@ pub struct Snapshot {
     pub schema: Schema,
     /// Its rows, without a header.
     pub rows: u64,
-    /// The digest of the file's bytes.
+    /// The digest of the file's bytes; of a query, that of the table.
     pub source_digest: Digest,
     /// For each column, how many values are missing.
     pub missing: Vec<u64>,
@@ -158,7 +158,7 @@ pub fn file_schema(io: &dyn Io, path: &Path, format: &FileFormat) -> Result<Sche
 }
 
 /// A column that was read whole.
-pub(crate) struct FinishedColumn {
+pub struct FinishedColumn {
     blob: BlobInfo,
     missing: u64,
     statistics: Option<ColumnStatistics>,

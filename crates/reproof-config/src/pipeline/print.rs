@@ -13,7 +13,8 @@ use super::programs::{default_kind, profile_name};
 use crate::program::{OutputSpec, ProgramSpec};
 
 use super::{
-    CsvOptions, DataFormat, DataFrom, DataSource, Pipeline, StatisticsOption, blocks, links,
+    CsvOptions, DataFormat, DataFrom, DataSource, Pipeline, Place, PostgresServer, QueryText,
+    StatisticsOption, blocks, links,
 };
 
 /// Keys of flow mappings longer than this are written with `? `: YAML ends the search for the `:`
@@ -98,15 +99,28 @@ fn print_from(from: &DataFrom, checks: Map<String, Value>) -> String {
 }
 
 fn print_source(source: &DataSource) -> String {
-    let path = quoted(source.path.as_str());
+    let place = match &source.place {
+        Place::File(path) => quoted(path.as_str()),
+        Place::Server(PostgresServer::Variable(name)) => format!("{{env: {}}}", quoted(name)),
+        Place::Server(PostgresServer::Address(address)) => quoted(&address.to_string()),
+    };
     // A text that is written to cannot fail.
     let mut text = match &source.format {
         DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Arrow | DataFormat::Numpy => {
-            format!("{{{}: {path}", source.kind())
+            format!("{{{}: {place}", source.kind())
+        }
+        DataFormat::Sql(query) => {
+            let (key, asked) = match &query.text {
+                QueryText::Here(text) => ("query", quoted(text)),
+                QueryText::File(path) => ("query_file", quoted(path.as_str())),
+            };
+            let order_by = flow(&Value::from(query.order_by.clone()));
+            let kind = source.kind();
+            format!("{{{kind}: {place}, {key}: {asked}, order_by: {order_by}")
         }
         DataFormat::Csv(options) => {
             let default = CsvOptions::default();
-            let mut text = format!("{{csv: {path}");
+            let mut text = format!("{{csv: {place}");
             if options.delimiter != default.delimiter {
                 let delimiter = quoted(&char::from(options.delimiter).to_string());
                 let _ = write!(text, ", delimiter: {delimiter}");

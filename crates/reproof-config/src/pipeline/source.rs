@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reproof_record::{LogicalType, RelativePath, StepName, canonical_json};
 use serde_json::{Map, Value};
 
+use super::sql::{self, PostgresServer, QUERY_KEYS, QueryText, SqlQuery};
 use super::{blocks, expect};
 use crate::check::{delimiter, is_named};
 use crate::diagnostic::{Report, Span};
@@ -13,12 +14,24 @@ use crate::tables::DATA_SOURCE;
 use crate::tree::Node;
 use crate::version::VersionSpec;
 
-/// The keys that name a file, of which a source has one.
-const FORMATS: [&str; 5] = ["csv", "parquet", "jsonl", "arrow", "numpy"];
+/// The keys that name a file or a server, of which a source has one.
+const FORMATS: [&str; 7] = [
+    "csv", "parquet", "jsonl", "arrow", "numpy", "sqlite", "postgres",
+];
+/// Those of them that name a database.
+const DATABASES: [&str; 2] = ["sqlite", "postgres"];
 /// The keys of a pipeline that name data which `reproof.toml` declares.
 const NAMES: [&str; 2] = ["name", "version"];
-/// The keys that say how a file is read.
-const READING: [&str; 4] = ["delimiter", "null_tokens", "schema", "statistics"];
+/// The keys that say how a source is read.
+const READING: [&str; 7] = [
+    "delimiter",
+    "null_tokens",
+    "schema",
+    "statistics",
+    "query",
+    "query_file",
+    "order_by",
+];
 /// The keys that say how a CSV file is read.
 const CSV_KEYS: [&str; 2] = ["delimiter", "null_tokens"];
 
@@ -36,14 +49,23 @@ pub enum DataFrom {
 /// Where data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataSource {
-    /// The file, inside the project.
-    pub path: RelativePath,
+    /// Where it is.
+    pub place: Place,
     /// How it is read.
     pub format: DataFormat,
     /// The types that columns are declared to have.
     pub schema: BTreeMap<String, LogicalType>,
     /// How much is computed of each column. It does not change the version.
     pub statistics: StatisticsOption,
+}
+
+/// Where a data source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file, inside the project.
+    File(RelativePath),
+    /// A database of a PostgreSQL server.
+    Server(PostgresServer),
 }
 
 /// How a data source is read.
@@ -59,6 +81,8 @@ pub enum DataFormat {
     Arrow,
     /// An array of NumPy, or an archive of arrays.
     Numpy,
+    /// A query to a database: the file is one of SQLite, the server one of PostgreSQL.
+    Sql(SqlQuery),
 }
 
 /// How a CSV file is read.
@@ -107,27 +131,68 @@ impl StatisticsOption {
 impl DataSource {
     /// What kind of source it is: the key that names it.
     pub const fn kind(&self) -> &'static str {
-        match self.format {
-            DataFormat::Parquet => "parquet",
-            DataFormat::Csv(_) => "csv",
-            DataFormat::JsonLines => "jsonl",
-            DataFormat::Arrow => "arrow",
-            DataFormat::Numpy => "numpy",
+        match (&self.format, &self.place) {
+            (DataFormat::Sql(_), Place::File(_)) => "sqlite",
+            (_, Place::Server(_)) => "postgres",
+            (DataFormat::Parquet, _) => "parquet",
+            (DataFormat::Csv(_), _) => "csv",
+            (DataFormat::JsonLines, _) => "jsonl",
+            (DataFormat::Arrow, _) => "arrow",
+            (DataFormat::Numpy, _) => "numpy",
         }
     }
 
-    /// Whether the file itself says what types its columns have.
+    /// Where it is, as a person reads it; neither a password nor what a variable holds.
+    pub fn location(&self) -> String {
+        match &self.place {
+            Place::File(path) => path.to_string(),
+            Place::Server(server) => server.identity(),
+        }
+    }
+
+    /// The file, if it is one.
+    pub const fn file(&self) -> Option<&RelativePath> {
+        match &self.place {
+            Place::File(path) => Some(path),
+            Place::Server(_) => None,
+        }
+    }
+
+    /// What is asked, if it is a database.
+    pub const fn query(&self) -> Option<&SqlQuery> {
+        match &self.format {
+            DataFormat::Sql(query) => Some(query),
+            _ => None,
+        }
+    }
+
+    /// The same source with the text of its query in place of the file that it stands in.
+    #[must_use]
+    pub fn with_query(&self, text: &str) -> Self {
+        let mut source = self.clone();
+        if let DataFormat::Sql(query) = &mut source.format {
+            query.text = QueryText::new(text);
+        }
+        source
+    }
+
+    /// Whether the source itself says what types its columns have.
     pub const fn has_types(&self) -> bool {
         matches!(
             self.format,
             DataFormat::Parquet | DataFormat::Arrow | DataFormat::Numpy
-        )
+        ) || matches!(self.place, Place::Server(_))
     }
 
     /// How it is read, where that differs from the defaults and may change the version.
     pub fn options(&self) -> Map<String, Value> {
+        self.differing(false)
+    }
+
+    fn differing(&self, digest: bool) -> Map<String, Value> {
         let mut differing = Map::new();
         match &self.format {
+            DataFormat::Sql(query) => query.add_options(&mut differing, digest),
             DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Arrow | DataFormat::Numpy => {
             }
             DataFormat::Csv(options) => {
@@ -149,9 +214,9 @@ impl DataSource {
     }
 
     /// What names the source in the lock file: its format, the options that differ from the
-    /// defaults, its path.
+    /// defaults, its path or server. Of a query the digest stands there.
     pub fn key(&self) -> String {
-        let differing = self.options();
+        let differing = self.differing(true);
         let options = if differing.is_empty() {
             String::new()
         } else {
@@ -159,7 +224,7 @@ impl DataSource {
             let bytes = canonical_json(&Value::Object(differing)).unwrap_or_default();
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        format!("{}{options}:{}", self.kind(), self.path)
+        format!("{}{options}:{}", self.kind(), self.location())
     }
 
     /// The declared types as JSON.
@@ -249,7 +314,7 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
                 let wanted = FORMATS.map(|key| format!("'{key}'")).join(", ");
                 report.error(
                     at,
-                    format!("a key that names the file is missing: {wanted}"),
+                    format!("a key that names the source is missing: {wanted}"),
                 );
             }
         }
@@ -263,17 +328,27 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
                 report.hinted(entry.key.span, message, hint);
             }
         }
-        [only] if only.key.value != "csv" => {
-            for entry in CSV_KEYS.into_iter().filter_map(|key| node.entry(key)) {
-                let message = format!("'{}' is for CSV files", entry.key.value);
-                report.error(entry.key.span, message);
+        [only] => {
+            let kind = only.key.value.as_str();
+            let mut refuse = |keys: &[&str], what: &str| {
+                for entry in keys.iter().filter_map(|key| node.entry(key)) {
+                    report.error(entry.key.span, format!("'{}' {what}", entry.key.value));
+                }
+            };
+            if kind != "csv" {
+                refuse(&CSV_KEYS, "is for CSV files");
+            }
+            if DATABASES.contains(&kind) {
+                refuse(&["keep"], "has no use here: a query has no bytes to keep");
+                sql::check(node, only.key.span, report);
+            } else {
+                refuse(&QUERY_KEYS, "is for databases");
             }
         }
-        [_] => {}
         [_, other, ..] => {
             report.hinted(
                 other.key.span,
-                "a data source is one file",
+                "a data source is one file or one query",
                 "with 'steps', several sources may be named",
             );
         }
@@ -281,14 +356,21 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
 }
 
 fn read_source(node: &Node) -> Option<DataSource> {
-    let path = |key: &str| node.get(key).and_then(Node::text);
-    let (kind, path) = FORMATS.iter().find_map(|kind| Some((*kind, path(kind)?)))?;
+    let (kind, named) = FORMATS
+        .iter()
+        .find_map(|kind| Some((*kind, node.get(kind)?)))?;
+    let place = if kind == "postgres" {
+        Place::Server(sql::read_server(named)?)
+    } else {
+        Place::File(RelativePath::new(named.text()?).ok()?)
+    };
     let format = match kind {
         "csv" => DataFormat::Csv(read_csv(node)?),
         "parquet" => DataFormat::Parquet,
         "jsonl" => DataFormat::JsonLines,
         "arrow" => DataFormat::Arrow,
-        _ => DataFormat::Numpy,
+        "numpy" => DataFormat::Numpy,
+        _ => DataFormat::Sql(sql::read_query(node)?),
     };
     let declared = node.get("schema").map(Node::entries).unwrap_or_default();
     let declared = declared.iter().filter_map(|entry| {
@@ -296,7 +378,7 @@ fn read_source(node: &Node) -> Option<DataSource> {
         Some((entry.key.value.clone(), logical_type))
     });
     Some(DataSource {
-        path: RelativePath::new(path).ok()?,
+        place,
         format,
         schema: declared.collect(),
         statistics: match node.get("statistics").and_then(Node::text) {

@@ -762,7 +762,10 @@ fn data_may_be_named_or_a_version() {
             "{name: churn, schema: {a: float}}",
             "'schema' has no use beside 'name' (how named data",
         ),
-        ("{name: churn, csv: a.csv}", "a data source is one file"),
+        (
+            "{name: churn, csv: a.csv}",
+            "a data source is one file or one query",
+        ),
         ("{nam: churn}", "unknown key 'nam' (did you mean 'name'?)"),
         ("{keep: true}", "unknown key 'keep'"),
         ("3", "the name of data, or a mapping with csv"),
@@ -1311,11 +1314,13 @@ fn a_source_is_one_file_and_may_declare_types() {
     };
     assert_eq!(
         errors("{statistics: full}"),
-        ["a key that names the file is missing: 'csv', 'parquet', 'jsonl', 'arrow', 'numpy'"]
+        [
+            "a key that names the source is missing: 'csv', 'parquet', 'jsonl', 'arrow', 'numpy', 'sqlite', 'postgres'"
+        ]
     );
     assert_eq!(
         errors("{csv: a.csv, parquet: b}"),
-        ["a data source is one file"]
+        ["a data source is one file or one query"]
     );
     assert_eq!(
         errors("{parquet: b, delimiter: \";\"}"),

@@ -8,7 +8,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::parse_project;
 use crate::diagnostic::{Diagnostics, Report, Sources, Span};
-use crate::pipeline::{DataSource, StatisticsOption, source};
+use crate::pipeline::{DataSource, Place, PostgresServer, StatisticsOption, source};
 use crate::tree::Node;
 
 /// Data whose versions have a history.
@@ -27,6 +27,8 @@ pub(super) fn read(node: Option<&Node>, report: &mut Report<'_>) -> BTreeMap<Ste
         let name = StepName::new(entry.key.value.as_str()).ok()?;
         let source = source::read_named(&entry.value, entry.key.span, report)?;
         let keep = entry.value.get("keep").and_then(Node::boolean) != Some(false);
+        // A query has no bytes.
+        let keep = keep && source.query().is_none();
         Some((name, NamedData { source, keep }))
     });
     read.collect()
@@ -69,14 +71,21 @@ pub fn add_data(
 fn section(name: &StepName, data: &NamedData) -> String {
     let source = &data.source;
     let mut table = Table::new();
-    table.insert(source.kind(), toml_edit::value(source.path.as_str()));
+    let place = match &source.place {
+        Place::File(path) => Value::from(path.as_str()),
+        Place::Server(PostgresServer::Variable(name)) => {
+            Value::InlineTable(InlineTable::from_iter([("env", name.as_str())]))
+        }
+        Place::Server(PostgresServer::Address(address)) => Value::from(address.to_string()),
+    };
+    table.insert(source.kind(), Item::Value(place));
     for (key, option) in source.options() {
         table.insert(&key, Item::Value(value(&option)));
     }
     if source.statistics != StatisticsOption::default() {
         table.insert("statistics", toml_edit::value(source.statistics.name()));
     }
-    if !data.keep {
+    if !data.keep && source.query().is_none() {
         table.insert("keep", toml_edit::value(false));
     }
     let mut all = Table::new();
@@ -112,7 +121,7 @@ mod tests {
     fn data(path: &str) -> NamedData {
         NamedData {
             source: DataSource {
-                path: RelativePath::new(path).unwrap(),
+                place: Place::File(RelativePath::new(path).unwrap()),
                 format: DataFormat::Csv(CsvOptions::default()),
                 schema: BTreeMap::new(),
                 statistics: StatisticsOption::Full,
@@ -157,7 +166,7 @@ mod tests {
         for (text, says) in [
             (
                 "[data.a]\nkeep = true\n",
-                "1:7: a key that names the file is missing: 'csv', 'parquet', 'jsonl', 'arrow', 'numpy'",
+                "1:7: a key that names the source is missing: 'csv', 'parquet', 'jsonl', 'arrow', 'numpy', 'sqlite', 'postgres'",
             ),
             (
                 "[data.a]\ncsv = \"x.csv\"\nname = \"b\"\n",

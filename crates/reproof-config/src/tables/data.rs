@@ -54,6 +54,39 @@ macro_rules! source_fields {
                  of an array are `x0`, `x1`, …; in an archive the array's name comes first.",
                 Shape::Path,
             ),
+            optional(
+                "sqlite",
+                "A SQLite database inside the project, of which `query` asks. It is only read, in one \
+                 transaction.",
+                Shape::Path,
+            ),
+            optional(
+                "postgres",
+                "A PostgreSQL database, of which `query` asks: `host=… dbname=… user=…`, a URL \
+                 `postgresql://…`, or `{env: NAME}` for the environment variable that holds either. A \
+                 password stands in that variable, `PGPASSWORD` or `~/.pgpass`, never here.",
+                Shape::Either(&[Shape::Text, Shape::Object(&SERVER)]),
+            ),
+            optional(
+                "query",
+                "What is asked of the database: one `SELECT`.",
+                Shape::Text,
+            ),
+            optional(
+                "query_file",
+                "A file inside the project that holds the query, in place of `query`.",
+                Shape::Path,
+            ),
+            optional(
+                "order_by",
+                "The columns of the result by which its rows are sorted, missing values first, texts by \
+                 their bytes. A query needs it, and no two rows may be alike in them: the order of \
+                 rows is part of what a version is.",
+                Shape::List {
+                    of: &Shape::Column,
+                    non_empty: true,
+                },
+            ),
             Field {
                 name: "delimiter",
                 doc: "The character between fields: `\",\"`, `\";\"`, `\"\\t\"`.",
@@ -76,8 +109,8 @@ macro_rules! source_fields {
                 default: Some("{}"),
                 ..optional(
                     "schema",
-                    "The types of columns, by name. A value of a CSV or JSON file that does not fit is an error \
-                     that names its line; other files must have the declared types. A decimal has so \
+                    "The types of columns, by name. A value of a CSV or JSON file or of a query that does \
+                     not fit is an error that names its line or row; other files must have the declared types. A decimal has so \
                      many digits, of which so many stand after the point; inside braces it is written in \
                      quotes.",
                     Shape::Map {
@@ -113,9 +146,25 @@ const LATER: &[Later] = &[
     later_source("arrow"),
     later_source("images"),
     later_source("files"),
-    later_source("postgresql"),
-    later_source("sqlite"),
+    Later {
+        key: "postgresql",
+        message: "write 'postgres'",
+    },
 ];
+
+/// The server of a source.
+static SERVER: Object = Object {
+    noun: "key",
+    fields: &[Field {
+        required: true,
+        ..optional(
+            "env",
+            "The environment variable that holds the connection, and may hold the password.",
+            Shape::Variable,
+        )
+    }],
+    later: &[],
+};
 
 /// One source of data of a pipeline.
 pub(crate) static DATA_SOURCE: Object = Object {

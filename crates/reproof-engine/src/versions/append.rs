@@ -9,11 +9,12 @@ use reproof_record::{
 };
 
 use super::names::head;
-use crate::data::{keep_bytes, named, snapshot};
+use crate::data::named;
 use crate::observer::{Event, Observer};
 use crate::prepare::{Prepared, read_lock};
 use crate::project::{PROJECT_FILE, read_text};
-use crate::{Cancel, EngineError, Project};
+use crate::sources::{keep_bytes, snapshot};
+use crate::{Cancel, EngineError, Project, queries};
 
 /// How often a version is appended anew because another process appended one meanwhile.
 const ATTEMPTS: usize = 16;
@@ -55,9 +56,22 @@ pub fn add_data(
 ) -> Result<Committed, EngineError> {
     let text = read_text(project.io(), &project.root.join(PROJECT_FILE))?;
     let text = reproof_config::add_data(PROJECT_FILE, &text, name, data)?;
-    let read = read(project, name, data, choice, observer, cancel)?;
+    let data = resolved(project, name, data)?;
+    let read = read(project, name, &data, choice, observer, cancel)?;
     project.write_text(PROJECT_FILE, &text)?;
-    append(project, &read.draft(project, name, data, choice)?)
+    append(project, &read.draft(project, name, &data, choice)?)
+}
+
+/// Named data with the text of its query, where that stands in a file.
+fn resolved(
+    project: &Project,
+    name: &StepName,
+    data: &NamedData,
+) -> Result<NamedData, EngineError> {
+    Ok(NamedData {
+        source: queries::resolved(project, name, &data.source)?,
+        keep: data.keep,
+    })
 }
 
 /// Reads named data now, and appends a version if its content differs from that of the head.
@@ -71,9 +85,9 @@ pub fn commit_data(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Committed, EngineError> {
-    let data = named(project, name)?;
-    let read = read(project, name, data, choice, observer, cancel)?;
-    append(project, &read.draft(project, name, data, choice)?)
+    let data = resolved(project, name, named(project, name)?)?;
+    let read = read(project, name, &data, choice, observer, cancel)?;
+    append(project, &read.draft(project, name, &data, choice)?)
 }
 
 /// Appends what a run read of named data, where it is not the head.
@@ -91,7 +105,7 @@ pub(crate) fn append_read(
         if head(project, name)?.is_some_and(|(_, head)| head.content == content) {
             continue;
         }
-        let data = named(project, name)?;
+        let data = resolved(project, name, named(project, name)?)?;
         let read = Read {
             content,
             manifest: pinned.used.manifest.unwrap_or(content.digest),
@@ -99,7 +113,7 @@ pub(crate) fn append_read(
             schema: pinned.schema.clone(),
             digest: pinned.source_digest,
         };
-        let mut draft = read.draft(project, name, data, &DataChoice::default())?;
+        let mut draft = read.draft(project, name, &data, &DataChoice::default())?;
         draft.commit.clone_from(&prepared.code.state.commit);
         draft.read_by = Some(*run);
         let appended = append(project, &draft)?;
@@ -202,7 +216,7 @@ impl Read {
             host: services.host.name.clone(),
             source: DataOrigin {
                 kind: data.source.kind().to_owned(),
-                location: data.source.path.to_string(),
+                location: data.source.location(),
                 options: data.source.options(),
                 digest: self.digest,
                 kept: data.keep,

@@ -220,6 +220,12 @@ impl Io for RealIo {
         set.map_err(|source| IoError::new("set the mode of", path, source))
     }
 
+    fn is_shared(&self, path: &Path) -> Result<bool, IoError> {
+        let facts = std::fs::metadata(path);
+        let facts = facts.map_err(|source| IoError::new("stat", path, source))?;
+        Ok(facts.permissions().mode() & 0o077 != 0)
+    }
+
     fn lock(&self, path: &Path, kind: LockKind) -> Result<Option<FileLock>, IoError> {
         let open = OpenOptions::new()
             .read(true)

@@ -103,6 +103,19 @@ impl Evidence {
         self.text |= kinds.into_iter().filter(|&kind| kind).count() > 1;
     }
 
+    /// Takes an integer of 64 bits into account.
+    pub fn observe_integer(&mut self, value: i64, line: u64) {
+        self.integer = true;
+        if value as f64 as i128 != i128::from(value) {
+            note(&mut self.inexact, value.to_string().as_bytes(), line);
+        }
+    }
+
+    /// Takes into account that the column holds a double.
+    pub fn observe_float(&mut self) {
+        self.float = true;
+    }
+
     /// Takes into account that the column holds texts.
     pub fn observe_text(&mut self) {
         self.text = true;

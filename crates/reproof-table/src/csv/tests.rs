@@ -467,6 +467,9 @@ mod changing {
         fn symlink(&self, target: &Path, link: &Path) -> Result<(), IoError> {
             self.inner.symlink(target, link)
         }
+        fn is_shared(&self, path: &Path) -> Result<bool, IoError> {
+            self.inner.is_shared(path)
+        }
         fn set_mode(&self, path: &Path, mode: u32) -> Result<(), IoError> {
             self.inner.set_mode(path, mode)
         }

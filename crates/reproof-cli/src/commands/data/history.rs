@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use reproof_config::{
-    CsvOptions, DataFormat, DataSource, NamedData, StatisticsOption, VersionAt, VersionSpec,
+    CsvOptions, DataFormat, DataSource, NamedData, Place, PostgresConnection, PostgresServer,
+    QueryText, SqlQuery, StatisticsOption, VersionAt, VersionSpec,
 };
 use reproof_engine::{
     Committed, DataChoice, EngineError, LoggedVersion, Project, add_data, commit_data,
@@ -30,8 +31,30 @@ pub struct Add {
     #[arg(value_name = "NAME")]
     pub name: StepName,
     /// The file, inside the project: CSV, or Parquet if it is named so.
-    #[arg(value_name = "SOURCE")]
-    pub source: PathBuf,
+    #[arg(value_name = "SOURCE", required_unless_present_any = ["sqlite", "postgres"])]
+    pub source: Option<PathBuf>,
+    /// A SQLite database inside the project, of which --query asks.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "postgres"])]
+    pub sqlite: Option<PathBuf>,
+    /// A PostgreSQL database, of which --query asks: 'host=… dbname=… user=…' or postgresql://…,
+    /// without a password, or env:NAME for the variable that holds either.
+    #[arg(long, value_name = "CONNECTION", conflicts_with = "source")]
+    pub postgres: Option<String>,
+    /// What is asked of the database: one SELECT.
+    #[arg(
+        long,
+        value_name = "SQL",
+        conflicts_with = "source",
+        allow_hyphen_values = true
+    )]
+    pub query: Option<String>,
+    /// The file, inside the project, that holds the query.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "query"])]
+    pub query_file: Option<PathBuf>,
+    /// A column of the result that sorts its rows. Give it once for each; no two rows may be alike in
+    /// all of them.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "source")]
+    pub order_by: Vec<String>,
     /// Why, for the history.
     #[arg(short, long, value_name = "TEXT", default_value = "")]
     pub message: String,
@@ -134,7 +157,8 @@ pub fn add(options: &Add, global: &Global, printer: &Printer) -> Result<Exit, En
     let project = session::project(global)?;
     let data = NamedData {
         source: source(options, &project, global)?,
-        keep: !options.no_keep,
+        // A query has no bytes to keep.
+        keep: !options.no_keep && options.source.is_some(),
     };
     let choice = DataChoice {
         message: options.message.clone(),
@@ -149,34 +173,17 @@ pub fn add(options: &Add, global: &Global, printer: &Printer) -> Result<Exit, En
 }
 
 fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSource, EngineError> {
-    let path = inside(project, &session::folder(global)?.join(&options.source))?;
-    let named = FileFormat::of_name(Path::new(path.as_str()));
-    let format = if let Some(format) = named {
-        if options.delimiter != "," || !options.null_tokens.is_empty() {
-            return Err(EngineError::usage(
-                "--delimiter and --null are for CSV files",
-            ));
+    let folder = session::folder(global)?;
+    let (place, format) = match &options.source {
+        Some(file) => {
+            let path = inside(project, &folder.join(file))?;
+            let format = file_format(options, &path)?;
+            (Place::File(path), format)
         }
-        match format {
-            FileFormat::JsonLines => DataFormat::JsonLines,
-            FileFormat::Arrow => DataFormat::Arrow,
-            FileFormat::Numpy => DataFormat::Numpy,
-            FileFormat::Parquet | FileFormat::Csv(_) => DataFormat::Parquet,
-        }
-    } else {
-        let mut csv = CsvOptions {
-            delimiter: delimiter(&options.delimiter)?,
-            ..CsvOptions::default()
-        };
-        if !options.null_tokens.is_empty() {
-            csv.null_tokens.clone_from(&options.null_tokens);
-            csv.null_tokens.sort_unstable();
-            csv.null_tokens.dedup();
-        }
-        DataFormat::Csv(csv)
+        None => database(options, project, &folder)?,
     };
     Ok(DataSource {
-        path,
+        place,
         format,
         schema: options.types.iter().cloned().collect::<BTreeMap<_, _>>(),
         statistics: match options.statistics {
@@ -185,6 +192,90 @@ fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSourc
             Level::None => StatisticsOption::None,
         },
     })
+}
+
+fn only_csv(options: &Add) -> Result<(), EngineError> {
+    if options.delimiter == "," && options.null_tokens.is_empty() {
+        return Ok(());
+    }
+    Err(EngineError::usage(
+        "--delimiter and --null are for CSV files",
+    ))
+}
+
+fn file_format(options: &Add, path: &RelativePath) -> Result<DataFormat, EngineError> {
+    if let Some(format) = FileFormat::of_name(Path::new(path.as_str())) {
+        only_csv(options)?;
+        return Ok(match format {
+            FileFormat::JsonLines => DataFormat::JsonLines,
+            FileFormat::Arrow => DataFormat::Arrow,
+            FileFormat::Numpy => DataFormat::Numpy,
+            FileFormat::Parquet | FileFormat::Csv(_) => DataFormat::Parquet,
+        });
+    }
+    let mut csv = CsvOptions {
+        delimiter: delimiter(&options.delimiter)?,
+        ..CsvOptions::default()
+    };
+    if !options.null_tokens.is_empty() {
+        csv.null_tokens.clone_from(&options.null_tokens);
+        csv.null_tokens.sort_unstable();
+        csv.null_tokens.dedup();
+    }
+    Ok(DataFormat::Csv(csv))
+}
+
+/// The database and what is asked of it.
+fn database(
+    options: &Add,
+    project: &Project,
+    folder: &Path,
+) -> Result<(Place, DataFormat), EngineError> {
+    only_csv(options)?;
+    let text = match (&options.query, &options.query_file) {
+        (Some(query), _) => QueryText::new(query),
+        (None, Some(file)) => QueryText::File(inside(project, &folder.join(file))?),
+        (None, None) => {
+            return Err(EngineError::usage(
+                "what is asked of the database is missing: --query \"SELECT …\" or --query-file FILE",
+            ));
+        }
+    };
+    if options.order_by.is_empty() {
+        return Err(EngineError::Usage {
+            message: "--order-by is missing".to_owned(),
+            hint: Some(
+                "a database gives rows in any order, and a table's identity depends on it: name columns \
+                 of the result that no two rows share together"
+                    .to_owned(),
+            ),
+        });
+    }
+    let place = match (&options.sqlite, &options.postgres) {
+        (Some(file), _) => Place::File(inside(project, &folder.join(file))?),
+        (None, connection) => Place::Server(server(connection.as_deref().unwrap_or_default())?),
+    };
+    let order_by = options.order_by.clone();
+    Ok((place, DataFormat::Sql(SqlQuery { text, order_by })))
+}
+
+fn server(text: &str) -> Result<PostgresServer, EngineError> {
+    if let Some(name) = text.strip_prefix("env:") {
+        return Ok(PostgresServer::Variable(name.to_owned()));
+    }
+    let connection = PostgresConnection::parse(text)
+        .map_err(|what| EngineError::usage(format!("--postgres: {what}")))?;
+    if connection.password.is_some() {
+        return Err(EngineError::Usage {
+            message: "--postgres: a password must not be written into reproof.toml".to_owned(),
+            hint: Some(
+                "take it away; it is read from PGPASSWORD or ~/.pgpass, or write env:NAME and put the \
+                 whole text into the variable NAME"
+                    .to_owned(),
+            ),
+        });
+    }
+    Ok(PostgresServer::Address(connection.address))
 }
 
 /// The path of a file inside the project. A link itself is not followed: it may lead out.
