@@ -8,8 +8,9 @@ use reproof_catalog::RecordEntry;
 use reproof_record::{Digest, Record, RecordId};
 use reproof_store::{Bundle, BundleError, Store, StoreError, read_bundle};
 
+use crate::needs::{Objects, all_here, blobs_of, of_record};
 use crate::observer::Observer;
-use crate::remote::{Moving, Objects, all_here, named_by, of_record};
+use crate::remote::Moving;
 use crate::{Cancel, EngineError, Project, read_record};
 
 /// How many bytes are put into the store before they are made durable.
@@ -95,7 +96,7 @@ pub fn bundle_open(
     let objects = of_record(&record);
     let mut files = BTreeSet::new();
     for (digest, object) in &objects {
-        let named = named_by(&scratch, digest, *object);
+        let named = blobs_of(&scratch, digest, *object);
         files.extend(named.map_err(|error| lacking(path, error))?);
     }
     let documents = [*record.recipe.id()?.digest(), bundle.header.record];

@@ -8,8 +8,8 @@ use reproof_record::Digest;
 use reproof_store::Collected;
 use reproof_store::fs::write_atomic;
 
+use crate::needs::{mentions, reachable};
 use crate::project::{LOCK_FILE, MAX_TEXT, STATE_FOLDER, exists};
-use crate::reach::{mentions, reachable};
 use crate::{EngineError, Project};
 
 /// The longest path of a project.
@@ -107,7 +107,7 @@ fn needed(project: &Project) -> Result<BTreeSet<Digest>, EngineError> {
         named.extend(read().map_err(|error| unreadable(error.to_string()))?);
     }
     let named = named.into_iter().flat_map(|mention| mention.digests);
-    reachable(&project.store, named)
+    reachable(&project.store, named, &BTreeSet::new())
 }
 
 fn lock_text(project: &Project, root: &Path) -> Result<Option<String>, EngineError> {

@@ -5,9 +5,9 @@ use reproof_catalog::Named;
 use reproof_record::{Digest, Record, RecordId};
 use reproof_store::{Remote, RemoteError};
 
-use super::needs::{self, Object, Objects};
 use super::pull::{Fetch, PulledRecords, pull_one, with_prefix};
 use super::{Moving, held, open};
+use crate::needs::{self, Object, Objects};
 use crate::observer::{Event, Observer};
 use crate::{Cancel, EngineError, Project};
 

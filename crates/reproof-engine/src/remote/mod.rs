@@ -2,7 +2,6 @@
 //! when it is needed.
 
 mod demand;
-mod needs;
 mod pull;
 mod push;
 
@@ -14,7 +13,6 @@ use reproof_store::{Remote, RemoteError, Watch};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use demand::{complete, fetch_tree, find_record};
-pub(crate) use needs::{Objects, all_here, named_by, of_record};
 pub use pull::{PulledRecords, pull};
 pub use push::{PushedRecords, push};
 

@@ -6,8 +6,8 @@ use reproof_catalog::{RecordEntry, StepOutput, StepResult};
 use reproof_record::{Digest, Execution, ExecutionId, Record, RecordId, StepName};
 use reproof_store::{Pulled, Remote, RemoteError, Scratch, Store, StoreError};
 
-use super::needs::{self, Object, Objects};
 use super::{EXECUTIONS, Held, Moving, RECORDS, held, open, parse};
+use crate::needs::{self, Object, Objects};
 use crate::observer::Observer;
 use crate::operations::MAX_DOCUMENT;
 use crate::{Cancel, EngineError, Project};
@@ -296,7 +296,7 @@ impl<'a> Fetch<'a> {
         self.objects(objects)?;
         let mut files = BTreeSet::new();
         for (digest, object) in objects {
-            files.extend(needs::named_by(self.source(digest)?, digest, *object)?);
+            files.extend(needs::blobs_of(self.source(digest)?, digest, *object)?);
         }
         let mut had = Objects::new();
         for (digest, object) in history {
@@ -306,7 +306,7 @@ impl<'a> Fetch<'a> {
         }
         self.objects(&had)?;
         for (digest, object) in &had {
-            let named = needs::named_by(self.source(digest)?, digest, *object)?;
+            let named = needs::blobs_of(self.source(digest)?, digest, *object)?;
             let mut all = true;
             for blob in &named {
                 all &= self.is_had(blob)?;

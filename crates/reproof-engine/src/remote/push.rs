@@ -6,9 +6,9 @@ use reproof_catalog::ExecutionFilter;
 use reproof_record::{Execution, RecordId, StepName, to_canonical};
 use reproof_store::{Remote, RemoteError};
 
-use super::{EXECUTIONS, Held, Moving, held, held_name, needs, open};
+use super::{EXECUTIONS, Held, Moving, held, held_name, open};
 use crate::observer::Observer;
-use crate::{Cancel, EngineError, Project, read_record};
+use crate::{Cancel, EngineError, Project, needs, read_record};
 
 /// What was pushed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
