@@ -37,6 +37,8 @@ mod doctor;
 mod endings;
 #[path = "cli/environments.rs"]
 mod environments;
+#[path = "cli/erase.rs"]
+mod erase;
 #[path = "cli/examples_programs.rs"]
 mod examples_programs;
 #[path = "cli/exit_codes.rs"]
@@ -63,6 +65,8 @@ mod predict;
 mod programs;
 #[path = "cli/remotes.rs"]
 mod remotes;
+#[path = "cli/repair.rs"]
+mod repair;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/run.rs"]
@@ -75,6 +79,8 @@ mod show;
 mod store;
 #[path = "cli/traced.rs"]
 mod traced;
+#[path = "cli/travelling.rs"]
+mod travelling;
 #[path = "cli/unisolated.rs"]
 mod unisolated;
 #[path = "cli/verify.rs"]

@@ -58,7 +58,10 @@ pub fn collect(
     for folder in forget {
         forget_project(project, folder)?;
     }
-    project.store.collect(dry_run, || needed(project))
+    // Of what was erased not even the base of a delta stays.
+    let bases = !project.catalog.erased()?.is_empty();
+    let needed = || needed(project);
+    project.store.collect_with(dry_run, bases, needed)
 }
 
 fn forget_project(project: &Project, folder: &Path) -> Result<(), EngineError> {
@@ -82,7 +85,7 @@ fn forget_project(project: &Project, folder: &Path) -> Result<(), EngineError> {
 /// Everything that a project which uses the store names.
 fn needed(project: &Project) -> Result<BTreeSet<Digest>, EngineError> {
     let lock = lock_text(project, &project.root)?;
-    let mut named = mentions(project.catalog.as_ref(), lock.as_deref())?;
+    let mut all = needed_by(project, project.catalog.as_ref(), lock.as_deref())?;
     for root in others(project)? {
         let unreadable = |what: String| EngineError::Refused {
             message: format!(
@@ -102,15 +105,30 @@ fn needed(project: &Project) -> Result<BTreeSet<Digest>, EngineError> {
         let read = || {
             let catalog = SqliteCatalog::open(&path)?;
             let lock = lock_text(project, &root)?;
-            mentions(&catalog as &dyn Catalog, lock.as_deref())
+            needed_by(project, &catalog as &dyn Catalog, lock.as_deref())
         };
-        named.extend(read().map_err(|error| unreadable(error.to_string()))?);
+        all.extend(read().map_err(|error| unreadable(error.to_string()))?);
     }
-    let named = named.into_iter().flat_map(|mention| mention.digests);
-    reachable(&project.store, named, &BTreeSet::new())
+    Ok(all)
 }
 
-fn lock_text(project: &Project, root: &Path) -> Result<Option<String>, EngineError> {
+/// Everything that a catalogue and a lock file name, but for what is erased.
+fn needed_by(
+    project: &Project,
+    catalog: &dyn Catalog,
+    lock: Option<&str>,
+) -> Result<BTreeSet<Digest>, EngineError> {
+    let named = mentions(catalog, lock)?.into_iter();
+    let gone = catalog.erased()?.into_keys().collect();
+    reachable(
+        &project.store,
+        named.flat_map(|mention| mention.digests),
+        &gone,
+    )
+}
+
+/// The lock file of a project, if it has one.
+pub(crate) fn lock_text(project: &Project, root: &Path) -> Result<Option<String>, EngineError> {
     match project.io().read(&root.join(LOCK_FILE), MAX_TEXT) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.is_not_found() => Ok(None),

@@ -9,10 +9,12 @@ mod closures;
 mod code;
 mod collect;
 mod compare;
+mod copying;
 mod data;
 mod digests;
 mod doctor;
 mod environments;
+mod erase;
 mod error;
 mod expect;
 mod fsck;
@@ -31,6 +33,7 @@ mod program;
 mod programs;
 mod project;
 mod remote;
+mod repair;
 mod report;
 mod run;
 mod schedule;
@@ -50,6 +53,9 @@ pub use environments::{
     EnvironmentList, Environments, ListedEnvironment, Ready, closure_named, env_gc,
     environments_list,
 };
+pub use erase::{
+    ErasePlan, Erased, MadeFrom, Shared, erase, erasure_of, erasure_text, plan_erasure,
+};
 pub use error::{Class, EngineError, OperationError};
 pub use fsck::{Checkup, Depth, Lost, fsck};
 pub use lookup::{describe, record_of, resolve, resolve_record};
@@ -62,7 +68,10 @@ pub use program::{Reported, ReportedValue, reported};
 pub use project::{
     LOCK_FILE, PROJECT_FILE, Project, SCHEMA_FILE, STATE_FOLDER, exists, read_text, write_schema,
 };
-pub use remote::{PulledRecords, PushedRecords, pick as pick_remote, pull, push};
+pub use remote::{
+    MovedHistory, Offered, PulledRecords, PushedRecords, Wanted, pick as pick_remote, pull, push,
+};
+pub use repair::{Repaired, repair};
 pub use report::{
     HistoryFilter, Repeatability, evaluation, final_looks, history, lock_is_committed, models,
     repeatability, verdict,

@@ -324,6 +324,8 @@ pub(crate) fn is_whole(project: &Project, record: &Record) -> Result<bool, Engin
     match all_here(project, record, &Objects::new()) {
         Ok(_) => Ok(true),
         Err(EngineError::Impossible(_)) => Ok(false),
+        // What is damaged is there: whoever reads it says so, and makes it again or mends it.
+        Err(EngineError::Store(StoreError::Damaged { .. })) => Ok(true),
         Err(error) => Err(error),
     }
 }
