@@ -6,7 +6,7 @@ use reproof_record::Digest;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::Project;
+use crate::support::{Call, Project, call};
 
 /// Something that only one version holds.
 const SECRET: &str = "Hildegard-Unverwechselbar";
@@ -158,6 +158,13 @@ fn no_byte_of_an_erased_version_stays() {
     );
     let shown = project.reproof(&["show", &record]).expect(0).out;
     assert!(shown.contains("was erased on"), "{shown}");
+    let shown = project.reproof(&["show", &record, "--json"]).json();
+    assert_eq!(shown["erased"]["people"]["reason"], "asked for", "{shown}");
+    let file = project.path("again.bundle");
+    project
+        .reproof(&["bundle", "create", &record, file.to_str().unwrap()])
+        .expect(14)
+        .says(&["was erased on"]);
     let verified = project.reproof(&["verify", &record]).expect(14);
     assert!(
         verified.out.contains("asked for") || verified.err.contains("asked for"),
@@ -216,6 +223,8 @@ fn what_was_erased_does_not_come_back_by_itself() {
             .iter()
             .all(|version| version["erased"].is_null())
     );
+    let shown = project.reproof(&["show", &record, "--json"]).json();
+    assert_eq!(shown["erased"], serde_json::json!({}), "{shown}");
     // And once more.
     let again = ["data", "erase", "people", "--reason", "again", "--yes"];
     project.reproof(&again).expect(0);
@@ -272,6 +281,59 @@ fn remotes_forget_it_with_the_next_push_and_do_not_get_it_back() {
     assert_eq!(third.read("second.csv"), people("nobody"));
     project.reproof(&["verify", &record]).expect(14);
     assert!(!has_secret(&project));
+}
+
+#[test]
+fn a_bucket_forgets_it_too() {
+    let bucket = crate::s3::Bucket::new("erase");
+    let keyed = |project: &Project, arguments: &[&str]| -> Call {
+        let mut command = project.command(arguments);
+        for (name, _) in std::env::vars() {
+            if name.starts_with("AWS_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "secret");
+        call(&mut command)
+    };
+    let url = format!("s3://{}/team/a", bucket.name);
+    let endpoint = bucket.endpoint();
+    let project = project();
+    let record = project.record(&[]);
+    second(&project);
+    let others = [Project::empty(), Project::empty()];
+    for other in &others {
+        other.write("reproof.toml", "");
+    }
+    for project in [&project, &others[0], &others[1]] {
+        let add = ["remote", "add", "origin", &url, "--endpoint", &endpoint];
+        keyed(project, &add).expect(0);
+    }
+    keyed(&project, &["push", "--all"]).expect(0);
+    keyed(&others[0], &["pull", "--all"]).expect(0);
+    keyed(&project, &ERASE).expect(0);
+    bucket.requests();
+    keyed(&project, &["push", "data:people"])
+        .expect(0)
+        .says(&["is gone from 'origin'"]);
+    let requests = bucket.requests();
+    let deleted = |what: &str| {
+        let mut lines = requests.iter();
+        lines.any(|line| line.starts_with("DELETE") && line.contains(what))
+    };
+    assert!(deleted("/packs/") && deleted("/index/"), "{requests:?}");
+    keyed(&others[0], &["push", &record]).expect(40);
+    keyed(&others[1], &["pull", &record]).expect(14);
+    keyed(&others[1], &["pull", "data:people"]).expect(0);
+    let file = others[1].path("second.csv");
+    keyed(
+        &others[1],
+        &["data", "restore", "people", file.to_str().unwrap()],
+    )
+    .expect(0);
+    assert_eq!(others[1].read("second.csv"), people("nobody"));
 }
 
 /// Whether anything that can be fetched from a remote, or lies in its files, holds a text.
@@ -359,4 +421,111 @@ fn models_stay_unless_they_are_named() {
     project.reproof(&["verify", record]).expect(14);
     let read = project.reproof(&["run"]).expect(40);
     assert!(read.err.contains("was erased on"), "{}", read.err);
+}
+
+#[test]
+fn rows_that_a_run_told_of_go_too() {
+    let project = Project::empty();
+    project.write("reproof.toml", "[data.people]\ncsv = \"data/people.csv\"\n");
+    project.write("data/people.csv", &format!("id,name\n1,ada\n2,{SECRET}\n"));
+    let expecting = PIPELINE.replace(
+        "data: people",
+        "data: {name: people, expect: {allowed: {name: [ada]}}}",
+    );
+    project.write("pipelines/people.yaml", &expecting);
+    let run = project.reproof(&["run"]).expect(10);
+    assert!(run.out.contains(SECRET), "{}", run.out);
+    assert!(has_secret(&project));
+    project
+        .reproof(&["data", "erase", "people", "--reason", "asked for", "--yes"])
+        .expect(0);
+    assert!(!has_secret(&project));
+    // What became of the expectation is known still.
+    let log = project.reproof(&["log", "--json"]).json();
+    let shown = log.to_string();
+    assert!(!shown.contains(SECRET), "{shown}");
+    project.reproof(&["fsck", "--full"]).expect(0);
+}
+
+#[test]
+fn a_project_that_shares_the_store_keeps_what_it_needs() {
+    let home = TempDir::new().unwrap();
+    let reproof = |project: &Project, arguments: &[&str]| -> Call {
+        let mut command = project.command(arguments);
+        call(command.env("XDG_DATA_HOME", home.path()))
+    };
+    let projects = [Project::empty(), Project::empty()];
+    for project in &projects {
+        project.write("reproof.toml", "[store]\nlocation = \"user\"\n");
+        project.write("data/people.csv", &people(SECRET));
+        let add = ["data", "add", "people", "data/people.csv"];
+        reproof(project, &add).expect(0);
+    }
+    let store = || {
+        let root = home.path().join("reproof/store");
+        let io = std::sync::Arc::new(reproof_store::fs::RealIo);
+        reproof_store::Store::open(&root, io).unwrap()
+    };
+    let erase = ["data", "erase", "people", "--reason", "asked for", "--yes"];
+    let other = projects[1].root().file_name().unwrap().to_str().unwrap();
+    reproof(&projects[0], &erase)
+        .expect(40)
+        .says(&["uses the same store", other]);
+    assert!(holds(home.path(), &store(), SECRET));
+    reproof(&projects[1], &["fsck", "--full"]).expect(0);
+    reproof(&projects[1], &erase).expect(0);
+    assert!(!holds(home.path(), &store(), SECRET));
+    for project in &projects {
+        reproof(project, &erase).expect(0);
+        reproof(project, &["fsck", "--full"]).expect(0);
+    }
+}
+
+#[test]
+fn what_only_a_remote_has_of_it_goes_whole() {
+    let folder = TempDir::new().unwrap();
+    let remote = folder.path().join("remote");
+    let url = format!("file://{}", remote.display());
+    let project = project();
+    second(&project);
+    let other = Project::empty();
+    other.write("reproof.toml", "");
+    for project in [&project, &other] {
+        project
+            .reproof(&["remote", "add", "origin", &url])
+            .expect(0);
+    }
+    project.reproof(&["push", "data:people"]).expect(0);
+    // Here there are only documents.
+    other.reproof(&["pull", "data:people"]).expect(0);
+    assert!(!has_secret(&other));
+    other.reproof(&ERASE).expect(0);
+    assert!(!has_secret(&other));
+    other.reproof(&["push", "data:people"]).expect(0);
+    assert!(!remote_holds(&remote, SECRET));
+    other.reproof(&["fsck", "--full"]).expect(0);
+    // The other version is whole.
+    let file = other.path("second.csv");
+    other
+        .reproof(&["data", "restore", "people", file.to_str().unwrap()])
+        .expect(0);
+    assert_eq!(other.read("second.csv"), people("nobody"));
+}
+
+#[test]
+fn an_erasure_needs_a_version_and_a_reason() {
+    let project = project();
+    project
+        .reproof(&["data", "erase", "people", "--yes"])
+        .expect(2)
+        .says(&["--reason"]);
+    project
+        .reproof(&["data", "erase", "people", "--reason", " ", "--yes"])
+        .expect(2)
+        .says(&["the reason is empty"]);
+    project
+        .reproof(&["data", "erase", "peple", "--reason", "x", "--yes"])
+        .expect(2)
+        .says(&["people"]);
+    assert!(has_secret(&project));
 }

@@ -40,6 +40,9 @@ pub trait Catalog: Send + Sync {
         execution: &Execution,
         record: Option<&RecordEntry>,
     ) -> Result<(), CatalogError>;
+    /// Puts an execution in place of what is stored of it, so that nothing of the old document stays
+    /// in the file. Only for what had to be erased from it: its ID and what is looked for stay.
+    fn redact(&self, execution: &Execution) -> Result<(), CatalogError>;
     /// An execution, if it is known here.
     fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, CatalogError>;
     /// The executions that pass a filter, newest first.

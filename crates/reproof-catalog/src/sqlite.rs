@@ -291,6 +291,10 @@ impl Catalog for SqliteCatalog {
         })
     }
 
+    fn redact(&self, execution: &Execution) -> Result<(), CatalogError> {
+        self.put_redacted(execution)
+    }
+
     fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, CatalogError> {
         let found = self.rows(&tables::EXECUTIONS, "WHERE id = ?1", &[text(id)], |row| {
             self.reader().json(row, 0)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use reproof_catalog::{Catalog, SqliteCatalog};
+use reproof_config::StoreLocation;
 use reproof_record::Digest;
 use reproof_store::Collected;
 use reproof_store::fs::write_atomic;
@@ -87,29 +88,50 @@ fn needed(project: &Project) -> Result<BTreeSet<Digest>, EngineError> {
     let lock = lock_text(project, &project.root)?;
     let mut all = needed_by(project, project.catalog.as_ref(), lock.as_deref())?;
     for root in others(project)? {
-        let unreadable = |what: String| EngineError::Refused {
-            message: format!(
-                "the project {} uses the store {} and cannot be read ({what}): it may need anything",
-                root.display(),
-                project.store.root().display()
-            ),
-            hint: Some(format!(
-                "if it is gone for good, 'reproof gc --forget {}'",
-                root.display()
-            )),
-        };
-        let path = root.join(STATE_FOLDER).join("catalog.db");
-        if let Err(error) = project.io().metadata(&path) {
-            return Err(unreadable(error.to_string()));
-        }
-        let read = || {
-            let catalog = SqliteCatalog::open(&path)?;
-            let lock = lock_text(project, &root)?;
-            needed_by(project, &catalog as &dyn Catalog, lock.as_deref())
-        };
-        all.extend(read().map_err(|error| unreadable(error.to_string()))?);
+        all.extend(needed_in(project, &root)?);
     }
     Ok(all)
+}
+
+/// Another project that uses the store and needs one of these blobs.
+pub(crate) fn needed_elsewhere(
+    project: &Project,
+    blobs: &BTreeSet<Digest>,
+) -> Result<Option<PathBuf>, EngineError> {
+    if project.settings.store != StoreLocation::User {
+        return Ok(None);
+    }
+    for root in others(project)? {
+        if !needed_in(project, &root)?.is_disjoint(blobs) {
+            return Ok(Some(root));
+        }
+    }
+    Ok(None)
+}
+
+/// Everything that another project which uses the store names.
+fn needed_in(project: &Project, root: &Path) -> Result<BTreeSet<Digest>, EngineError> {
+    let unreadable = |what: String| EngineError::Refused {
+        message: format!(
+            "the project {} uses the store {} and cannot be read ({what}): it may need anything",
+            root.display(),
+            project.store.root().display()
+        ),
+        hint: Some(format!(
+            "if it is gone for good, 'reproof gc --forget {}'",
+            root.display()
+        )),
+    };
+    let path = root.join(STATE_FOLDER).join("catalog.db");
+    if let Err(error) = project.io().metadata(&path) {
+        return Err(unreadable(error.to_string()));
+    }
+    let read = || {
+        let catalog = SqliteCatalog::open(&path)?;
+        let lock = lock_text(project, root)?;
+        needed_by(project, &catalog as &dyn Catalog, lock.as_deref())
+    };
+    read().map_err(|error| unreadable(error.to_string()))
 }
 
 /// Everything that a catalogue and a lock file name, but for what is erased.

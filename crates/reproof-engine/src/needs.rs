@@ -10,6 +10,7 @@ use reproof_record::{
 use reproof_store::{Store, StoreError};
 use serde::Deserialize;
 
+use crate::erase::why_gone;
 use crate::{EngineError, Project};
 
 /// The largest document that is followed: as large as any that can be read.
@@ -254,13 +255,14 @@ pub(crate) fn all_here(
     let mut all = BTreeSet::from([*id.digest(), *record.recipe.id()?.digest()]);
     for (digest, object) in of_record(record) {
         let named = blobs_of(store, &digest, object);
-        let named = named.map_err(|error| incomplete(&id.short(), error))?;
+        let named = named.map_err(|error| incomplete(project, &id.short(), error))?;
         all.insert(digest);
         all.extend(named);
     }
     for blob in &all {
         if !store.knows(blob)? {
             return Err(incomplete(
+                project,
                 &id.short(),
                 StoreError::Missing {
                     digest: *blob,
@@ -309,23 +311,26 @@ pub(crate) fn whole(
     Ok(Some(named))
 }
 
-fn incomplete(record: &str, error: StoreError) -> EngineError {
-    match error {
-        StoreError::Missing { digest, .. } => EngineError::Impossible(format!(
-            "record {record} is not whole here: blob {} is not in the store",
-            digest.short()
+fn incomplete(project: &Project, record: &str, error: StoreError) -> EngineError {
+    let StoreError::Missing { digest, .. } = error else {
+        return error.into();
+    };
+    match why_gone(project, &digest) {
+        Err(error) => error,
+        Ok(why) => EngineError::Impossible(format!(
+            "record {record} is not whole here: blob {} {}",
+            digest.short(),
+            why.unwrap_or_else(|| "is not in the store".to_owned())
         )),
-        error => error.into(),
     }
 }
 
 /// Whether all that a record needs is here, as far as the store's index says.
 pub(crate) fn is_whole(project: &Project, record: &Record) -> Result<bool, EngineError> {
     match all_here(project, record, &Objects::new()) {
-        Ok(_) => Ok(true),
         Err(EngineError::Impossible(_)) => Ok(false),
         // What is damaged is there: whoever reads it says so, and makes it again or mends it.
-        Err(EngineError::Store(StoreError::Damaged { .. })) => Ok(true),
+        Ok(_) | Err(EngineError::Store(StoreError::Damaged { .. })) => Ok(true),
         Err(error) => Err(error),
     }
 }

@@ -37,6 +37,9 @@ pub struct Erasure {
     pub kept: Vec<Artifact>,
     /// Every blob that is meant, sorted.
     pub blobs: Vec<Digest>,
+    /// The events that no longer count, sorted: what they erased may be there again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifts: Vec<Digest>,
     /// Why.
     pub reason: String,
     /// Who did it.
@@ -90,6 +93,7 @@ mod tests {
             derived: Vec::new(),
             kept: Vec::new(),
             blobs: vec![Digest::of(b"table")],
+            lifts: Vec::new(),
             reason: "asked for by the customer".to_owned(),
             author: Author {
                 user: "ada".to_owned(),

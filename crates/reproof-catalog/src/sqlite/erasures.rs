@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::Digest;
+use reproof_record::{Digest, Execution};
 use rusqlite::types::Value;
 
 use crate::sqlite::tables::{
@@ -78,6 +78,27 @@ impl SqliteCatalog {
             }
             Ok(())
         })
+    }
+
+    /// See [`Catalog::redact`](crate::Catalog::redact).
+    pub(super) fn put_redacted(&self, execution: &Execution) -> Result<(), CatalogError> {
+        let mut rows = self.execution_rows(execution)?;
+        rows.truncate(1);
+        let pragma = |text: &str| {
+            let connection = self.connection();
+            let mut statement = connection.prepare(text)?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        };
+        let pragma = |text| pragma(text).map_err(|error: rusqlite::Error| self.failed(error));
+        // What is deleted is overwritten, and nothing of it stays in the write-ahead log.
+        pragma("PRAGMA secure_delete = ON")?;
+        self.write(|transaction| {
+            let mut rows = rows.into_iter();
+            rows.try_for_each(|(table, _, row)| table.insert(transaction, Existing::Replace, row))
+        })?;
+        pragma("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
     /// See [`Catalog::erasures`](crate::Catalog::erasures).

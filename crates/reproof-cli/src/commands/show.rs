@@ -119,6 +119,7 @@ fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<()
             "recipe_id": recipe,
             "results_id": record.results_id()?,
             "record": record,
+            "erased": erased(project, &record)?,
             "metrics": metrics,
             "features": contributions::json(&models),
             "executions": executions,
@@ -202,6 +203,20 @@ fn print_lock(
         printer.line(&format!("lock      {}{note}", lock.short()));
     }
     Ok(())
+}
+
+/// The data of a record that was erased, by name, as JSON.
+fn erased(project: &Project, record: &Record) -> Result<Value, EngineError> {
+    let mut all = serde_json::Map::new();
+    for (name, version) in &record.recipe.data {
+        if let Some(event) = erasure_of(project, &version.digest)? {
+            let event = json!({
+                "time": event.time, "author": event.author, "reason": event.reason,
+            });
+            all.insert(name.to_string(), event);
+        }
+    }
+    Ok(Value::Object(all))
 }
 
 fn print_recipe(

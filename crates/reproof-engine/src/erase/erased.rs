@@ -84,11 +84,23 @@ pub(crate) fn admit<'a>(
     Ok(())
 }
 
-/// Notes that what an event erased may be there again.
+/// Notes that what an event erased may be there again: it and all others about the same content no
+/// longer count.
 fn allow(project: &Project, event: Erasure) -> Result<(), EngineError> {
-    let back = event.blobs.clone();
+    let mut lifts = BTreeSet::new();
+    let mut back = BTreeSet::new();
+    for row in project.catalog.erasures()? {
+        let other = read_erasure(project, &row.id)?;
+        if other.action == ErasureAction::Erase && other.content == event.content {
+            lifts.insert(row.id);
+            back.extend(other.blobs);
+        }
+    }
+    let back: Vec<Digest> = back.into_iter().collect();
     let event = Erasure {
         action: ErasureAction::Allow,
+        blobs: back.clone(),
+        lifts: lifts.into_iter().collect(),
         author: super::author(project)?,
         host: project.services.host.name.clone(),
         time: project.services.clock.now(),
@@ -116,18 +128,61 @@ pub(crate) fn append(
     Ok(project.catalog.add_erasure(&row, gone, back)?)
 }
 
-/// What events say is erased in the end, with the last event about each.
-pub(crate) fn replay(events: impl IntoIterator<Item = Erasure>) -> BTreeMap<Digest, Erasure> {
-    let mut events: Vec<Erasure> = events.into_iter().collect();
-    events.sort_by_key(|event| event.time);
+/// What events say is erased in the end, with an event about each. No clock is asked: an event counts
+/// until another one lifts it.
+pub(crate) fn replay(events: &BTreeMap<Digest, Erasure>) -> BTreeMap<Digest, Erasure> {
+    let lifted: BTreeSet<&Digest> = events.values().flat_map(|event| &event.lifts).collect();
     let mut erased = BTreeMap::new();
-    for event in events {
-        for blob in &event.blobs {
-            match event.action {
-                ErasureAction::Erase => erased.insert(*blob, event.clone()),
-                ErasureAction::Allow => erased.remove(blob),
-            };
+    for (id, event) in events {
+        if event.action == ErasureAction::Erase && !lifted.contains(id) {
+            erased.extend(event.blobs.iter().map(|blob| (*blob, event.clone())));
         }
     }
     erased
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reproof_record::{Artifact, ArtifactKind, Author, Timestamp};
+
+    fn event(action: ErasureAction, time: i64, blobs: &[&str], lifts: &[Digest]) -> Erasure {
+        let digest = |text: &&str| Digest::of(text.as_bytes());
+        Erasure {
+            format: Erasure::FORMAT.to_owned(),
+            action,
+            content: Artifact {
+                kind: ArtifactKind::Table,
+                digest: Digest::of(b"t"),
+            },
+            versions: Vec::new(),
+            derived: Vec::new(),
+            kept: Vec::new(),
+            blobs: blobs.iter().map(digest).collect(),
+            lifts: lifts.to_vec(),
+            reason: String::new(),
+            author: Author::default(),
+            host: String::new(),
+            time: Timestamp(time),
+        }
+    }
+
+    #[test]
+    fn what_is_lifted_is_not_erased_whatever_the_clocks_say() {
+        let of = |events: &[Erasure]| {
+            let id = |event: &Erasure| Digest::of(&event.to_bytes().unwrap());
+            let events = events.iter().map(|event| (id(event), event.clone()));
+            let erased = replay(&events.collect());
+            erased.into_keys().collect::<BTreeSet<_>>()
+        };
+        let first = event(ErasureAction::Erase, 50, &["a", "b"], &[]);
+        let id = Digest::of(&first.to_bytes().unwrap());
+        // The clock of whoever allowed it is behind.
+        let allowed = event(ErasureAction::Allow, 10, &["a", "b"], &[id]);
+        let again = event(ErasureAction::Erase, 5, &["b"], &[]);
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        assert_eq!(of(std::slice::from_ref(&first)), [a, b].into());
+        assert_eq!(of(&[first.clone(), allowed.clone()]), [].into());
+        assert_eq!(of(&[first, allowed, again]), [b].into());
+    }
 }

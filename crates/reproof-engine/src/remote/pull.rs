@@ -192,19 +192,9 @@ pub(super) fn pull_one(
         &format!("what record {} needs", id.short()),
         objects.keys(),
     )?;
-    if let Err(error) = fetch.all(&objects, &beside) {
-        let lacks = matches!(error, EngineError::Remote(RemoteError::Lacks { .. }));
-        let gone = match lacks {
-            true => tombstones::read(fetch.remote, watch)?,
-            false => return Err(error),
-        };
-        return Err(match tombstones::of_record(&gone, &record) {
-            Some(why) => EngineError::Impossible(format!(
-                "record {} cannot be fetched whole: {why}",
-                id.short()
-            )),
-            None => error,
-        });
+    let fetched = fetch.all(&objects, &beside);
+    if let Err(error) = fetched {
+        return Err(lacking(fetch.remote, &record, error, watch)?);
     }
     let extra = [record.recipe.to_bytes()?, bytes];
     fetch.keep(&extra)?;
@@ -219,6 +209,27 @@ pub(super) fn pull_one(
         project.catalog.set_here(&version.digest)?;
     }
     Ok(())
+}
+
+/// An error of a pull; where the remote lacks something of the record because it was erased, that is
+/// said.
+fn lacking(
+    remote: &Remote,
+    record: &Record,
+    error: EngineError,
+    watch: &Moving<'_>,
+) -> Result<EngineError, EngineError> {
+    if !matches!(error, EngineError::Remote(RemoteError::Lacks { .. })) {
+        return Ok(error);
+    }
+    let gone = tombstones::read(remote, watch)?;
+    Ok(match tombstones::of_record(&gone, record) {
+        Some(why) => EngineError::Impossible(format!(
+            "record {} cannot be fetched whole: {why}",
+            record.id()?.short()
+        )),
+        None => error,
+    })
 }
 
 /// Writes the rows of a record that is here now.

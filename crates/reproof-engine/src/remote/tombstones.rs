@@ -23,7 +23,7 @@ pub(super) fn read(remote: &Remote, watch: &Moving<'_>) -> Result<Gone, EngineEr
     let ids: Vec<Digest> = names.iter().filter_map(|name| name.parse().ok()).collect();
     let objects: Vec<String> = ids.iter().map(|id| format!("{ERASED}/{id}")).collect();
     let texts = remote.read_documents(&objects, watch)?;
-    let mut events = Vec::new();
+    let mut events = BTreeMap::new();
     for ((id, object), text) in ids.iter().zip(&objects).zip(texts) {
         let Some(text) = text else { continue };
         if Digest::of(&text) != *id {
@@ -32,9 +32,10 @@ pub(super) fn read(remote: &Remote, watch: &Moving<'_>) -> Result<Gone, EngineEr
                 .into());
         }
         let event = Erasure::from_bytes(&text);
-        events.push(event.map_err(|error| remote.damaged(object, error.to_string()))?);
+        let event = event.map_err(|error| remote.damaged(object, error.to_string()))?;
+        events.insert(*id, event);
     }
-    Ok(replay(events))
+    Ok(replay(&events))
 }
 
 /// Tells a remote what was erased here, and removes from it whatever is erased by anybody, also what

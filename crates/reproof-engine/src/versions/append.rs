@@ -245,6 +245,7 @@ fn append(project: &Project, draft: &VersionEntry) -> Result<Committed, EngineEr
             .catalog
             .append_version(&row, location, entry.parent.as_ref())?
         {
+            project.catalog.set_here(&entry.content.digest)?;
             return Ok(Committed {
                 id,
                 entry,

@@ -6,7 +6,7 @@ use reproof_catalog::{DataTag, VersionRow};
 use reproof_config::{VersionAt, VersionSpec, check_tag, nearest};
 use reproof_record::{Erasure, StepName, VersionEntry, VersionId};
 
-use crate::erase::erasure_of;
+use crate::erase::read_erasure;
 use crate::{EngineError, Project};
 
 /// The largest document of a version that is read.
@@ -212,6 +212,7 @@ pub fn data_history(
     };
     let (head, entry) = resolve_version(project, &spec)?;
     let tags = project.catalog.data_tags(name)?;
+    let erased = project.catalog.erased()?;
     let logged = |id: VersionId, entry: VersionEntry| {
         Ok::<_, EngineError>(LoggedVersion {
             tags: tags
@@ -220,7 +221,10 @@ pub fn data_history(
                 .map(|tag| tag.tag.clone())
                 .collect(),
             head: id == head,
-            erased: erasure_of(project, &entry.content.digest)?,
+            erased: erased
+                .get(&entry.content.digest)
+                .map(|event| read_erasure(project, event))
+                .transpose()?,
             id,
             entry,
         })
