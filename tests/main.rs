@@ -39,6 +39,8 @@ mod doctor;
 mod endings;
 #[path = "cli/environments.rs"]
 mod environments;
+#[path = "cli/erase.rs"]
+mod erase;
 #[path = "cli/examples_programs.rs"]
 mod examples_programs;
 #[path = "cli/exit_codes.rs"]
@@ -69,6 +71,8 @@ mod queries;
 mod queries_postgres;
 #[path = "cli/remotes.rs"]
 mod remotes;
+#[path = "cli/repair.rs"]
+mod repair;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/run.rs"]
@@ -81,6 +85,8 @@ mod show;
 mod store;
 #[path = "cli/traced.rs"]
 mod traced;
+#[path = "cli/travelling.rs"]
+mod travelling;
 #[path = "cli/unisolated.rs"]
 mod unisolated;
 #[path = "cli/verify.rs"]

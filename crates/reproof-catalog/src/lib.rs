@@ -11,8 +11,9 @@ mod types;
 pub use error::CatalogError;
 pub use sqlite::SqliteCatalog;
 pub use types::{
-    DataTag, ExecutionFilter, FileDigest, KnownBlob, KnownFacts, Lineage, Mention, Named, Producer,
-    RecordEntry, SourceSnapshot, StepOutput, StepResult, Use, VersionRow,
+    BundleRow, DataTag, ErasureRow, ExecutionFilter, FileDigest, ForeignVersion, KnownBlob,
+    KnownFacts, Lineage, Mention, Named, Producer, RecordEntry, SourceSnapshot, StepOutput,
+    StepResult, Use, VersionRow,
 };
 
 use std::collections::BTreeMap;
@@ -39,6 +40,9 @@ pub trait Catalog: Send + Sync {
         execution: &Execution,
         record: Option<&RecordEntry>,
     ) -> Result<(), CatalogError>;
+    /// Puts an execution in place of what is stored of it, so that nothing of the old document stays
+    /// in the file. Only for what had to be erased from it: its ID and what is looked for stay.
+    fn redact(&self, execution: &Execution) -> Result<(), CatalogError>;
     /// An execution, if it is known here.
     fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, CatalogError>;
     /// The executions that pass a filter, newest first.
@@ -73,6 +77,26 @@ pub trait Catalog: Send + Sync {
         source: &str,
         head: Option<&VersionId>,
     ) -> Result<bool, CatalogError>;
+    /// Remembers versions of named data that came from elsewhere. No head moves.
+    fn add_versions(&self, versions: &[ForeignVersion]) -> Result<(), CatalogError>;
+    /// Remembers that the bytes of this content are here, and must be from now on.
+    fn set_here(&self, content: &Digest) -> Result<(), CatalogError>;
+    /// Appends an event of erasure, all or nothing: what is `gone` from now on, and what may be
+    /// there again.
+    fn add_erasure(
+        &self,
+        row: &ErasureRow,
+        gone: &[Digest],
+        back: &[Digest],
+    ) -> Result<(), CatalogError>;
+    /// The events of erasure, oldest first.
+    fn erasures(&self) -> Result<Vec<ErasureRow>, CatalogError>;
+    /// Everything that is erased, with the event.
+    fn erased(&self) -> Result<BTreeMap<Digest, Digest>, CatalogError>;
+    /// Remembers that a bundle was written.
+    fn add_bundle(&self, bundle: &BundleRow) -> Result<(), CatalogError>;
+    /// The bundles that were written, oldest first.
+    fn bundles(&self) -> Result<Vec<BundleRow>, CatalogError>;
     /// The heads of all named data, sorted by name, or that of one name.
     fn data_heads(
         &self,

@@ -3,6 +3,7 @@
 //! Write-ahead log, full synchronisation: what was acknowledged is durable. A writer waits for
 //! another one; a process that dies leaves nothing that has to be unlocked.
 
+mod erasures;
 mod history;
 mod names;
 mod open;
@@ -23,8 +24,9 @@ use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 use crate::sqlite::rows::{Reader, text_of};
 use crate::sqlite::tables::{Existing, Table};
 use crate::{
-    Catalog, CatalogError, DataTag, ExecutionFilter, FileDigest, KnownBlob, Lineage, Mention,
-    Named, Producer, RecordEntry, SourceSnapshot, StepResult, Use, VersionRow,
+    BundleRow, Catalog, CatalogError, DataTag, ErasureRow, ExecutionFilter, FileDigest,
+    ForeignVersion, KnownBlob, Lineage, Mention, Named, Producer, RecordEntry, SourceSnapshot,
+    StepResult, Use, VersionRow,
 };
 
 /// From how many paths on all rows are read, instead of looking each one up.
@@ -289,6 +291,10 @@ impl Catalog for SqliteCatalog {
         })
     }
 
+    fn redact(&self, execution: &Execution) -> Result<(), CatalogError> {
+        self.put_redacted(execution)
+    }
+
     fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, CatalogError> {
         let found = self.rows(&tables::EXECUTIONS, "WHERE id = ?1", &[text(id)], |row| {
             self.reader().json(row, 0)
@@ -447,6 +453,7 @@ impl Catalog for SqliteCatalog {
 
     fn mentions(&self) -> Result<Vec<Mention>, CatalogError> {
         let mut mentions = Vec::new();
+        let not_missed = self.not_missed()?;
         for (table, column, word, sure) in tables::NAMING {
             let found = self.rows(table, "", &[], |row| {
                 let name = self.reader().text(row, *column)?;
@@ -458,7 +465,8 @@ impl Catalog for SqliteCatalog {
                         let text = String::from_utf8_lossy(text);
                         digests.extend(digests_in(&text));
                         if sure.contains(&column) {
-                            blobs.extend(digests_in(&text));
+                            let sure = digests_in(&text);
+                            blobs.extend(sure.filter(|digest| !not_missed.contains(digest)));
                         }
                     }
                 }
@@ -498,6 +506,39 @@ impl Catalog for SqliteCatalog {
         head: Option<&VersionId>,
     ) -> Result<bool, CatalogError> {
         self.append(row, source, head)
+    }
+
+    fn add_versions(&self, versions: &[ForeignVersion]) -> Result<(), CatalogError> {
+        self.add_foreign(versions)
+    }
+
+    fn set_here(&self, content: &Digest) -> Result<(), CatalogError> {
+        self.is_here_now(content)
+    }
+
+    fn add_erasure(
+        &self,
+        row: &ErasureRow,
+        gone: &[Digest],
+        back: &[Digest],
+    ) -> Result<(), CatalogError> {
+        self.erase(row, gone, back)
+    }
+
+    fn erasures(&self) -> Result<Vec<ErasureRow>, CatalogError> {
+        self.all_erasures()
+    }
+
+    fn erased(&self) -> Result<BTreeMap<Digest, Digest>, CatalogError> {
+        self.all_erased()
+    }
+
+    fn add_bundle(&self, bundle: &BundleRow) -> Result<(), CatalogError> {
+        self.note_bundle(bundle)
+    }
+
+    fn bundles(&self) -> Result<Vec<BundleRow>, CatalogError> {
+        self.all_bundles()
     }
 
     fn data_heads(

@@ -230,3 +230,36 @@ pub struct DataTag {
     /// When it was given.
     pub created: Timestamp,
 }
+
+/// A version of named data that came from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignVersion {
+    /// The version.
+    pub row: VersionRow,
+    /// Where it was read from, there.
+    pub source: String,
+    /// Whether the bytes of its content are here: if not, nobody misses them.
+    pub here: bool,
+}
+
+/// An event of erasure; the document itself is a blob of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasureRow {
+    /// The digest of its document.
+    pub id: Digest,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// A bundle that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleRow {
+    /// The record in it.
+    pub record: RecordId,
+    /// The file, as it was named.
+    pub file: String,
+    /// The account that wrote it.
+    pub user: String,
+    /// When.
+    pub created: Timestamp,
+}

@@ -75,6 +75,8 @@ pub enum Command {
     Doctor(commands::doctor::Arguments),
     /// Look whether everything that is stored is there and right, and who needs what is not.
     Fsck(commands::fsck::Arguments),
+    /// Fetch again from remotes what is damaged or missing, and store it in its place.
+    Repair(commands::repair::Arguments),
     /// Delete what is stored and not needed: what no record, run, data version or lock file names.
     Gc(commands::gc::Arguments),
     /// Print the completions for a shell.

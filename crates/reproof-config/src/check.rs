@@ -12,7 +12,7 @@ use crate::registry::{OPERATIONS, OperationSpec, operation};
 use crate::shape::{KeyShape, Object, Shape, wanted_tag};
 use crate::tables::{PROGRAM_STEP, REQUIRE_FIELD, STEP};
 use crate::tree::{Node, Value};
-use crate::version::VersionSpec;
+use crate::version::VersionRef;
 
 /// Reports everything in which the node is not of the shape. `at` is the place to blame for what
 /// is not there: the node's key.
@@ -230,7 +230,7 @@ fn check_data_name(text: &str, span: Span, report: &mut Report<'_>) {
         return;
     }
     let hint = match text.rsplit_once('.') {
-        _ if text.parse::<VersionSpec>().is_ok() => {
+        _ if text.parse::<VersionRef>().is_ok() => {
             format!("a version is written {{version: {}}}", shown(text))
         }
         Some((_, "parquet")) => format!("a file is written {{parquet: {}}}", shown(text)),
@@ -244,8 +244,8 @@ fn check_data_name(text: &str, span: Span, report: &mut Report<'_>) {
 }
 
 fn check_data_version(text: &str, span: Span, report: &mut Report<'_>) {
-    if let Err(error) = text.parse::<VersionSpec>() {
-        let message = format!("'{}' is not a version of named data", shown(text));
+    if let Err(error) = text.parse::<VersionRef>() {
+        let message = format!("'{}' is not a stored version of data", shown(text));
         report.hinted(span, message, error.to_string());
     }
 }

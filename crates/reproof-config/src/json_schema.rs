@@ -9,8 +9,8 @@ use crate::tables::{BLOCKS, PIPELINE, PROGRAM_STEP, PROJECT, REQUIRE_FIELD, STEP
 /// A pattern of step names; what `reproof_record::StepName` takes.
 const NAME: &str = "^[a-z][a-z0-9_-]{0,62}$";
 
-/// A pattern of versions of named data; what [`VersionSpec`](crate::VersionSpec) takes.
-const VERSION: &str = "^[a-z][a-z0-9_-]{0,62}(@(~[0-9]{1,6}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}))?$";
+/// A pattern of stored versions; what [`VersionRef`](crate::VersionRef) takes.
+const VERSION: &str = "^(data:[0-9a-f]{4,64}|[a-z][a-z0-9_-]{0,62}(@(~[0-9]{1,6}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}))?)$";
 
 /// A pattern of the names of environment variables.
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";

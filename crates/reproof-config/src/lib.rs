@@ -47,4 +47,4 @@ pub use reference::reference_markdown;
 pub use registry::Task;
 pub use starter::starter_pipeline_for;
 pub use tree::{Override, OverrideError};
-pub use version::{VersionAt, VersionError, VersionSpec, check_tag};
+pub use version::{VersionAt, VersionError, VersionRef, VersionRefError, VersionSpec, check_tag};

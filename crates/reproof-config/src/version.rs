@@ -38,6 +38,49 @@ pub enum VersionAt {
 )]
 pub struct VersionError;
 
+/// A stored version, as a pipeline names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VersionRef {
+    /// A version of named data.
+    Named(VersionSpec),
+    /// What is held by it, by the first digits of its digest: `data:8c1f20`.
+    Content(String),
+}
+
+/// A text that is no stored version.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{VersionError}; or data: and at least 4 of the first digits of a data version's ID")]
+pub struct VersionRefError;
+
+/// The fewest digits that name a content.
+const MIN_DIGITS: usize = 4;
+
+impl FromStr for VersionRef {
+    type Err = VersionRefError;
+
+    fn from_str(text: &str) -> Result<Self, VersionRefError> {
+        let Some(digits) = text.strip_prefix("data:") else {
+            let spec = text.parse().map(Self::Named);
+            return spec.map_err(|VersionError| VersionRefError);
+        };
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if (MIN_DIGITS..=MAX_TEXT).contains(&digits.len()) && digits.bytes().all(is_digit) {
+            Ok(Self::Content(digits.to_owned()))
+        } else {
+            Err(VersionRefError)
+        }
+    }
+}
+
+impl fmt::Display for VersionRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(spec) => spec.fmt(f),
+            Self::Content(digits) => write!(f, "data:{digits}"),
+        }
+    }
+}
+
 impl FromStr for VersionSpec {
     type Err = VersionError;
 
@@ -129,6 +172,13 @@ mod tests {
             "churn@v@1",
         ] {
             assert!(bad.parse::<VersionSpec>().is_err(), "{bad}");
+        }
+        for text in ["churn@v1", "data:8c1f", "data:8c1f20b94d7e"] {
+            let version: VersionRef = text.parse().unwrap();
+            assert_eq!(version.to_string(), text);
+        }
+        for bad in ["data:", "data:8c1", "data:8C1F", "data:xyzw", "8c:1f20"] {
+            assert!(bad.parse::<VersionRef>().is_err(), "{bad}");
         }
         assert!(check_tag("2026-11").is_ok());
         for bad in ["", "~1", "a/b", "latest"] {

@@ -1,19 +1,19 @@
 //! Bundles: a record with all that it needs in one file.
 
-use std::collections::BTreeSet;
-use std::io::copy;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use reproof_catalog::RecordEntry;
-use reproof_record::{Digest, Record, RecordId};
+use reproof_catalog::{BundleRow, RecordEntry};
+use reproof_record::{Digest, Record, RecordId, StepName, VersionEntry, VersionId};
 use reproof_store::{Bundle, BundleError, Store, StoreError, read_bundle};
 
+use crate::copying::take;
+use crate::erase::admit;
+use crate::needs::{Objects, all_here, blobs_of, of_record};
 use crate::observer::Observer;
-use crate::remote::{Moving, Objects, all_here, named_by, of_record};
+use crate::remote::{Moving, add_versions, version_row};
+use crate::versions::{MAX_ENTRY, read_version};
 use crate::{Cancel, EngineError, Project, read_record};
-
-/// How many bytes are put into the store before they are made durable.
-const ROUND: u64 = 256 << 20;
 
 /// A bundle that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,9 @@ pub fn bundle_create(
 ) -> Result<WrittenBundle, EngineError> {
     let record = read_record(project, id)?;
     crate::remote::complete(project, id, &record, observer, cancel)?;
-    let blobs = all_here(project, &record, &Objects::new())?;
+    let mut blobs = all_here(project, &record, &Objects::new())?;
+    let versions = versions_used(project, &record)?;
+    blobs.extend(&versions);
     let watch = Moving {
         text: "writing",
         observer,
@@ -46,11 +48,97 @@ pub fn bundle_create(
     };
     let bytes = project
         .store
-        .write_bundle(path, id.digest(), &blobs, &watch)?;
+        .write_bundle(path, id.digest(), &versions, &blobs, &watch)?;
+    project.catalog.add_bundle(&BundleRow {
+        record: *id,
+        file: path.display().to_string(),
+        user: project.services.user.clone(),
+        created: project.services.clock.now(),
+    })?;
     Ok(WrittenBundle {
         blobs: blobs.len() as u64,
         bytes,
     })
+}
+
+/// The versions of named data that a record uses, and all before them.
+fn versions_used(project: &Project, record: &Record) -> Result<BTreeSet<Digest>, EngineError> {
+    let mut versions = BTreeSet::new();
+    for content in record.recipe.data.values() {
+        for row in project.catalog.versions_holding(&content.digest)? {
+            let mut next = Some(row.id);
+            while let Some(id) = next
+                && versions.insert(*id.digest())
+            {
+                next = read_version(project, &id)?.parent;
+            }
+        }
+    }
+    Ok(versions)
+}
+
+/// The versions of a bundle, each after the one before it. Those that no other one comes after hold
+/// what the record uses.
+fn versions_of_bundle(
+    path: &Path,
+    scratch: &Store,
+    bundle: &Bundle,
+    record: &Record,
+) -> Result<Vec<(VersionId, VersionEntry)>, EngineError> {
+    let mut waiting = BTreeMap::new();
+    for digest in &bundle.header.versions {
+        let bytes = scratch.read(digest, MAX_ENTRY);
+        let bytes = bytes.map_err(|error| lacking(path, error))?;
+        let entry = VersionEntry::from_bytes(&bytes)
+            .map_err(|error| damaged(path, format!("version {}: {error}", digest.short())))?;
+        waiting.insert(VersionId::from_digest(*digest), entry);
+    }
+    let parents: BTreeSet<VersionId> = waiting.values().filter_map(|entry| entry.parent).collect();
+    let is_used = |content| {
+        record
+            .recipe
+            .data
+            .values()
+            .any(|version| version == content)
+    };
+    let mut last = waiting.iter().filter(|(id, _)| !parents.contains(id));
+    if !last.all(|(_, entry)| is_used(&entry.content)) {
+        return Err(damaged(
+            path,
+            "it holds versions that its record does not use",
+        ));
+    }
+    let mut order = Vec::with_capacity(waiting.len());
+    let mut done: BTreeSet<VersionId> = BTreeSet::new();
+    while !waiting.is_empty() {
+        let ready = |entry: &VersionEntry| entry.parent.is_none_or(|id| done.contains(&id));
+        let next: Vec<_> = waiting.extract_if(.., |_, entry| ready(entry)).collect();
+        if next.is_empty() {
+            return Err(damaged(path, "it lacks a version that others follow"));
+        }
+        done.extend(next.iter().map(|(id, _)| *id));
+        order.extend(next);
+    }
+    Ok(order)
+}
+
+/// Notes the versions of a bundle. Where a name has no head here, its last version is it.
+fn remember_versions(
+    project: &Project,
+    versions: &[(VersionId, VersionEntry)],
+) -> Result<(), EngineError> {
+    add_versions(project, versions.iter().map(|(id, entry)| (*id, entry)))?;
+    let mut last: BTreeMap<&StepName, &(VersionId, VersionEntry)> = BTreeMap::new();
+    for version in versions {
+        last.insert(&version.1.name, version);
+    }
+    for (name, (id, entry)) in last {
+        if project.catalog.data_heads(Some(name))?.is_empty() {
+            let (row, location) = (version_row(*id, entry), &entry.source.location);
+            project.catalog.append_version(&row, location, None)?;
+        }
+    }
+    Ok(())
 }
 
 /// Verifies every bit of a bundle, and gives what it holds and its record. Nothing is stored.
@@ -95,10 +183,15 @@ pub fn bundle_open(
     let objects = of_record(&record);
     let mut files = BTreeSet::new();
     for (digest, object) in &objects {
-        let named = named_by(&scratch, digest, *object);
+        let named = blobs_of(&scratch, digest, *object);
         files.extend(named.map_err(|error| lacking(path, error))?);
     }
+    let versions = versions_of_bundle(path, &scratch, &bundle, &record)?;
     let documents = [*record.recipe.id()?.digest(), bundle.header.record];
+    let documents: Vec<Digest> = documents
+        .into_iter()
+        .chain(bundle.header.versions.clone())
+        .collect();
     let all = files.iter().chain(objects.keys()).chain(&documents);
     let all: BTreeSet<Digest> = all.copied().collect();
     let entries = scratch.entries_of(&all);
@@ -108,6 +201,7 @@ pub fn bundle_open(
             "it holds blobs that its record does not need",
         ));
     }
+    admit(project, "what the record needs", &all)?;
     // An object that is here stands for what it names, so that comes first.
     take(&project.store, &scratch, files.iter(), cancel)?;
     take(&project.store, &scratch, objects.keys(), cancel)?;
@@ -118,6 +212,10 @@ pub fn bundle_open(
         results: record.results_id()?,
         created: project.services.clock.now(),
     })?;
+    remember_versions(project, &versions)?;
+    for version in record.recipe.data.values() {
+        project.catalog.set_here(&version.digest)?;
+    }
     Ok((id, record))
 }
 
@@ -145,33 +243,4 @@ fn record_of_bundle(path: &Path, bundle: &Bundle) -> Result<Record, EngineError>
     }
     Record::from_bytes(&bundle.record)
         .map_err(|error| damaged(path, format!("its record: {error}")))
-}
-
-/// Copies blobs from one store to another, and makes them durable in steps.
-fn take<'a>(
-    to: &Store,
-    from: &Store,
-    blobs: impl Iterator<Item = &'a Digest>,
-    cancel: &Cancel,
-) -> Result<(), EngineError> {
-    let mut batch = to.batch();
-    let mut size = 0;
-    for blob in blobs {
-        if cancel.is_cancelled() {
-            return Err(EngineError::Interrupted);
-        }
-        let mut writer = batch.writer()?;
-        let copied = copy(&mut from.reader(blob)?, &mut writer);
-        size += copied.map_err(|error| {
-            StoreError::from_io(error).unwrap_or_else(|error| {
-                reproof_store::fs::IoError::new("copy", from.root(), error).into()
-            })
-        })?;
-        batch.add(writer)?;
-        if size > ROUND {
-            std::mem::replace(&mut batch, to.batch()).commit()?;
-            size = 0;
-        }
-    }
-    Ok(batch.commit()?)
 }

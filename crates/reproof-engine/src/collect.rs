@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use reproof_catalog::{Catalog, SqliteCatalog};
+use reproof_config::StoreLocation;
 use reproof_record::Digest;
 use reproof_store::Collected;
 use reproof_store::fs::write_atomic;
 
+use crate::needs::{mentions, reachable};
 use crate::project::{LOCK_FILE, MAX_TEXT, STATE_FOLDER, exists};
-use crate::reach::{mentions, reachable};
 use crate::{EngineError, Project};
 
 /// The longest path of a project.
@@ -58,7 +59,10 @@ pub fn collect(
     for folder in forget {
         forget_project(project, folder)?;
     }
-    project.store.collect(dry_run, || needed(project))
+    // Of what was erased not even the base of a delta stays.
+    let bases = !project.catalog.erased()?.is_empty();
+    let needed = || needed(project);
+    project.store.collect_with(dry_run, bases, needed)
 }
 
 fn forget_project(project: &Project, folder: &Path) -> Result<(), EngineError> {
@@ -82,35 +86,71 @@ fn forget_project(project: &Project, folder: &Path) -> Result<(), EngineError> {
 /// Everything that a project which uses the store names.
 fn needed(project: &Project) -> Result<BTreeSet<Digest>, EngineError> {
     let lock = lock_text(project, &project.root)?;
-    let mut named = mentions(project.catalog.as_ref(), lock.as_deref())?;
+    let mut all = needed_by(project, project.catalog.as_ref(), lock.as_deref())?;
     for root in others(project)? {
-        let unreadable = |what: String| EngineError::Refused {
-            message: format!(
-                "the project {} uses the store {} and cannot be read ({what}): it may need anything",
-                root.display(),
-                project.store.root().display()
-            ),
-            hint: Some(format!(
-                "if it is gone for good, 'reproof gc --forget {}'",
-                root.display()
-            )),
-        };
-        let path = root.join(STATE_FOLDER).join("catalog.db");
-        if let Err(error) = project.io().metadata(&path) {
-            return Err(unreadable(error.to_string()));
-        }
-        let read = || {
-            let catalog = SqliteCatalog::open(&path)?;
-            let lock = lock_text(project, &root)?;
-            mentions(&catalog as &dyn Catalog, lock.as_deref())
-        };
-        named.extend(read().map_err(|error| unreadable(error.to_string()))?);
+        all.extend(needed_in(project, &root)?);
     }
-    let named = named.into_iter().flat_map(|mention| mention.digests);
-    reachable(&project.store, named)
+    Ok(all)
 }
 
-fn lock_text(project: &Project, root: &Path) -> Result<Option<String>, EngineError> {
+/// Another project that uses the store and needs one of these blobs.
+pub(crate) fn needed_elsewhere(
+    project: &Project,
+    blobs: &BTreeSet<Digest>,
+) -> Result<Option<PathBuf>, EngineError> {
+    if project.settings.store != StoreLocation::User {
+        return Ok(None);
+    }
+    for root in others(project)? {
+        if !needed_in(project, &root)?.is_disjoint(blobs) {
+            return Ok(Some(root));
+        }
+    }
+    Ok(None)
+}
+
+/// Everything that another project which uses the store names.
+fn needed_in(project: &Project, root: &Path) -> Result<BTreeSet<Digest>, EngineError> {
+    let unreadable = |what: String| EngineError::Refused {
+        message: format!(
+            "the project {} uses the store {} and cannot be read ({what}): it may need anything",
+            root.display(),
+            project.store.root().display()
+        ),
+        hint: Some(format!(
+            "if it is gone for good, 'reproof gc --forget {}'",
+            root.display()
+        )),
+    };
+    let path = root.join(STATE_FOLDER).join("catalog.db");
+    if let Err(error) = project.io().metadata(&path) {
+        return Err(unreadable(error.to_string()));
+    }
+    let read = || {
+        let catalog = SqliteCatalog::open(&path)?;
+        let lock = lock_text(project, root)?;
+        needed_by(project, &catalog as &dyn Catalog, lock.as_deref())
+    };
+    read().map_err(|error| unreadable(error.to_string()))
+}
+
+/// Everything that a catalogue and a lock file name, but for what is erased.
+fn needed_by(
+    project: &Project,
+    catalog: &dyn Catalog,
+    lock: Option<&str>,
+) -> Result<BTreeSet<Digest>, EngineError> {
+    let named = mentions(catalog, lock)?.into_iter();
+    let gone = catalog.erased()?.into_keys().collect();
+    reachable(
+        &project.store,
+        named.flat_map(|mention| mention.digests),
+        &gone,
+    )
+}
+
+/// The lock file of a project, if it has one.
+pub(crate) fn lock_text(project: &Project, root: &Path) -> Result<Option<String>, EngineError> {
     match project.io().read(&root.join(LOCK_FILE), MAX_TEXT) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.is_not_found() => Ok(None),

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use reproof_catalog::Named;
 use reproof_config::{
-    DataFrom, DataSource, Lock, LockEntry, NamedData, Pipeline, VersionSpec, nearest,
+    DataFrom, DataSource, Lock, LockEntry, NamedData, Pipeline, VersionRef, nearest,
 };
-use reproof_record::{Artifact, DataUse, Digest, Schema, StepName};
+use reproof_record::{Artifact, ArtifactKind, DataUse, Digest, Schema, StepName, VersionEntry};
 
+use crate::needs::{Object, Objects};
 use crate::observer::{DataChange, Event, Observer};
 use crate::sources::snapshot;
-use crate::{Cancel, EngineError, Project, queries, versions};
+use crate::{Cancel, EngineError, Project, queries, remote, versions};
 
 /// A data source with the version that this run uses.
 pub(crate) struct Pinned {
@@ -168,48 +170,86 @@ fn read_pinned(
     Ok((pinned, read))
 }
 
-/// A stored version of named data. Where its history is not known here, what the lock file pins.
-fn stored(project: &Project, spec: &VersionSpec, lock: &Lock) -> Result<Pinned, EngineError> {
-    let key = format!("version:{spec}");
-    let pinned = |content: Artifact, manifest, rows, schema: Schema, source_digest| Pinned {
-        key: key.clone(),
-        used: DataUse {
-            source: spec.to_string(),
-            version: content,
-            manifest,
-            rows,
-            columns: schema.columns().len() as u64,
+/// A stored version. Where it is not known here, what the lock file pins. Its bytes are here then.
+fn stored(project: &Project, version: &VersionRef, lock: &Lock) -> Result<Pinned, EngineError> {
+    let key = format!("version:{version}");
+    let entry = match stored_entry(project, version, &key, lock) {
+        Err(error @ EngineError::Usage { .. }) => match lock.get(&key) {
+            Some(entry) => (entry.clone(), None),
+            None => return Err(error),
         },
-        schema,
-        source_digest,
-        named: None,
+        entry => entry?,
     };
-    match versions::resolve_version(project, spec) {
-        Ok((_, entry)) => {
-            let (content, rows) = (entry.content, entry.rows);
-            Ok(pinned(
-                content,
-                Some(entry.manifest),
-                rows,
-                entry.schema,
-                entry.source.digest,
-            ))
-        }
-        Err(EngineError::Usage { message, hint }) => match lock.get(&key) {
-            Some(entry) if project.store.contains(&entry.version.digest)? => {
-                let (content, rows) = (entry.version, entry.rows);
-                Ok(pinned(
-                    content,
-                    None,
-                    rows,
-                    entry.schema.clone(),
-                    entry.source_digest,
-                ))
-            }
-            _ => Err(EngineError::Usage { message, hint }),
+    let (entry, manifest) = entry;
+    let beside = manifest.map(|manifest| (manifest, Object::Manifest));
+    let wanted = Objects::from([(entry.version.digest, Object::of(&entry.version))]);
+    let what = format!("the version {version}");
+    remote::fetch_content(project, &what, &wanted, &beside.into_iter().collect())?;
+    let table = project.store.table_object(&entry.version.digest)?;
+    Ok(Pinned {
+        key,
+        used: DataUse {
+            source: version.to_string(),
+            version: entry.version,
+            manifest,
+            rows: table.rows,
+            columns: table.columns.len() as u64,
         },
-        Err(other) => Err(other),
+        schema: table.schema,
+        source_digest: entry.source_digest,
+        named: None,
+    })
+}
+
+/// What the lock file will say of a stored version, and its manifest, as far as that is known here.
+fn stored_entry(
+    project: &Project,
+    version: &VersionRef,
+    key: &str,
+    lock: &Lock,
+) -> Result<(LockEntry, Option<Digest>), EngineError> {
+    let of_entry = |entry: VersionEntry| {
+        let pinned = LockEntry {
+            source: key.to_owned(),
+            version: entry.content,
+            source_digest: entry.source.digest,
+            rows: entry.rows,
+            schema: entry.schema,
+        };
+        (pinned, Some(entry.manifest))
+    };
+    let digits = match version {
+        VersionRef::Named(spec) => {
+            return Ok(of_entry(versions::resolve_version(project, spec)?.1));
+        }
+        VersionRef::Content(digits) => digits,
+    };
+    let content = match crate::resolve(project, &format!("data:{digits}"))? {
+        Named::Data(content) => content,
+        other => {
+            let what = crate::describe(&other);
+            return Err(EngineError::usage(format!("{what} is not data")));
+        }
+    };
+    if let Some(row) = project.catalog.versions_holding(&content)?.pop() {
+        return Ok(of_entry(versions::read_version(project, &row.id)?));
     }
+    // It has no name: another line of the lock file may know its source.
+    if let Some(entry) = lock.entries().find(|entry| entry.version.digest == content) {
+        return Ok((entry.clone(), None));
+    }
+    let version = Artifact {
+        kind: ArtifactKind::Table,
+        digest: content,
+    };
+    let pinned = LockEntry {
+        source: key.to_owned(),
+        version,
+        source_digest: content,
+        rows: 0,
+        schema: Schema::new(Vec::new()).map_err(|error| EngineError::Bug(error.to_string()))?,
+    };
+    Ok((pinned, None))
 }
 
 /// The refusal of a version that is not the pinned one. Says how it differs, where that is cheap.

@@ -191,6 +191,11 @@ impl EngineError {
                     },
                 ..
             } => Some("mend the value, or declare another type in the pipeline".to_owned()),
+            Self::Store(StoreError::Damaged { .. } | StoreError::Missing { .. }) => Some(
+                "'reproof fsck' lists all that is damaged or missing, 'reproof repair' fetches it \
+                 again from a remote"
+                    .to_owned(),
+            ),
             _ => match self.class() {
                 Class::Storage => Some("nothing is half-written: free space or give access, then run the same command again".to_owned()),
                 Class::Bug => Some("please report it with the command that you ran".to_owned()),

@@ -7,8 +7,8 @@ use reproof_catalog::Mention;
 use reproof_record::{Digest, Tree};
 use reproof_store::{Damage, Store, StoreError};
 
+use crate::needs::{Object, mentions, named_by};
 use crate::project::LOCK_FILE;
-use crate::reach::{mentions, named};
 use crate::{EngineError, Project, read_text};
 
 /// How much is looked at.
@@ -192,7 +192,7 @@ impl Search<'_> {
         if self.broken.contains_key(digest) {
             found.insert(*digest);
         } else {
-            match named(self.store, digest) {
+            match named_by(self.store, digest, Object::Any) {
                 Ok(named) => {
                     for file in &named.files {
                         if self.is_broken(file)? {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use reproof_catalog::ExecutionFilter;
-use reproof_record::{Artifact, ArtifactKind, Digest, Record, RecordId};
+use reproof_record::{Artifact, Digest, Record, RecordId};
 use reproof_store::{Store, StoreError};
 
+use crate::needs::{Object, blobs_of};
 use crate::{EngineError, Project};
 
 /// Why something that is stored cannot be used.
@@ -23,19 +24,8 @@ pub(crate) fn check_artifact(
     what: &str,
     artifact: &Artifact,
 ) -> Result<Option<Trouble>, EngineError> {
-    let check = || {
-        let files: Vec<Digest> = match artifact.kind {
-            ArtifactKind::Table => store.table_object(&artifact.digest)?.columns,
-            _ => {
-                let tree = store.tree(&artifact.digest)?;
-                tree.files.iter().map(|file| file.digest).collect()
-            }
-        };
-        files
-            .iter()
-            .try_for_each(|file| store.verify_blob(file).map(|_| ()))
-    };
-    trouble(what, check())
+    let checked = verify_whole(store, &artifact.digest, Object::of(artifact));
+    trouble(what, checked)
 }
 
 /// What is wrong with the stored outputs of a record, all manifests, its recipe, its code and what
@@ -72,7 +62,7 @@ pub(crate) fn damage(
     }
     let kept = kept(project, id, record)?;
     for (what, tree) in &kept.trees {
-        note(trouble(what, check_tree(store, tree))?);
+        note(trouble(what, verify_whole(store, tree, Object::Tree))?);
     }
     for (what, blob) in &kept.blobs {
         note(trouble(what, store.verify_blob(blob).map(|_| ()))?);
@@ -121,11 +111,10 @@ fn kept(project: &Project, id: &RecordId, record: &Record) -> Result<Kept, Engin
     Ok(kept)
 }
 
-fn check_tree(store: &Store, tree: &Digest) -> Result<(), StoreError> {
-    let tree = store.tree(tree)?;
-    tree.files
-        .iter()
-        .try_for_each(|file| store.verify_blob(&file.digest).map(|_| ()))
+/// Hashes all that an object names.
+fn verify_whole(store: &Store, digest: &Digest, object: Object) -> Result<(), StoreError> {
+    let mut named = blobs_of(store, digest, object)?.into_iter();
+    named.try_for_each(|blob| store.verify_blob(&blob).map(|_| ()))
 }
 
 /// The manifests that the catalogue knows of a record's data versions and outputs.

@@ -9,16 +9,19 @@ mod closures;
 mod code;
 mod collect;
 mod compare;
+mod copying;
 mod data;
 mod digests;
 mod doctor;
 mod environments;
+mod erase;
 mod error;
 mod expect;
 mod fsck;
 pub mod host;
 mod integrity;
 mod lookup;
+mod needs;
 mod observer;
 mod operations;
 mod pins;
@@ -30,8 +33,8 @@ mod program;
 mod programs;
 mod project;
 mod queries;
-mod reach;
 mod remote;
+mod repair;
 mod report;
 mod run;
 mod schedule;
@@ -53,6 +56,9 @@ pub use environments::{
     EnvironmentList, Environments, ListedEnvironment, Ready, closure_named, env_gc,
     environments_list,
 };
+pub use erase::{
+    ErasePlan, Erased, MadeFrom, Shared, erase, erasure_of, erasure_text, plan_erasure,
+};
 pub use error::{Class, EngineError, OperationError};
 pub use fsck::{Checkup, Depth, Lost, fsck};
 pub use lookup::{describe, record_of, resolve, resolve_record};
@@ -65,7 +71,10 @@ pub use program::{Reported, ReportedValue, reported};
 pub use project::{
     LOCK_FILE, PROJECT_FILE, Project, SCHEMA_FILE, STATE_FOLDER, exists, read_text, write_schema,
 };
-pub use remote::{PulledRecords, PushedRecords, pick as pick_remote, pull, push};
+pub use remote::{
+    MovedHistory, Offered, PulledRecords, PushedRecords, Wanted, pick as pick_remote, pull, push,
+};
+pub use repair::{Repaired, repair};
 pub use report::{
     HistoryFilter, Repeatability, evaluation, final_looks, history, lock_is_committed, models,
     repeatability, verdict,

@@ -39,6 +39,8 @@ pub struct Project {
     pub services: Services,
     /// Listens to what is fetched from remotes because it is asked for by its ID.
     pub observer: Arc<dyn Observer>,
+    /// Whether what was erased may come back: that is noted in the history then.
+    pub allow_erased: bool,
 }
 
 impl Project {
@@ -89,6 +91,7 @@ impl Project {
             catalog,
             services,
             observer: Arc::new(Silent),
+            allow_erased: false,
         };
         if project.settings.store == StoreLocation::User {
             register(&project)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use reproof_config::{DataSource, Place, QueryText};
 use reproof_record::StepName;
 use reproof_sql::{Login, Question, SqlError, Surroundings, snapshot_postgres, snapshot_sqlite};
+use reproof_store::Batch;
 use reproof_store::fs::{Facts, FileKind};
 use reproof_table::{Snapshot, SnapshotOptions};
 
@@ -100,7 +101,7 @@ pub(crate) fn is_whole(
     Ok(true)
 }
 
-/// Asks the database, and stores the result.
+/// Asks the database. What it gives is in the batch, and not stored yet.
 pub(crate) fn read(
     project: &Project,
     name: &StepName,
@@ -108,7 +109,7 @@ pub(crate) fn read(
     file: Option<&Path>,
     options: SnapshotOptions,
     cancel: &Cancel,
-) -> Result<Snapshot, EngineError> {
+) -> Result<(Snapshot, Batch), EngineError> {
     let unread = || EngineError::Bug(format!("the query of data '{name}' was not read"));
     let query = source.query().ok_or_else(unread)?;
     let store = project.store.clone();
@@ -128,21 +129,19 @@ pub(crate) fn read(
                 let mut batch = store.batch();
                 let stop = || cancel.is_cancelled();
                 let read = snapshot_postgres(&mut batch, &login, question, &options, &stop)?;
-                batch.commit()?;
-                Ok(read)
+                Ok((read, batch))
             })
         }
         (Place::File(_), Some(path)) => {
             let (path, query) = (path.to_owned(), query.clone());
             cancel
-                .wait_for(move || -> Result<Option<Snapshot>, SqlError> {
+                .wait_for(move || -> Result<Option<(Snapshot, Batch)>, SqlError> {
                     let Some(question) = Question::new(&query) else {
                         return Ok(None);
                     };
                     let mut batch = store.batch();
                     let read = snapshot_sqlite(&mut batch, &path, question, &options)?;
-                    batch.commit()?;
-                    Ok(Some(read))
+                    Ok(Some((read, batch)))
                 })?
                 .transpose()
                 .ok_or_else(unread)?

@@ -11,6 +11,7 @@ use reproof_table::{
     CsvOptions, FileFormat, Snapshot, SnapshotOptions, StatisticsLevel, TableError, snapshot_file,
 };
 
+use crate::erase::admit;
 use crate::observer::{Event, Observer};
 use crate::{Cancel, EngineError, Project, cache, queries};
 
@@ -202,23 +203,30 @@ fn read(
         replaced: replaced(project, source)?,
     };
     let file = file.map(|file| file.path.clone());
-    let (format, path) = match (file_format(source), file) {
-        (Some(format), Some(path)) => (format, path),
-        (_, file) => {
-            return queries::read(project, name, source, file.as_deref(), options, cancel);
+    let (read, batch) = match (file_format(source), file) {
+        (Some(format), Some(path)) => {
+            let store = project.store.clone();
+            let read = cancel.wait_for(move || {
+                let mut batch = store.batch();
+                let read = snapshot_file(&store, &mut batch, &path, &format, &options)?;
+                Ok((read, batch))
+            })?;
+            read.map_err(|error: TableError| EngineError::Data {
+                name: name.to_string(),
+                error,
+            })?
         }
+        (_, file) => queries::read(project, name, source, file.as_deref(), options, cancel)?,
     };
-    let store = project.store.clone();
-    let read = cancel.wait_for(move || {
-        let mut batch = store.batch();
-        let read = snapshot_file(&store, &mut batch, &path, &format, &options)?;
-        batch.commit()?;
-        Ok(read)
-    })?;
-    read.map_err(|error: TableError| EngineError::Data {
-        name: name.to_string(),
-        error,
-    })
+    // Before it is stored: of what is refused nothing is.
+    let digests = [read.stored.artifact.digest, read.source_digest];
+    admit(
+        project,
+        &format!("what {} holds", source.location()),
+        &digests,
+    )?;
+    batch.commit()?;
+    Ok(read)
 }
 
 /// How the file of a source is read; none of a database.

@@ -10,6 +10,7 @@ use reproof_record::{
 };
 use reproof_table::Threads;
 
+use crate::erase::why_gone;
 use crate::integrity::{self, Trouble};
 use crate::observer::{Event, Observer};
 use crate::operations::MAX_DOCUMENT;
@@ -206,6 +207,9 @@ fn check_data(
 ) -> Result<Option<Trouble>, EngineError> {
     for (name, version) in &record.recipe.data {
         let what = format!("data version '{name}' ({})", version.digest.short());
+        if let Some(why) = why_gone(project, &version.digest)? {
+            return Ok(Some(Trouble::Missing(format!("{what} {why}"))));
+        }
         if let Some(trouble) = integrity::check_artifact(&project.store, &what, version)? {
             return Ok(Some(trouble));
         }

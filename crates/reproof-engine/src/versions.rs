@@ -14,7 +14,7 @@ pub use files::{ExportFormat, export_version, restore_version};
 pub use names::{
     LoggedVersion, NamedHead, data_history, data_names, move_head, tag_version, untag,
 };
-pub(crate) use names::{head, read_version, resolve_version};
+pub(crate) use names::{MAX_ENTRY, head, no_history, read_version, resolve_version};
 pub use uses::{LineageNode, Uses, lineage_of, uses_of};
 
 use names::{is_known, known_names};
@@ -24,7 +24,9 @@ use reproof_record::{Digest, StepName, VersionEntry, VersionId};
 use reproof_table::statistics::Statistics;
 use reproof_table::{StatisticsLevel, TableError, Threads, read_statistics, table_statistics};
 
+use crate::needs::{Object, Objects};
 use crate::prepare::read_lock;
+use crate::remote::fetch_content;
 use crate::{EngineError, Project, resolve};
 
 /// A data version that the lock file pins.
@@ -103,6 +105,22 @@ impl FoundData {
         let known = known.filter(|known| known.version.artifact == pinned.entry.version);
         Ok(known.map(|known| known.version.manifest))
     }
+}
+
+/// Fetches what a version holds, if it is not here and a remote has it.
+///
+/// # Errors
+/// If it cannot be had.
+pub(crate) fn need_content(project: &Project, found: &FoundData) -> Result<(), EngineError> {
+    let wanted = Objects::from([(found.content, Object::Table)]);
+    let manifest = found.version.as_ref().map(|(_, entry)| entry.manifest);
+    let beside = manifest.map(|manifest| (manifest, Object::Manifest));
+    fetch_content(
+        project,
+        &found.label(),
+        &wanted,
+        &beside.into_iter().collect(),
+    )
 }
 
 /// The data that a text names: a version of named data (`churn`, `churn@v1`, `churn@~1`), the path
@@ -207,6 +225,7 @@ pub fn statistics(
     found: &FoundData,
     threads: Threads,
 ) -> Result<Statistics, EngineError> {
+    need_content(project, found)?;
     if let Some(manifest) = found.manifest(project)?
         && let Ok(Some(stored)) = read_statistics(&project.store, &manifest)
     {

@@ -11,6 +11,7 @@ mod artifact;
 mod canonical;
 mod decimal;
 mod digest;
+mod erasure;
 mod execution;
 mod expectation;
 mod gate;
@@ -31,6 +32,7 @@ pub use decimal::{DecimalError, DecimalType, DecimalTypeError};
 pub use digest::{
     Digest, DigestError, RecipeId, RecordId, ResultsId, StepKey, VersionId, digests_in,
 };
+pub use erasure::{Erasure, ErasureAction};
 pub use execution::{
     CodeState, DataUse, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
     GateVerdict, Host, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict, Verification,

@@ -358,6 +358,12 @@ impl Objects for S3 {
             .map_err(|error| self.failed(name, &error))
     }
 
+    fn delete(&self, name: &str) -> Result<(), ObjectError> {
+        let path = self.path(name);
+        let result = self.ask(|| self.sending.delete(&path));
+        self.if_there(name, result).map(|_| ())
+    }
+
     fn list(&self, folder: &str) -> Result<Vec<String>, ObjectError> {
         let path = self.path(folder);
         let result = self.ask(|| self.fetching.list_with_delimiter(Some(&path)));

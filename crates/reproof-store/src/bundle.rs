@@ -23,8 +23,8 @@ use crate::{ErrorClass, Store, StoreError};
 
 /// The first bytes of a bundle.
 const MAGIC: &[u8; 8] = b"RPBNDL1\0";
-/// The longest header.
-const MAX_HEADER: usize = 4096;
+/// The longest header: 100,000 versions and more.
+const MAX_HEADER: usize = 8 << 20;
 /// The most entries, which bounds a reader's memory.
 const MAX_ENTRIES: u64 = 1 << 24;
 /// The most bytes that all lists of chunks together may have.
@@ -36,15 +36,34 @@ const MAX_LISTS: u64 = 1 << 30;
 pub struct BundleHeader {
     /// How many entries it has: blobs, and chunks of large ones.
     pub entries: u64,
-    /// [`BundleHeader::FORMAT`].
+    /// [`BundleHeader::FORMAT`] if it holds no versions, else [`BundleHeader::WITH_VERSIONS`].
     pub format: String,
     /// The record, whose document is one of the entries.
     pub record: Digest,
+    /// The versions of named data that it holds the documents of, sorted, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<Digest>,
 }
 
 impl BundleHeader {
     /// The format's name and version.
     pub const FORMAT: &str = "reproof.bundle/1";
+    /// That of one that holds versions of named data, which earlier readers do not know.
+    pub const WITH_VERSIONS: &str = "reproof.bundle/2";
+
+    /// The header of a bundle of this record.
+    fn new(entries: u64, record: &Digest, versions: &BTreeSet<Digest>) -> Self {
+        let format = match versions.len() {
+            0 => Self::FORMAT,
+            _ => Self::WITH_VERSIONS,
+        };
+        Self {
+            entries,
+            format: format.to_owned(),
+            record: *record,
+            versions: versions.iter().copied().collect(),
+        }
+    }
 }
 
 /// Why a bundle cannot be read or written.
@@ -142,7 +161,8 @@ impl Store {
         Ok(parts)
     }
 
-    /// Writes a bundle of these blobs, one of which is the record. The file has its name once it is
+    /// Writes a bundle of these blobs, one of which is the record, and some the documents of
+    /// `versions`. The file has its name once it is
     /// complete and durable. Gives its length.
     ///
     /// # Errors
@@ -151,6 +171,7 @@ impl Store {
         &self,
         path: &Path,
         record: &Digest,
+        versions: &BTreeSet<Digest>,
         blobs: &BTreeSet<Digest>,
         watch: &dyn Watch,
     ) -> Result<u64, BundleError> {
@@ -158,7 +179,7 @@ impl Store {
         let temporary = parent(path).join(format!(".bundle.{}", unique()));
         let io = self.io.as_ref();
         let written = self
-            .write_parts(&temporary, record, &parts, watch)
+            .write_parts(&temporary, record, versions, &parts, watch)
             .and_then(|length| {
                 io.rename(&temporary, path)?;
                 io.sync_dir(parent(path))?;
@@ -174,16 +195,13 @@ impl Store {
         &self,
         path: &Path,
         record: &Digest,
+        versions: &BTreeSet<Digest>,
         parts: &BTreeMap<Digest, Part>,
         watch: &dyn Watch,
     ) -> Result<u64, BundleError> {
         let failed = |source| IoError::new("write", path, source);
         let mut file = BufWriter::with_capacity(1 << 18, self.io.create_new(path)?);
-        let header = BundleHeader {
-            entries: parts.len() as u64,
-            format: BundleHeader::FORMAT.to_owned(),
-            record: *record,
-        };
+        let header = BundleHeader::new(parts.len() as u64, record, versions);
         let begin = beginning(&header)?;
         file.write_all(&begin).map_err(failed)?;
         file.write_all(PACK_BEGIN).map_err(failed)?;
@@ -340,15 +358,19 @@ impl Reader<'_> {
         let found = format
             .map_err(|error| self.damaged(error.to_string()))?
             .format;
-        if found != BundleHeader::FORMAT {
+        if ![BundleHeader::FORMAT, BundleHeader::WITH_VERSIONS].contains(&found.as_str()) {
             return Err(BundleError::Format {
                 path: self.path.to_owned(),
                 found,
-                expected: BundleHeader::FORMAT,
+                expected: BundleHeader::WITH_VERSIONS,
             });
         }
         let header: BundleHeader =
             from_canonical(text).map_err(|error| self.damaged(error.to_string()))?;
+        let versions: BTreeSet<Digest> = header.versions.iter().copied().collect();
+        if header != BundleHeader::new(header.entries, &header.record, &versions) {
+            return Err(self.damaged("its versions are not sorted, each once"));
+        }
         if header.entries > MAX_ENTRIES {
             return Err(self.damaged("it claims too many entries"));
         }

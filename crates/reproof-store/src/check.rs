@@ -216,15 +216,7 @@ impl Store {
         let mut pass = Pass::new(self);
         for (entry, offset) in entries {
             checked.entries += 1;
-            let what = match header_at(file, *offset) {
-                Ok(header) if header != entry.to_bytes() => {
-                    Some("its header is not the one in the pack's index".to_owned())
-                }
-                Ok(_) => self.fault_of(&mut pass, pack, entry, *offset)?,
-                Err(source) => {
-                    return Err(IoError::new("read", &self.pack_path(pack), source).into());
-                }
-            };
+            let what = self.entry_fault(&mut pass, pack, file, entry, *offset)?;
             checked.damage.extend(what.map(|what| Damage {
                 digest: Some(entry.digest),
                 path: self.pack_path(pack),
@@ -248,7 +240,25 @@ impl Store {
         }
     }
 
-    /// What is wrong with this very copy of an entry.
+    /// What is wrong with this very copy of an entry, its header included.
+    pub(crate) fn entry_fault(
+        &self,
+        pass: &mut Pass,
+        pack: &Digest,
+        file: &dyn fs::ReadFile,
+        entry: &Entry,
+        offset: u64,
+    ) -> Result<Option<String>, StoreError> {
+        match header_at(file, offset) {
+            Ok(header) if header != entry.to_bytes() => Ok(Some(
+                "its header is not the one in the pack's index".to_owned(),
+            )),
+            Ok(_) => self.fault_of(pass, pack, entry, offset),
+            Err(source) => Err(IoError::new("read", &self.pack_path(pack), source).into()),
+        }
+    }
+
+    /// What is wrong with the payload of this copy of an entry.
     fn fault_of(
         &self,
         pass: &mut Pass,

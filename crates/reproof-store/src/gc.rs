@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reproof_record::Digest;
 
 use crate::Store;
+use crate::encode::Encoder;
 use crate::error::StoreError;
 use crate::fs::unique;
 use crate::index::Place;
@@ -59,6 +60,20 @@ impl Store {
     pub fn collect<E: From<StoreError>>(
         &self,
         dry_run: bool,
+        needed: impl FnMut() -> Result<Live, E>,
+    ) -> Result<Collected, E> {
+        self.collect_with(dry_run, false, needed)
+    }
+
+    /// As [`Store::collect`]. With `bases` what is only kept as the base of deltas is deleted, too:
+    /// they are encoded anew before, so that no byte is left of what is not needed.
+    ///
+    /// # Errors
+    /// As [`Store::collect`].
+    pub fn collect_with<E: From<StoreError>>(
+        &self,
+        dry_run: bool,
+        bases: bool,
         mut needed: impl FnMut() -> Result<Live, E>,
     ) -> Result<Collected, E> {
         if dry_run {
@@ -75,7 +90,12 @@ impl Store {
         };
         // This process relies on nothing while it collects.
         self.leave();
-        let collected = self.collect_alone(&mut needed);
+        let freed = if bases {
+            needed().and_then(|live| Ok(self.free_bases(live)?))
+        } else {
+            Ok(())
+        };
+        let collected = freed.and_then(|()| self.collect_alone(&mut needed));
         let entered = self.enter();
         let collected = collected?;
         entered?;
@@ -157,28 +177,58 @@ impl Store {
         Ok(packs)
     }
 
-    /// Adds what the needed blobs are made of: chunks, and what deltas are based on.
-    fn close_over(&self, mut live: Live) -> Result<Live, StoreError> {
+    /// Adds what the needed blobs are made of: chunks, and what deltas are based on, unless there is
+    /// a right copy that is no delta.
+    fn close_over(&self, live: Live) -> Result<Live, StoreError> {
         let packs = self.all_packs()?;
         let mut pass = Pass::new(self);
-        for (pack, entries) in &packs {
-            for (entry, offset) in entries {
-                if entry.kind == Kind::List && live.contains(&entry.digest) {
-                    let payload = pass.payload(&place(pack, entry, *offset))?;
-                    let chunks = payload.and_then(|bytes| parse_list(&bytes, entry.size).ok());
-                    live.extend(chunks.unwrap_or_default().into_iter().map(|chunk| chunk.1));
-                }
-            }
-        }
-        for (pack, entries) in &packs {
-            for (entry, offset) in entries {
-                if entry.encoding == Encoding::Delta && live.contains(&entry.digest) {
-                    let payload = pass.payload(&place(pack, entry, *offset))?;
-                    live.extend(payload.map(|bytes| base_of(&bytes)));
-                }
-            }
-        }
+        let mut live = with_chunks(&packs, &mut pass, live)?;
+        let deltas = deltas(&packs, &mut pass, &live)?;
+        let whole = whole(&packs, &mut pass, &deltas)?;
+        let bases = deltas
+            .into_iter()
+            .filter(|(digest, _)| !whole.contains(digest));
+        live.extend(bases.flat_map(|(_, bases)| bases));
         Ok(live)
+    }
+
+    /// Encodes needed deltas anew whose base is needed for nothing else, so that it can go.
+    fn free_bases(&self, live: Live) -> Result<(), StoreError> {
+        let packs = self.all_packs()?;
+        let mut pass = Pass::new(self);
+        let live = with_chunks(&packs, &mut pass, live)?;
+        let mut deltas = deltas(&packs, &mut pass, &live)?;
+        deltas.retain(|_, bases| !bases.is_subset(&live));
+        let whole = whole(&packs, &mut pass, &deltas)?;
+        deltas.retain(|digest, _| !whole.contains(digest));
+        let generation = self.generation()?;
+        let mut encoder = Encoder::new();
+        let mut written = Vec::new();
+        let mut current: Option<PackWriter> = None;
+        for digest in deltas.keys() {
+            let (entry, payload) = pass.whole(digest, &mut encoder)?;
+            let writer = match &mut current {
+                Some(writer) => writer,
+                empty => empty.insert(PackWriter::new(
+                    &self.io,
+                    self.temp_dir().join(unique()),
+                    generation,
+                )?),
+            };
+            writer.append(entry, &payload)?;
+            if writer.length() >= PACK_LENGTH
+                && let Some(full) = current.take()
+            {
+                written.push(full.finish()?);
+            }
+        }
+        if let Some(last) = current {
+            written.push(last.finish()?);
+        }
+        if !written.is_empty() {
+            self.replace(&[], written)?;
+        }
+        Ok(())
     }
 
     fn count(&self, live: &Live) -> Result<Collected, StoreError> {
@@ -215,27 +265,31 @@ impl Store {
 
     /// Copies of needed entries beside one that is right.
     fn surplus(&self, packs: &[Pack], live: &Live) -> Result<Condemned, StoreError> {
-        let mut copies: BTreeMap<Digest, Vec<(Digest, Place)>> = BTreeMap::new();
+        let mut copies: BTreeMap<Digest, Vec<(bool, Digest, Place)>> = BTreeMap::new();
         for (pack, entries) in packs {
             for (entry, offset) in entries {
                 if live.contains(&entry.digest) {
                     let place = place(pack, entry, *offset);
-                    copies.entry(entry.digest).or_default().push((*pack, place));
+                    let is_delta = entry.encoding == Encoding::Delta;
+                    let copies = copies.entry(entry.digest).or_default();
+                    copies.push((is_delta, *pack, place));
                 }
             }
         }
         copies.retain(|_, places| places.len() > 1);
         let mut pass = Pass::new(self);
         let mut surplus = Condemned::default();
-        for (digest, places) in copies {
+        for (digest, mut places) in copies {
+            // One that needs no base is the one that stays: the base may go.
+            places.sort_by_key(|(is_delta, ..)| *is_delta);
             let mut right = None;
-            for (number, (_, place)) in places.iter().enumerate() {
+            for (number, (_, _, place)) in places.iter().enumerate() {
                 if right.is_none() && pass.copy_at(&digest, place)?.is_ok() {
                     right = Some(number);
                 }
             }
             let Some(right) = right else { continue };
-            for (number, (pack, _)) in places.iter().enumerate() {
+            for (number, (_, pack, _)) in places.iter().enumerate() {
                 if number != right {
                     surplus.insert(*pack, digest);
                 }
@@ -362,7 +416,7 @@ impl Store {
     }
 
     /// Gives new packs their names, and removes old ones once that is durable.
-    fn replace(
+    pub(crate) fn replace(
         &self,
         old: &[Digest],
         mut written: Vec<crate::pack::FinishedPack>,
@@ -392,6 +446,63 @@ impl Store {
         index.save(self.io.as_ref(), &self.root, &temporary);
         Ok(before.saturating_sub(after))
     }
+}
+
+/// Adds the chunks of needed blobs.
+fn with_chunks(packs: &[Pack], pass: &mut Pass, mut live: Live) -> Result<Live, StoreError> {
+    for (pack, entries) in packs {
+        for (entry, offset) in entries {
+            if entry.kind == Kind::List && live.contains(&entry.digest) {
+                let payload = pass.payload(&place(pack, entry, *offset))?;
+                let chunks = payload.and_then(|bytes| parse_list(&bytes, entry.size).ok());
+                live.extend(chunks.unwrap_or_default().into_iter().map(|chunk| chunk.1));
+            }
+        }
+    }
+    Ok(live)
+}
+
+/// Needed entries that are stored as deltas, with what those are based on.
+fn deltas(
+    packs: &[Pack],
+    pass: &mut Pass,
+    live: &Live,
+) -> Result<BTreeMap<Digest, Live>, StoreError> {
+    let mut deltas: BTreeMap<Digest, Live> = BTreeMap::new();
+    for (pack, entries) in packs {
+        for (entry, offset) in entries {
+            if entry.encoding == Encoding::Delta
+                && live.contains(&entry.digest)
+                && let Some(payload) = pass.payload(&place(pack, entry, *offset))?
+            {
+                let bases = deltas.entry(entry.digest).or_default();
+                bases.insert(base_of(&payload));
+            }
+        }
+    }
+    Ok(deltas)
+}
+
+/// Those of these deltas that also have a right copy which is none.
+fn whole(
+    packs: &[Pack],
+    pass: &mut Pass,
+    deltas: &BTreeMap<Digest, Live>,
+) -> Result<Live, StoreError> {
+    let mut whole = Live::new();
+    for (pack, entries) in packs {
+        for (entry, offset) in entries {
+            if entry.encoding != Encoding::Delta
+                && deltas.contains_key(&entry.digest)
+                && pass
+                    .copy_at(&entry.digest, &place(pack, entry, *offset))?
+                    .is_ok()
+            {
+                whole.insert(entry.digest);
+            }
+        }
+    }
+    Ok(whole)
 }
 
 fn length(entry: &Entry) -> u64 {

@@ -20,6 +20,7 @@ mod gc;
 mod index;
 mod layout;
 mod link;
+mod mend;
 mod object;
 mod open;
 mod pack;

@@ -54,7 +54,7 @@ pub use split::{SplitIndexed, SplitRandom, SplitStratified, SplitTime, split_ran
 pub use statistics::{StatisticsLevel, table_statistics};
 pub use storage::{read_statistics, read_table, write_table};
 pub use table::Table;
-pub use time::TimeType;
+pub use time::{TimeType, date_text};
 
 #[cfg(test)]
 mod decimals;

@@ -209,7 +209,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-fn date_text(day: i64) -> String {
+/// A day, in days since 1970, as `2026-11-30`.
+pub fn date_text(day: i64) -> String {
     let day = day.saturating_add(719_468);
     let (era, day_of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
     let year_of_era =

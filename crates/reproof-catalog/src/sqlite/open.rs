@@ -12,6 +12,7 @@ use crate::CatalogError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0003.sql"),
 ];
 /// The size of SQLite's smallest page.
 const SMALLEST: u64 = 512;

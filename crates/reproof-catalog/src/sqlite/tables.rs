@@ -73,6 +73,30 @@ pub(super) const DATA_TAGS: Table = Table {
     columns: &["name", "tag", "entry", "created"],
     derived: false,
 };
+/// Contents of versions of named data whose bytes did not come with their documents.
+pub(super) const DATA_ELSEWHERE: Table = Table {
+    name: "data_elsewhere",
+    columns: &["content"],
+    derived: false,
+};
+/// Events of erasure.
+pub(super) const ERASURES: Table = Table {
+    name: "erasures",
+    columns: &["id", "created"],
+    derived: false,
+};
+/// What is erased.
+pub(super) const ERASED: Table = Table {
+    name: "erased",
+    columns: &["digest", "erasure"],
+    derived: false,
+};
+/// Bundles that were written.
+pub(super) const BUNDLES: Table = Table {
+    name: "bundles",
+    columns: &["record", "file", "user", "created"],
+    derived: false,
+};
 /// The facts of blobs' packs when they were hashed.
 pub(super) const BLOB_FACTS: Table = Table {
     name: "blob_facts",
@@ -102,6 +126,10 @@ pub(super) const ALL: &[&Table] = &[
     &DATA_ENTRIES,
     &DATA_HEADS,
     &DATA_TAGS,
+    &DATA_ELSEWHERE,
+    &ERASURES,
+    &ERASED,
+    &BUNDLES,
     &BLOB_FACTS,
     &FILE_DIGESTS,
     &SOURCES,
@@ -115,6 +143,7 @@ pub(super) const NAMING: &[(&Table, usize, &str, &[usize])] = &[
     (&STEP_RESULTS, 0, "the result of step key", &[3]),
     (&DATA_VERSIONS, 0, "data version", &[0]),
     (&DATA_ENTRIES, 0, "a version of named data,", &[0, 2]),
+    (&ERASURES, 0, "erasure", &[0]),
     (&SOURCES, 1, "the last version of data source", &[]),
 ];
 

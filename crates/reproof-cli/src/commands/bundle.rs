@@ -28,7 +28,7 @@ pub enum Action {
     /// every machine.
     Create(Create),
     /// Take a bundle into this project. 'reproof verify' then needs nothing else.
-    Open(File),
+    Open(Open),
     /// Verify every bit of a bundle, and show what it holds. No project is needed.
     Show(File),
 }
@@ -42,6 +42,17 @@ pub struct Create {
     /// The file, which is replaced if it is there.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// A bundle that is taken in.
+#[derive(Debug, Args)]
+pub struct Open {
+    /// The file.
+    #[command(flatten)]
+    pub file: File,
+    /// Take in what was erased with 'reproof data erase', too. The history notes it.
+    #[arg(long)]
+    pub allow_erased: bool,
 }
 
 /// A bundle.
@@ -86,8 +97,9 @@ pub fn execute(
                 ));
             }
         }
-        Action::Open(file) => {
-            let project = session::project(global)?;
+        Action::Open(Open { file, allow_erased }) => {
+            let mut project = session::project(global)?;
+            project.allow_erased = *allow_erased;
             let progress = Progress::new(printer);
             let opened = bundle_open(&project, &at(&file.file)?, &progress, &cancel);
             progress.clear();

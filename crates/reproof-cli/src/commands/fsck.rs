@@ -56,14 +56,16 @@ pub fn execute(
     printer.error_text(
         wrong,
         Some(
-            "'reproof run' and 'reproof verify RECORD' store again what can be made again; a data \
-             version needs the file that it was read from, anything else a copy of the store",
+            "'reproof repair' fetches it again from a remote; 'reproof run' and 'reproof verify \
+             RECORD' store again what can be made again; a data version needs the file that it was \
+             read from, anything else a copy of the store",
         ),
     );
     Ok(Exit::Integrity)
 }
 
-fn document(found: &Checkup) -> serde_json::Value {
+/// What was found, as JSON.
+pub fn document(found: &Checkup) -> serde_json::Value {
     let damage = found.damage.iter().map(|damage| {
         json!({
             "digest": damage.digest,
@@ -135,6 +137,11 @@ fn show(found: &Checkup, depth: Depth, rebuilt: bool, printer: &Printer) {
             format!("{} lost", format::counted(found.lost.len() as u64, "blob"))
         }
     ));
+    show_wrong(found, printer);
+}
+
+/// Lists what is damaged and what is lost.
+pub fn show_wrong(found: &Checkup, printer: &Printer) {
     for damage in &found.damage {
         printer.line(&format!("damaged    {damage}"));
     }

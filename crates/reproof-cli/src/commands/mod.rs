@@ -18,6 +18,7 @@ pub mod predict;
 pub mod pull;
 pub mod push;
 pub mod remote;
+pub mod repair;
 pub mod run;
 pub mod schema;
 pub mod show;
@@ -52,6 +53,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Env(arguments) => env::execute(arguments, global, printer),
         Command::Doctor(arguments) => doctor::execute(arguments, global, printer),
         Command::Fsck(arguments) => fsck::execute(arguments, global, printer),
+        Command::Repair(arguments) => repair::execute(arguments, global, printer),
         Command::Gc(arguments) => gc::execute(arguments, global, printer),
         Command::Completions(arguments) => Ok(completions::execute(arguments, printer)),
         Command::Man(arguments) => man::execute(arguments, global, printer),

@@ -49,6 +49,9 @@ pub struct Arguments {
     /// Run every step, even if its results are there.
     #[arg(long)]
     pub no_cache: bool,
+    /// Take in what was erased with 'reproof data erase', too. The history notes it.
+    #[arg(long)]
+    pub allow_erased: bool,
     /// Use at most this many threads; changes no result.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -79,7 +82,8 @@ pub fn execute(
     global: &Global,
     printer: &Printer,
 ) -> Result<Exit, EngineError> {
-    let project = session::project(global)?;
+    let mut project = session::project(global)?;
+    project.allow_erased = arguments.allow_erased;
     let options = RunOptions {
         request: arguments.pipeline.request(&project, global)?,
         use_cache: !arguments.no_cache,

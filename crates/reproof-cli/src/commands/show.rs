@@ -3,8 +3,8 @@
 use clap::Args;
 use reproof_catalog::{ExecutionFilter, Named};
 use reproof_engine::{
-    EngineError, Project, Repeatability, evaluation, find_data, lock_is_committed, models,
-    read_record, repeatability, resolve, verdict,
+    EngineError, Project, Repeatability, erasure_of, erasure_text, evaluation, find_data,
+    lock_is_committed, models, read_record, repeatability, resolve, verdict,
 };
 use reproof_learn::Metrics;
 use reproof_record::{
@@ -119,6 +119,7 @@ fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<()
             "recipe_id": recipe,
             "results_id": record.results_id()?,
             "record": record,
+            "erased": erased(project, &record)?,
             "metrics": metrics,
             "features": contributions::json(&models),
             "executions": executions,
@@ -137,7 +138,7 @@ fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<()
     printer.line(&format!("results   {}", record.results_id()?.short()));
     printer.line(&format!("status    {}", standing(project, id)?));
     print_lock(project, &executions, printer)?;
-    print_recipe(&record.recipe, Some(&record), printer);
+    print_recipe(project, &record.recipe, Some(&record), printer)?;
     if let Some(metrics) = metrics {
         print_metrics(&metrics, printer);
     }
@@ -204,7 +205,26 @@ fn print_lock(
     Ok(())
 }
 
-fn print_recipe(recipe: &Recipe, record: Option<&Record>, printer: &Printer) {
+/// The data of a record that was erased, by name, as JSON.
+fn erased(project: &Project, record: &Record) -> Result<Value, EngineError> {
+    let mut all = serde_json::Map::new();
+    for (name, version) in &record.recipe.data {
+        if let Some(event) = erasure_of(project, &version.digest)? {
+            let event = json!({
+                "time": event.time, "author": event.author, "reason": event.reason,
+            });
+            all.insert(name.to_string(), event);
+        }
+    }
+    Ok(Value::Object(all))
+}
+
+fn print_recipe(
+    project: &Project,
+    recipe: &Recipe,
+    record: Option<&Record>,
+    printer: &Printer,
+) -> Result<(), EngineError> {
     printer.line("\ndata");
     for (name, version) in &recipe.data {
         printer.line(&format!(
@@ -212,6 +232,10 @@ fn print_recipe(recipe: &Recipe, record: Option<&Record>, printer: &Printer) {
             name.as_str(),
             version.digest.short()
         ));
+        if let Some(event) = erasure_of(project, &version.digest)? {
+            let erased = format::visible(&erasure_text(&event));
+            printer.line(&format!("    {}", printer.paint(Style::Bad, &erased)));
+        }
     }
     printer.line("\nsteps");
     let names = recipe.order().unwrap_or_default();
@@ -242,6 +266,7 @@ fn print_recipe(recipe: &Recipe, record: Option<&Record>, printer: &Printer) {
             printer.line(&format!("    {output:<12}-> {kind:<8} {digest}{pinned}"));
         }
     }
+    Ok(())
 }
 
 fn print_program(program: &Program, printer: &Printer) {
@@ -322,11 +347,17 @@ fn show_recipe(project: &Project, id: &RecipeId, printer: &Printer) -> Result<()
     for entry in &records {
         printer.line(&format!("record    {}", entry.id.short()));
     }
-    print_recipe(&recipe, None, printer);
-    Ok(())
+    print_recipe(project, &recipe, None, printer)
 }
 
 fn show_data(project: &Project, digest: &Digest, printer: &Printer) -> Result<(), EngineError> {
+    if let Some(event) = erasure_of(project, digest)? {
+        let erased = erasure_text(&event);
+        return Err(EngineError::Impossible(format!(
+            "data:{} {erased}",
+            digest.short()
+        )));
+    }
     let table = project.store.table_object(digest)?;
     let uses = project.catalog.lineage(digest)?;
     if printer.json {

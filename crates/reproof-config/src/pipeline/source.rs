@@ -12,7 +12,7 @@ use crate::diagnostic::{Report, Span};
 use crate::names::nearest;
 use crate::tables::DATA_SOURCE;
 use crate::tree::Node;
-use crate::version::VersionSpec;
+use crate::version::VersionRef;
 
 /// The keys that name a file or a server, of which a source has one.
 const FORMATS: [&str; 7] = [
@@ -42,8 +42,8 @@ pub enum DataFrom {
     Source(DataSource),
     /// It is read as `reproof.toml` says of this name.
     Named(StepName),
-    /// It is a stored version of named data; nothing is read.
-    Version(VersionSpec),
+    /// It is a stored version; nothing is read.
+    Version(VersionRef),
 }
 
 /// Where data comes from.

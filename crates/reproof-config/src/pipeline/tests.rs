@@ -756,7 +756,7 @@ fn data_may_be_named_or_a_version() {
         ("churn@v1", "(a version is written {version: churn@v1})"),
         (
             "{version: a b}",
-            "'a b' is not a version of named data (write NAME,",
+            "'a b' is not a stored version of data (write NAME,",
         ),
         (
             "{name: churn, schema: {a: float}}",

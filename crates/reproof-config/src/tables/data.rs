@@ -178,8 +178,9 @@ pub(crate) static DATA_SOURCE: Object = Object {
         ),
         optional(
             "version",
-            "A version of named data that is stored, such as `churn@v1`: a tag, the beginning of an \
-             ID, or `~1` for the one before the head. The source itself is not read.",
+            "A version that is stored, such as `churn@v1`: a tag, the beginning of an ID, or `~1` for \
+             the one before the head; or `data:` and the first digits of what it holds, which needs no \
+             name. The source itself is not read.",
             Shape::DataVersion,
         ),
         Field {

@@ -5,9 +5,10 @@ use reproof_catalog::Named;
 use reproof_record::{Digest, Record, RecordId};
 use reproof_store::{Remote, RemoteError};
 
-use super::needs::{self, Object, Objects};
 use super::pull::{Fetch, PulledRecords, pull_one, with_prefix};
 use super::{Moving, held, open};
+use crate::erase::why_gone;
+use crate::needs::{self, Object, Objects};
 use crate::observer::{Event, Observer};
 use crate::{Cancel, EngineError, Project};
 
@@ -76,6 +77,13 @@ fn fetch_record(
     };
     let mut pulled = PulledRecords::default();
     pull_one(project, remote, id, &watch, &mut pulled)?;
+    for conflict in pulled
+        .histories
+        .iter()
+        .flat_map(|history| &history.conflicts)
+    {
+        observer.event(&Event::Note(conflict));
+    }
     let note = format!("record {} was fetched from '{}'", id.short(), remote.name());
     observer.event(&Event::Note(&note));
     Ok(())
@@ -90,6 +98,14 @@ pub(crate) fn complete(
     cancel: &Cancel,
 ) -> Result<(), EngineError> {
     if project.settings.remotes.is_empty() || needs::is_whole(project, record)? {
+        return Ok(());
+    }
+    let erased = project.catalog.erased()?;
+    if needs::of_record(record)
+        .keys()
+        .any(|digest| erased.contains_key(digest))
+    {
+        // Nobody is asked for what must not come back.
         return Ok(());
     }
     ask(project, observer, |remote| {
@@ -127,4 +143,62 @@ pub(crate) fn fetch_tree(
         Ok(Some(()))
     })?;
     Ok(found.is_some())
+}
+
+/// Fetches what a data version holds, if it is not here whole and a remote has it; `beside` are
+/// objects that may stay away.
+///
+/// # Errors
+/// If it is not here and no remote has it, and trouble of the storage.
+pub(crate) fn fetch_content(
+    project: &Project,
+    what: &str,
+    wanted: &Objects,
+    beside: &Objects,
+) -> Result<(), EngineError> {
+    let mut missing = false;
+    for (digest, object) in wanted {
+        if let Some(why) = why_gone(project, digest)? {
+            return Err(EngineError::Impossible(format!("{what} {why}")));
+        }
+        missing |= needs::whole(&project.store, digest, *object)?.is_none();
+    }
+    if !missing {
+        return Ok(());
+    }
+    let observer = project.observer.as_ref();
+    let found = ask(project, observer, |remote| {
+        let cancel = Cancel::default();
+        let watch = Moving {
+            text: "fetching",
+            observer,
+            cancel: &cancel,
+        };
+        remote.learn_all(&watch)?;
+        for digest in wanted.keys() {
+            if !remote.has(digest) && !project.store.keeps(digest)? {
+                return Ok(None);
+            }
+        }
+        let mut fetch = Fetch::new(project, remote, &watch)?;
+        fetch.all(wanted, beside)?;
+        fetch.keep(&[])?;
+        let note = format!("{what} was fetched from '{}'", remote.name());
+        observer.event(&Event::Note(&note));
+        Ok(Some(()))
+    })?;
+    if found.is_none() {
+        return Err(EngineError::Impossible(
+            match project.settings.remotes.len() {
+                0 => format!("the bytes of {what} are not here, and the project has no remote"),
+                _ => format!("the bytes of {what} are not here, and no remote has them"),
+            },
+        ));
+    }
+    for (digest, object) in wanted {
+        if *object != Object::Blob {
+            project.catalog.set_here(digest)?;
+        }
+    }
+    Ok(())
 }

@@ -1,10 +1,12 @@
-//! Remotes: records are pushed to them and pulled from them, and what is missing here is fetched
-//! when it is needed.
+//! Remotes: records and the history of named data are pushed to them and pulled from them, and what
+//! is missing here is fetched when it is needed.
 
 mod demand;
-mod needs;
+mod history;
 mod pull;
 mod push;
+mod refs;
+mod tombstones;
 
 use std::collections::BTreeMap;
 
@@ -13,10 +15,11 @@ use reproof_record::{Digest, RecordId, StepName};
 use reproof_store::{Remote, RemoteError, Watch};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use demand::{complete, fetch_tree, find_record};
-pub(crate) use needs::{Objects, all_here, named_by, of_record};
-pub use pull::{PulledRecords, pull};
-pub use push::{PushedRecords, push};
+pub(crate) use demand::{complete, fetch_content, fetch_tree, find_record};
+pub use history::MovedHistory;
+pub(crate) use history::{add as add_versions, row as version_row};
+pub use pull::{PulledRecords, Wanted, pull};
+pub use push::{Offered, PushedRecords, push};
 
 use crate::observer::{Event, Observer};
 use crate::{Cancel, EngineError, Project};
@@ -104,7 +107,7 @@ pub fn pick(project: &Project, name: Option<&str>) -> Result<StepName, EngineErr
 }
 
 /// Opens a remote. Nothing is asked of it yet.
-fn open(project: &Project, name: &StepName) -> Result<Remote, EngineError> {
+pub(crate) fn open(project: &Project, name: &StepName) -> Result<Remote, EngineError> {
     let settings: &RemoteSettings = project.settings.remotes.get(name).ok_or_else(|| {
         EngineError::Bug(format!("the remote {name} was picked, and is not there"))
     })?;

@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::{RecordEntry, StepOutput, StepResult};
+use reproof_config::nearest;
 use reproof_record::{Digest, Execution, ExecutionId, Record, RecordId, StepName};
 use reproof_store::{Pulled, Remote, RemoteError, Scratch, Store, StoreError};
 
-use super::needs::{self, Object, Objects};
+use super::history::{self, MovedHistory};
+use super::tombstones;
 use super::{EXECUTIONS, Held, Moving, RECORDS, held, open, parse};
+use crate::erase::admit;
+use crate::needs::{self, Object, Objects};
 use crate::observer::Observer;
 use crate::operations::MAX_DOCUMENT;
 use crate::{Cancel, EngineError, Project};
@@ -26,17 +30,30 @@ pub struct PulledRecords {
     pub bytes: u64,
     /// How many executions were not known here.
     pub executions: u64,
+    /// The histories of the named data that the records use, and of what was named.
+    pub histories: Vec<MovedHistory>,
 }
 
-/// Fetches records from a remote by IDs or prefixes of them; all that it has where none is named.
+/// What is to be pulled.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Records, by IDs or prefixes of them.
+    pub records: Vec<String>,
+    /// Names of data.
+    pub data: Vec<StepName>,
+    /// All records and all named data that the remote has.
+    pub all: bool,
+}
+
+/// Fetches records and the history of named data from a remote.
 ///
 /// # Errors
-/// If the remote does not have them, has something wrong, or cannot be reached. What was fetched
-/// until then is not fetched again.
+/// If the remote does not have them, has something wrong, cannot be reached, or the history of data
+/// that was named went another way there. What was fetched until then is not fetched again.
 pub fn pull(
     project: &Project,
     name: &StepName,
-    records: Option<&[String]>,
+    wanted: &Wanted,
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<PulledRecords, EngineError> {
@@ -53,20 +70,62 @@ pub fn pull(
         });
     }
     let mut ids = Vec::new();
-    match records {
-        None => ids.extend(listed(&remote)?),
-        Some(records) => {
-            for text in records {
-                ids.push(named(&remote, text)?);
-            }
-        }
+    let mut data = wanted.data.clone();
+    let known = history::names(&remote)?;
+    if let Some(name) = data.iter().find(|name| !known.contains(name)) {
+        return Err(no_such_data(&remote, name, &known));
+    }
+    if wanted.all {
+        ids.extend(listed(&remote)?);
+        data.extend(known);
+    }
+    for text in &wanted.records {
+        ids.push(named(&remote, text)?);
     }
     let mut pulled = PulledRecords::default();
     for id in ids {
         pull_one(project, &mut remote, &id, &watch, &mut pulled)?;
         pulled.records.push(id);
     }
+    for name in data {
+        let history = pull_history_once(project, &remote, &name, &watch, &mut pulled)?;
+        history.settled(&remote)?;
+    }
     Ok(pulled)
+}
+
+/// Fetches the history of a name, unless that was done before.
+fn pull_history_once(
+    project: &Project,
+    remote: &Remote,
+    name: &StepName,
+    watch: &Moving<'_>,
+    pulled: &mut PulledRecords,
+) -> Result<MovedHistory, EngineError> {
+    let before = pulled
+        .histories
+        .iter()
+        .find(|history| history.name == *name);
+    if let Some(before) = before {
+        return Ok(before.clone());
+    }
+    let history = history::pull_history(project, remote, name, watch)?;
+    pulled.histories.push(history.clone());
+    Ok(history)
+}
+
+fn no_such_data(remote: &Remote, name: &StepName, known: &[StepName]) -> EngineError {
+    let names = known.iter().map(StepName::as_str);
+    EngineError::Usage {
+        message: format!("the remote '{}' has no data '{name}'", remote.name()),
+        hint: Some(match nearest(name.as_str(), names.clone()) {
+            Some(near) => format!("did you mean data:{near}?"),
+            None if known.is_empty() => {
+                format!("'reproof push data:{name}' where it is puts it there")
+            }
+            None => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
+        }),
+    }
 }
 
 /// The records that a remote has.
@@ -126,14 +185,51 @@ pub(super) fn pull_one(
     })?;
     let executions = fetch.executions(id)?;
     let manifests = held.results.values().flat_map(BTreeMap::values).copied();
-    let history = needs::of_history(&executions, manifests);
-    fetch.all(&needs::of_record(&record), &history)?;
+    let beside = needs::of_history(&executions, manifests);
+    let objects = needs::of_record(&record);
+    admit(
+        project,
+        &format!("what record {} needs", id.short()),
+        objects.keys(),
+    )?;
+    let fetched = fetch.all(&objects, &beside);
+    if let Err(error) = fetched {
+        return Err(lacking(fetch.remote, &record, error, watch)?);
+    }
     let extra = [record.recipe.to_bytes()?, bytes];
     fetch.keep(&extra)?;
     let count = fetch.count;
     pulled.entries += count.entries;
     pulled.bytes += count.bytes;
-    remember(project, &record, &held, &executions, pulled)
+    remember(project, &record, &held, &executions, pulled)?;
+    for name in history::uses(remote, id)? {
+        pull_history_once(project, remote, &name, watch, pulled)?;
+    }
+    for version in record.recipe.data.values() {
+        project.catalog.set_here(&version.digest)?;
+    }
+    Ok(())
+}
+
+/// An error of a pull; where the remote lacks something of the record because it was erased, that is
+/// said.
+fn lacking(
+    remote: &Remote,
+    record: &Record,
+    error: EngineError,
+    watch: &Moving<'_>,
+) -> Result<EngineError, EngineError> {
+    if !matches!(error, EngineError::Remote(RemoteError::Lacks { .. })) {
+        return Ok(error);
+    }
+    let gone = tombstones::read(remote, watch)?;
+    Ok(match tombstones::of_record(&gone, record) {
+        Some(why) => EngineError::Impossible(format!(
+            "record {} cannot be fetched whole: {why}",
+            record.id()?.short()
+        )),
+        None => error,
+    })
 }
 
 /// Writes the rows of a record that is here now.
@@ -247,6 +343,8 @@ impl<'a> Fetch<'a> {
         };
         let mut pulled = self.remote.pull(store, blobs, self.watch);
         if matches!(pulled, Err(RemoteError::Lacks { .. })) && !self.all_known {
+            // Packs may have been written anew meanwhile: only those that are listed now count.
+            self.remote.forget();
             self.remote.learn_all(self.watch)?;
             self.all_known = true;
             pulled = self.remote.pull(store, blobs, self.watch);
@@ -296,20 +394,21 @@ impl<'a> Fetch<'a> {
         self.objects(objects)?;
         let mut files = BTreeSet::new();
         for (digest, object) in objects {
-            files.extend(needs::named_by(self.source(digest)?, digest, *object)?);
+            files.extend(needs::blobs_of(self.source(digest)?, digest, *object)?);
         }
+        let erased = self.project.catalog.erased()?;
         let mut had = Objects::new();
         for (digest, object) in history {
-            if self.is_had(digest)? {
+            if self.is_had(digest)? && !erased.contains_key(digest) {
                 had.insert(*digest, *object);
             }
         }
         self.objects(&had)?;
         for (digest, object) in &had {
-            let named = needs::named_by(self.source(digest)?, digest, *object)?;
+            let named = needs::blobs_of(self.source(digest)?, digest, *object)?;
             let mut all = true;
             for blob in &named {
-                all &= self.is_had(blob)?;
+                all &= self.is_had(blob)? && !erased.contains_key(blob);
             }
             if all {
                 files.extend(named);

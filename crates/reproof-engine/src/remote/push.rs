@@ -1,14 +1,16 @@
-//! Sends records to a remote: all that they need, then what says so.
+//! Sends records to a remote: all that they need, then what says so; and the history of named data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::ExecutionFilter;
-use reproof_record::{Execution, RecordId, StepName, to_canonical};
+use reproof_record::{Digest, Execution, Record, RecordId, StepName, to_canonical};
 use reproof_store::{Remote, RemoteError};
 
-use super::{EXECUTIONS, Held, Moving, held, held_name, needs, open};
-use crate::observer::Observer;
-use crate::{Cancel, EngineError, Project, read_record};
+use super::history::{self, MovedHistory, Scope, push_history};
+use super::tombstones::{self, Gone};
+use super::{EXECUTIONS, Held, Moving, held, held_name, open};
+use crate::observer::{Event, Observer};
+use crate::{Cancel, EngineError, Project, needs, read_record};
 
 /// What was pushed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,17 +25,32 @@ pub struct PushedRecords {
     pub bytes: u64,
     /// How many executions were sent.
     pub executions: u64,
+    /// The histories of the named data that the records use, and of what was named.
+    pub histories: Vec<MovedHistory>,
 }
 
-/// Sends records to a remote; all that are here where none is named.
+/// What is to be pushed.
+#[derive(Clone, Debug, Default)]
+pub struct Offered {
+    /// Records.
+    pub records: Vec<RecordId>,
+    /// Names of data, whose whole history goes along.
+    pub data: Vec<StepName>,
+    /// All records and all named data that are here.
+    pub all: bool,
+    /// Whether head and tags of the named data become those that are here, whatever they were.
+    pub replace: bool,
+}
+
+/// Sends records and the history of named data to a remote.
 ///
 /// # Errors
-/// If something is missing or damaged here, or the remote cannot be reached. What was sent until
-/// then is not sent again.
+/// If something is missing or damaged here, the remote cannot be reached, or the history of data that
+/// was named went another way there. What was sent until then is not sent again.
 pub fn push(
     project: &Project,
     name: &StepName,
-    records: Option<&[RecordId]>,
+    offered: &Offered,
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<PushedRecords, EngineError> {
@@ -42,19 +59,71 @@ pub fn push(
         observer,
         cancel,
     };
-    let records = match records {
-        Some(records) => records.to_vec(),
-        None => all_records(project)?,
-    };
+    let mut records = offered.records.clone();
+    let mut data: BTreeSet<StepName> = offered.data.iter().cloned().collect();
+    if offered.all {
+        records = all_records(project)?;
+        let heads = project.catalog.data_heads(None)?;
+        data.extend(heads.into_iter().map(|(name, _)| name));
+    }
+    for name in &data {
+        if project.catalog.data_heads(Some(name))?.is_empty() {
+            return Err(crate::versions::no_history(project, name)?);
+        }
+    }
     let mut remote = open(project, name)?;
     remote.make()?;
     remote.learn_all(&watch)?;
+    let gone = tombstones::exchange(project, &mut remote, &watch)?;
     let mut pushed = PushedRecords::default();
+    // By the names of the data that they use: what of it they use.
+    let mut used: BTreeMap<StepName, BTreeSet<Digest>> = BTreeMap::new();
     for id in records {
-        push_one(project, &mut remote, &id, &watch, &mut pushed)?;
+        let record = read_record(project, &id)?;
+        if let Some(why) = tombstones::of_record(&gone, &record) {
+            let message = format!("record {} is not pushed: {why}", id.short());
+            if offered.all {
+                observer.event(&Event::Note(&message));
+                continue;
+            }
+            return Err(EngineError::Refused {
+                message,
+                hint: Some(format!(
+                    "where it was not erased, 'reproof data erase' does so; the remote '{}' keeps \
+                     none of it",
+                    remote.name()
+                )),
+            });
+        }
+        push_one(project, &mut remote, &record, &gone, &watch, &mut pushed)?;
         pushed.records.push(id);
+        for name in history::names_used(project, &record)? {
+            let contents = record.recipe.data.values().map(|version| version.digest);
+            used.entry(name).or_default().extend(contents);
+        }
     }
-    Ok(pushed)
+    for name in &data {
+        used.entry(name.clone()).or_default();
+    }
+    let mut refused = None;
+    for (name, contents) in &used {
+        let scope = Scope {
+            whole: data.contains(name),
+            contents,
+            replace: offered.replace && data.contains(name),
+            gone: &gone,
+        };
+        let sent = push_history(project, &mut remote, name, &scope, &watch)?;
+        pushed.entries += sent.entries;
+        pushed.bytes += sent.bytes;
+        if scope.whole
+            && let Err(error) = sent.history.clone().settled(&remote)
+        {
+            refused.get_or_insert(error);
+        }
+        pushed.histories.push(sent.history);
+    }
+    refused.map_or(Ok(pushed), Err)
 }
 
 /// All records that executions here came to, newest first.
@@ -72,27 +141,30 @@ fn all_records(project: &Project) -> Result<Vec<RecordId>, EngineError> {
 fn push_one(
     project: &Project,
     remote: &mut Remote,
-    id: &RecordId,
+    record: &Record,
+    gone: &Gone,
     watch: &Moving<'_>,
     pushed: &mut PushedRecords,
 ) -> Result<(), EngineError> {
-    let record = read_record(project, id)?;
+    let id = &record.id()?;
     let executions = project.catalog.executions(&ExecutionFilter {
         record: Some(*id),
         ..ExecutionFilter::default()
     })?;
-    let results = needs::step_results(project, &record)?;
+    let results = needs::step_results(project, record)?;
     let manifests = results.values().flat_map(|result| result.outputs.values());
-    let history = needs::of_history(&executions, manifests.map(|output| output.manifest));
-    let blobs = needs::all_here(project, &record, &history)?;
+    let beside = needs::of_history(&executions, manifests.map(|output| output.manifest));
+    let mut blobs = needs::all_here(project, record, &beside)?;
+    blobs.retain(|blob| !gone.contains_key(blob));
     let sent = remote.push(&project.store, &blobs, watch)?;
     pushed.entries += sent.entries;
     pushed.bytes += sent.bytes;
     pushed.executions += push_executions(remote, id, &executions)?;
+    history::put_uses(remote, id, &history::names_used(project, record)?)?;
     let results = results.into_iter().filter_map(|(step, result)| {
         let outputs = result.outputs.into_iter();
         let manifests = outputs.map(|(output, stored)| (output, stored.manifest));
-        let manifests: std::collections::BTreeMap<_, _> = manifests.collect();
+        let manifests: BTreeMap<_, _> = manifests.collect();
         let here = manifests.values().all(|manifest| blobs.contains(manifest));
         here.then_some((step, manifests))
     });

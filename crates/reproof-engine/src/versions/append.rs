@@ -1,7 +1,7 @@
 //! Appends versions to the history of named data.
 
 use reproof_capture::{Identity, identity};
-use reproof_catalog::{SourceSnapshot, VersionRow};
+use reproof_catalog::SourceSnapshot;
 use reproof_config::NamedData;
 use reproof_record::{
     Artifact, Author, DataOrigin, Digest, ExecutionId, Schema, StepName, Timestamp, VersionEntry,
@@ -253,18 +253,13 @@ fn append(project: &Project, draft: &VersionEntry) -> Result<Committed, EngineEr
         let mut batch = project.store.batch();
         batch.put(&entry.to_bytes()?)?;
         batch.commit()?;
-        let row = VersionRow {
-            id,
-            name: entry.name.clone(),
-            content: entry.content.digest,
-            parent: entry.parent,
-            created: entry.time,
-        };
+        let row = crate::remote::version_row(id, &entry);
         let location = &entry.source.location;
         if project
             .catalog
             .append_version(&row, location, entry.parent.as_ref())?
         {
+            project.catalog.set_here(&entry.content.digest)?;
             return Ok(Committed {
                 id,
                 entry,

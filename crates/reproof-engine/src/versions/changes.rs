@@ -50,6 +50,9 @@ pub fn diff_versions(
     limit: usize,
     threads: Threads,
 ) -> Result<VersionDiff, EngineError> {
+    for version in versions {
+        super::need_content(project, version)?;
+    }
     check_key(project, versions, key)?;
     let digests = [&versions[0].content, &versions[1].content];
     let failed = |error| super::of_table(versions[1], error);

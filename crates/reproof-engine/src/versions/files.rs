@@ -6,7 +6,9 @@ use std::path::Path;
 use reproof_store::fs::{Io, IoError, WriteFile, unique};
 use reproof_table::{Table, TableError, read_table, write_csv, write_json_lines, write_parquet};
 
-use super::{FoundData, of_table};
+use super::{FoundData, need_content, of_table};
+use crate::needs::{Object, Objects};
+use crate::remote::fetch_content;
 use crate::{EngineError, Project, exists};
 
 /// How values are written.
@@ -48,6 +50,9 @@ pub fn restore_version(
             ),
         });
     };
+    let wanted = Objects::from([(source.digest, Object::Blob)]);
+    let what = format!("the source of {}", found.label());
+    fetch_content(project, &what, &wanted, &Objects::new())?;
     let mut reader = project.store.reader(&source.digest)?;
     write_whole(project.io(), file, &mut |out| {
         io::copy(&mut reader, out).map_err(|source| IoError::new("write", file, source).into())
@@ -67,6 +72,7 @@ pub fn export_version(
     replace: bool,
 ) -> Result<u64, EngineError> {
     refuse_existing(project, file, replace)?;
+    need_content(project, found)?;
     let table = read_table(&project.store, &found.content, None);
     let table = table.map_err(|error| of_table(found, error))?;
     write_whole(project.io(), file, &mut |out| {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::{DataTag, VersionRow};
 use reproof_config::{VersionAt, VersionSpec, check_tag, nearest};
-use reproof_record::{StepName, VersionEntry, VersionId};
+use reproof_record::{Erasure, StepName, VersionEntry, VersionId};
 
+use crate::erase::read_erasure;
 use crate::{EngineError, Project};
 
 /// The largest document of a version that is read.
-const MAX_ENTRY: u64 = 64 << 20;
+pub(crate) const MAX_ENTRY: u64 = 64 << 20;
 
 /// Named data and the version that its name alone means.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct LoggedVersion {
     pub tags: Vec<String>,
     /// Whether it is the head.
     pub head: bool,
+    /// The event that erased what it holds, if that is erased.
+    pub erased: Option<Erasure>,
 }
 
 /// All named data: what `reproof.toml` declares and what has a history, sorted by name.
@@ -111,7 +114,7 @@ pub(crate) fn resolve_version(
     }
 }
 
-fn no_history(project: &Project, name: &StepName) -> Result<EngineError, EngineError> {
+pub(crate) fn no_history(project: &Project, name: &StepName) -> Result<EngineError, EngineError> {
     if project.settings.data.contains_key(name) {
         return Ok(EngineError::Usage {
             message: format!("data '{name}' has no version yet"),
@@ -209,28 +212,35 @@ pub fn data_history(
     };
     let (head, entry) = resolve_version(project, &spec)?;
     let tags = project.catalog.data_tags(name)?;
-    let logged = |id: VersionId, entry: VersionEntry| LoggedVersion {
-        tags: tags
-            .iter()
-            .filter(|tag| tag.entry == id)
-            .map(|tag| tag.tag.clone())
-            .collect(),
-        head: id == head,
-        id,
-        entry,
+    let erased = project.catalog.erased()?;
+    let logged = |id: VersionId, entry: VersionEntry| {
+        Ok::<_, EngineError>(LoggedVersion {
+            tags: tags
+                .iter()
+                .filter(|tag| tag.entry == id)
+                .map(|tag| tag.tag.clone())
+                .collect(),
+            head: id == head,
+            erased: erased
+                .get(&entry.content.digest)
+                .map(|event| read_erasure(project, event))
+                .transpose()?,
+            id,
+            entry,
+        })
     };
     let mut seen = BTreeSet::from([head]);
-    let mut history = vec![logged(head, entry)];
+    let mut history = vec![logged(head, entry)?];
     while let Some(parent) = history.last().and_then(|last| last.entry.parent) {
         if !seen.insert(parent) {
             break;
         }
-        history.push(logged(parent, read_version(project, &parent)?));
+        history.push(logged(parent, read_version(project, &parent)?)?);
     }
     if all {
         for row in project.catalog.versions_of(name)?.into_iter().rev() {
             if seen.insert(row.id) {
-                history.push(logged(row.id, read_version(project, &row.id)?));
+                history.push(logged(row.id, read_version(project, &row.id)?)?);
             }
         }
     }

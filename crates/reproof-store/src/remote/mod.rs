@@ -5,6 +5,7 @@
 //! seen is complete, whenever a push dies. Nothing that comes from a remote is believed: each
 //! entry is hashed before it is stored.
 
+mod erase;
 mod error;
 mod known;
 mod objects;

@@ -31,6 +31,8 @@ pub trait Objects: Send + Sync + Debug {
     fn get_range(&self, name: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, ObjectError>;
     /// Writes an object; it is durable and complete once this returns, or not there at all.
     fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), ObjectError>;
+    /// Deletes an object; one that is not there is gone already.
+    fn delete(&self, name: &str) -> Result<(), ObjectError>;
     /// The names of the objects in a folder, without the folder's, sorted.
     fn list(&self, folder: &str) -> Result<Vec<String>, ObjectError>;
 }
@@ -104,6 +106,15 @@ impl Objects for FolderObjects {
         let path = self.path(name);
         create_dir_durable(self.io.as_ref(), parent(&path)).map_err(|error| failed(&error))?;
         write_atomic(self.io.as_ref(), &path, &bytes).map_err(|error| failed(&error))
+    }
+
+    fn delete(&self, name: &str) -> Result<(), ObjectError> {
+        let path = self.path(name);
+        if if_there(self.io.remove_file(&path))?.is_none() {
+            return Ok(());
+        }
+        let synced = self.io.sync_dir(parent(&path));
+        synced.map_err(|error| failed(&error))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>, ObjectError> {

@@ -197,7 +197,7 @@ impl Pull<'_> {
         let got = self.remote.objects.get_range(&name, part.range.clone());
         let bytes = got
             .map_err(|error| who.failed(error))?
-            .ok_or_else(|| who.damaged(&name, "its index is there, and it is not"))?;
+            .ok_or_else(|| who.lacks(format!("{name}, whose index is there")))?;
         let mut lists = Vec::new();
         for (entry, offset) in &part.wanted {
             let begin = (offset - part.range.start) as usize;

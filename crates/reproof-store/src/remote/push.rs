@@ -42,7 +42,7 @@ struct Parts {
 }
 
 /// A pack that was sent.
-type Sent = (Digest, PackIndex);
+pub(super) type Sent = (Digest, PackIndex);
 
 impl Remote {
     /// Sends blobs of the store, as far as the remote does not have them. Each pack can be seen
@@ -147,6 +147,14 @@ impl Remote {
         Ok(sent)
     }
 
+    /// Writes a pack, then its index.
+    pub(super) fn put_pack(&self, pack: PackBytes) -> Result<Sent, RemoteError> {
+        let index = pack.bytes[pack.end..].to_vec();
+        self.put(&pack_object(&pack.id), pack.bytes)?;
+        self.put(&index_object(&pack.id), index)?;
+        Ok((pack.id, pack.index))
+    }
+
     /// Sends packs until no more come. After an error they are only taken.
     fn upload(
         &self,
@@ -161,15 +169,11 @@ impl Remote {
             if lock(failed).is_some() {
                 continue;
             }
-            let index = pack.bytes[pack.end..].to_vec();
             let length = pack.bytes.len() as u64;
-            let put = self
-                .put(&pack_object(&pack.id), pack.bytes)
-                .and_then(|()| self.put(&index_object(&pack.id), index));
-            match put {
-                Ok(()) => {
+            match self.put_pack(pack) {
+                Ok(sent_pack) => {
                     count(length);
-                    lock(sent).push((pack.id, pack.index));
+                    lock(sent).push(sent_pack);
                 }
                 Err(error) => {
                     lock(failed).get_or_insert(error);

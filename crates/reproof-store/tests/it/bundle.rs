@@ -32,7 +32,13 @@ fn bundle(blobs: &[&[u8]]) -> (tempfile::TempDir, PathBuf, BTreeSet<Digest>) {
     let digests: BTreeSet<Digest> = infos.iter().map(|info| info.digest).collect();
     let path = folder.path().join("bundle");
     let length = store
-        .write_bundle(&path, &Digest::of(RECORD), &digests, &Going)
+        .write_bundle(
+            &path,
+            &Digest::of(RECORD),
+            &BTreeSet::new(),
+            &digests,
+            &Going,
+        )
         .unwrap();
     assert_eq!(length, std::fs::metadata(&path).unwrap().len());
     (folder, path, digests)

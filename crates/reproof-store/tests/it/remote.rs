@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use reproof_record::Digest;
 use reproof_store::fs::RealIo;
-use reproof_store::{FolderObjects, Remote, RemoteError, Watch};
+use reproof_store::{FolderObjects, ObjectError, Objects, Remote, RemoteError, Watch};
 
 use crate::{damage, fresh, noise, put, stream};
 
@@ -252,4 +252,104 @@ fn documents_are_verified_and_formats_known() {
     assert!(matches!(remote.is_made(), Err(RemoteError::Format { .. })));
     std::fs::write(folder.path("FORMAT"), "something\n").unwrap();
     assert!(matches!(remote.is_made(), Err(RemoteError::Damaged { .. })));
+}
+
+/// Objects that can be written and deleted only so often.
+#[derive(Debug)]
+struct Failing {
+    inner: FolderObjects,
+    left: AtomicU64,
+}
+
+impl Failing {
+    fn count(&self) -> Result<(), ObjectError> {
+        let left = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        left.map(|_| ()).map_err(|_| ObjectError {
+            message: "killed".to_owned(),
+            hint: String::new(),
+        })
+    }
+}
+
+impl Objects for Failing {
+    fn address(&self) -> &str {
+        self.inner.address()
+    }
+
+    fn get(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.inner.get(name, limit)
+    }
+
+    fn get_range(
+        &self,
+        name: &str,
+        range: std::ops::Range<u64>,
+    ) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.inner.get_range(name, range)
+    }
+
+    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), ObjectError> {
+        self.count()?;
+        self.inner.put(name, bytes)
+    }
+
+    fn delete(&self, name: &str) -> Result<(), ObjectError> {
+        self.count()?;
+        self.inner.delete(name)
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, ObjectError> {
+        self.inner.list(folder)
+    }
+}
+
+#[test]
+fn what_is_erased_is_in_no_pack_and_everything_else_is() {
+    let folder = Folder::new();
+    let (_a, from) = fresh();
+    let large = noise(3 << 20, 1);
+    let mut changed = large.clone();
+    changed[1_500_000] ^= 1;
+    let infos = put(&from, &[b"small", &large, &changed, b"another"]);
+    let all: BTreeSet<Digest> = infos.iter().map(|info| info.digest).collect();
+    folder
+        .remote()
+        .push(&from, &all, &Going::default())
+        .unwrap();
+    let erased: BTreeSet<Digest> = infos[..2].iter().map(|info| info.digest).collect();
+    let kept: BTreeSet<Digest> = infos[2..].iter().map(|info| info.digest).collect();
+    // Ended at every write and every deletion, one after the other.
+    let mut ended = 0;
+    loop {
+        let objects = Failing {
+            inner: FolderObjects::new(folder.path(""), Arc::new(RealIo)),
+            left: AtomicU64::new(ended),
+        };
+        let mut remote = Remote::new("test", Arc::new(objects), None);
+        remote.learn_all(&Going::default()).unwrap();
+        match remote.erase(&erased, &Going::default()) {
+            Ok(_) => break,
+            Err(error) => assert!(error.to_string().contains("killed"), "{error}"),
+        }
+        ended = (ended + 1) % 4;
+    }
+    let mut remote = folder.learnt().unwrap();
+    let own = from.entries_of(&erased).unwrap();
+    let others = from.entries_of(&kept).unwrap();
+    let gone: Vec<_> = own.difference(&others).collect();
+    assert!(gone.len() > 2, "{gone:?}");
+    for digest in gone {
+        assert!(!remote.has(digest), "{digest} is there still");
+    }
+    assert_eq!(folder.files("packs").len(), folder.files("index").len());
+    let (_b, to) = fresh();
+    remote.pull(&to, &kept, &Going::default()).unwrap();
+    let read = to.read(&infos[2].digest, 1 << 30).unwrap();
+    assert!(read == changed, "another blob came back");
+    // Nothing more to do.
+    assert_eq!(remote.erase(&erased, &Going::default()).unwrap(), 0);
 }

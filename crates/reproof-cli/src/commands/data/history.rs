@@ -10,7 +10,7 @@ use reproof_config::{
 };
 use reproof_engine::{
     Committed, DataChoice, EngineError, LoggedVersion, Project, add_data, commit_data,
-    data_history, find_data, move_head, tag_version, untag,
+    data_history, erasure_text, find_data, move_head, tag_version, untag,
 };
 use reproof_record::{LogicalType, RelativePath, StepName, VersionEntry};
 use reproof_table::FileFormat;
@@ -73,6 +73,9 @@ pub struct Add {
     /// Do not store the bytes of the file with each version, only the values.
     #[arg(long)]
     pub no_keep: bool,
+    /// Take in what was erased with 'reproof data erase', too. The history notes it.
+    #[arg(long)]
+    pub allow_erased: bool,
 }
 
 /// How much is computed of each column.
@@ -98,6 +101,9 @@ pub struct Commit {
     /// Decide the types of columns anew, instead of keeping those of the head.
     #[arg(long)]
     pub retype: bool,
+    /// Take in what was erased with 'reproof data erase', too. The history notes it.
+    #[arg(long)]
+    pub allow_erased: bool,
 }
 
 /// The options of `data log`.
@@ -154,7 +160,8 @@ fn column_type(text: &str) -> Result<(String, LogicalType), String> {
 
 /// Runs `data add`.
 pub fn add(options: &Add, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
-    let project = session::project(global)?;
+    let mut project = session::project(global)?;
+    project.allow_erased = options.allow_erased;
     let data = NamedData {
         source: source(options, &project, global)?,
         // A query has no bytes to keep.
@@ -301,7 +308,8 @@ fn inside(project: &Project, path: &Path) -> Result<RelativePath, EngineError> {
 
 /// Runs `data commit`.
 pub fn commit(options: &Commit, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
-    let project = session::project(global)?;
+    let mut project = session::project(global)?;
+    project.allow_erased = options.allow_erased;
     let choice = DataChoice {
         message: options.message.clone(),
         retype: options.retype,
@@ -362,6 +370,10 @@ pub fn log(options: &Log, global: &Global, printer: &Printer) -> Result<Exit, En
     }
     for version in &history {
         printer.line(&line(version, printer));
+        if let Some(event) = &version.erased {
+            let erased = format::visible(&erasure_text(event));
+            printer.line(&format!("  {}", printer.paint(Style::Bad, &erased)));
+        }
     }
     if more > 0 {
         printer.line(&format!("… {} more", format::count(more as u64)));
@@ -375,6 +387,9 @@ fn logged_json(version: &LoggedVersion) -> Value {
         "head": version.head,
         "tags": version.tags,
         "entry": version.entry,
+        "erased": version.erased.as_ref().map(|event| {
+            json!({ "time": event.time, "author": event.author, "reason": event.reason })
+        }),
     })
 }
 

@@ -1,6 +1,7 @@
 //! `reproof data`: named data and its history, and what data versions hold.
 
 mod diff;
+mod erase;
 mod files;
 mod history;
 mod page;
@@ -52,6 +53,9 @@ pub enum Action {
     Restore(files::Restore),
     /// Write the values of a version to a file.
     Export(files::Export),
+    /// Delete what a version holds for good, with what was made from it. The history says that it was
+    /// there, who erased it and why.
+    Erase(erase::Erase),
     /// List named data and the data versions that reproof.lock pins.
     List,
 }
@@ -75,6 +79,7 @@ pub fn execute(
         Action::Lineage(options) => uses::lineage(options, global, printer),
         Action::Restore(options) => files::restore(options, global, printer),
         Action::Export(options) => files::export(options, global, printer),
+        Action::Erase(options) => erase::execute(options, global, printer),
         Action::List => list(global, printer),
     }
 }
