@@ -1,7 +1,10 @@
 //! Data sources: each is read into an immutable version, and compared with the lock file.
 
+mod find;
+mod many;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use reproof_catalog::{SourceSnapshot, StepOutput};
 use reproof_config::{
@@ -9,13 +12,15 @@ use reproof_config::{
     VersionSpec, nearest,
 };
 use reproof_record::{Artifact, DataUse, Digest, Schema, StepName};
-use reproof_store::fs::{Facts, FileKind, IoError};
+use reproof_store::fs::{Facts, IoError};
 use reproof_table::{
-    CsvOptions, FileFormat, Snapshot, SnapshotOptions, StatisticsLevel, TableError, snapshot_file,
+    CsvOptions, FileFormat, Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError,
+    partition_names, snapshot_files,
 };
 
 use crate::observer::{DataChange, Event, Observer};
 use crate::{Cancel, EngineError, Project, cache, versions};
+use find::{Found, find};
 
 /// A data source with the version that this run uses.
 pub(crate) struct Pinned {
@@ -27,6 +32,8 @@ pub(crate) struct Pinned {
     pub schema: Schema,
     /// The digest of the source's bytes.
     pub source_digest: Digest,
+    /// How many files those are, if the source is a folder or a pattern.
+    pub files: Option<u64>,
     /// The named data that was read, if it has a name.
     pub named: Option<StepName>,
 }
@@ -158,6 +165,7 @@ fn read_pinned(
         used,
         schema: snapshot.schema,
         source_digest: snapshot.source_digest,
+        files: snapshot.files,
         named: named.cloned(),
     };
     Ok((pinned, read))
@@ -177,6 +185,7 @@ fn stored(project: &Project, spec: &VersionSpec, lock: &Lock) -> Result<Pinned, 
         },
         schema,
         source_digest,
+        files: None,
         named: None,
     };
     match versions::resolve_version(project, spec) {
@@ -237,9 +246,9 @@ fn refuse(message: String) -> EngineError {
     }
 }
 
-/// The version of a source: the known one if the file's facts are unchanged and every byte of the
-/// version is there, else the file is read. Columns that `types` names have the types given there.
-/// Says whether it was read.
+/// The version of a source: the known one if the facts of its files are unchanged and every byte of
+/// the version is there, else the files are read. Columns that `types` names have the types given
+/// there. Says whether they were read.
 pub(crate) fn snapshot(
     project: &Project,
     name: &StepName,
@@ -248,11 +257,11 @@ pub(crate) fn snapshot(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<(SourceSnapshot, bool), EngineError> {
-    let (path, facts) = find(project, name, source)?;
+    let found = find(project, name, source, cancel)?;
     let key = source.key();
     if let Some(known) = project.catalog.source(&key)?
-        && known.holds_for(&facts)
-        && fits(source, types, &known)
+        && fits(source, &found, types, &known)
+        && is_unchanged(project, name, &found, &known, cancel)?
     {
         let outputs = BTreeMap::from([(name.clone(), known.version.clone())]);
         match cache::sound(project, &outputs)? {
@@ -267,16 +276,25 @@ pub(crate) fn snapshot(
         source: source.path.as_str(),
     });
     let hashed_at = project.services.clock.now();
-    let read = read(project, path.clone(), source, types, cancel)
+    let read = read(project, &found, source, types, cancel)
         .inspect_err(|_| project.store.discard_own())?
         .map_err(|error| EngineError::Data {
             name: name.to_string(),
             error,
         })?;
+    let (facts, source_digest, files) = match &found {
+        Found::File(_, facts) => (*facts, first_digest(&read)?, None),
+        Found::Files(files) => (
+            project.io().metadata(&files.base)?,
+            many::tree(files, &read.digests).digest()?,
+            Some(files.files.len() as u64),
+        ),
+    };
     let snapshot = SourceSnapshot {
         facts,
         hashed_at,
-        source_digest: read.source_digest,
+        source_digest,
+        files,
         version: StepOutput {
             artifact: read.stored.artifact,
             manifest: read.stored.manifest,
@@ -284,12 +302,44 @@ pub(crate) fn snapshot(
         rows: read.rows,
         schema: read.schema,
     };
-    check_at_rest(project, name, &path, &snapshot)?;
+    match &found {
+        Found::File(path, _) => check_at_rest(project, name, path, &snapshot)?,
+        Found::Files(files) => {
+            let hashed_at_ns = hashed_at.0.saturating_mul(1000);
+            let read = (files, read.digests.as_slice());
+            many::check_at_rest(project, name, source, read, hashed_at_ns, cancel)?;
+            many::remember(project, files, read.1, hashed_at_ns)?;
+        }
+    }
     project.catalog.set_source(&key, &snapshot)?;
     Ok((snapshot, true))
 }
 
-/// Stores the bytes of a source as a blob of their digest.
+/// Whether a source still has the bytes that a known version was read from.
+fn is_unchanged(
+    project: &Project,
+    name: &StepName,
+    found: &Found,
+    known: &SourceSnapshot,
+    cancel: &Cancel,
+) -> Result<bool, EngineError> {
+    match found {
+        Found::File(_, facts) => Ok(known.holds_for(facts)),
+        Found::Files(_) if known.files.is_none() => Ok(false),
+        Found::Files(files) => {
+            let digests = many::digests(project, name, files, cancel)?;
+            Ok(many::tree(files, &digests).digest()? == known.source_digest)
+        }
+    }
+}
+
+fn first_digest(read: &Snapshot) -> Result<Digest, EngineError> {
+    let first = read.digests.first().copied();
+    first.ok_or_else(|| EngineError::Bug("a file without a digest".to_owned()))
+}
+
+/// Stores the bytes of a source: as a blob of their digest, or those of several files as blobs that
+/// the tree of that digest names.
 ///
 /// # Errors
 /// Bytes that are not those of the digest any more, and trouble of the storage.
@@ -298,17 +348,17 @@ pub(crate) fn keep_bytes(
     name: &StepName,
     source: &DataSource,
     digest: &Digest,
+    cancel: &Cancel,
 ) -> Result<(), EngineError> {
+    let path = match find(project, name, source, cancel)? {
+        Found::File(path, _) => path,
+        Found::Files(files) => return many::keep(project, name, &files, digest, cancel),
+    };
     if cache::check_blobs(project, &[*digest])?.is_none() {
         return Ok(());
     }
-    let (path, _) = find(project, name, source)?;
-    let mut file = project.io().open_read(&path)?;
     let mut batch = project.store.batch();
-    let mut writer = batch.writer()?;
-    std::io::copy(&mut file, &mut writer)
-        .map_err(|source| IoError::new("copy into the store", &path, source))?;
-    if batch.add(writer)?.digest != *digest {
+    if many::copy(project, &mut batch, &path)? != *digest {
         return Err(changed_meanwhile(name, &path));
     }
     Ok(batch.commit()?)
@@ -323,7 +373,7 @@ fn check_at_rest(
     read: &SourceSnapshot,
 ) -> Result<(), EngineError> {
     let now = project.io().metadata(path)?;
-    if read.holds_for(&now) || now == read.facts && digest(project, path)? == read.source_digest {
+    if read.holds_for(&now) || now == read.facts && hash(project, path)?.0 == read.source_digest {
         return Ok(());
     }
     Err(changed_meanwhile(name, path))
@@ -339,56 +389,19 @@ fn changed_meanwhile(name: &StepName, path: &Path) -> EngineError {
     }
 }
 
-/// The digest of a file's bytes.
-fn digest(project: &Project, path: &Path) -> Result<Digest, EngineError> {
+/// The digest of a file's bytes, and its facts after they were read.
+fn hash(project: &Project, path: &Path) -> Result<(Digest, Facts), EngineError> {
     let mut file = project.io().open_read(path)?;
     let mut hasher = blake3::Hasher::new();
     hasher
         .update_reader(&mut file)
         .map_err(|source| IoError::new("read", path, source))?;
-    Ok(hasher.finalize().into())
+    Ok((hasher.finalize().into(), file.facts()?))
 }
 
-/// The file of a source, without links, and its facts: a link's own would not tell that what it
-/// points to has changed.
-fn find(
-    project: &Project,
-    name: &StepName,
-    source: &DataSource,
-) -> Result<(PathBuf, Facts), EngineError> {
-    let usage = |message: String, hint: String| EngineError::Usage {
-        message: format!("data '{name}': {message}"),
-        hint: Some(hint),
-    };
-    let path = project.root.join(source.path.as_str());
-    let found = project.io().canonicalize(&path);
-    let path = found.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => usage(
-            format!("there is no file {}", source.path),
-            format!("paths are inside the project, {}", project.root.display()),
-        ),
-        _ => error.into(),
-    })?;
-    let facts = project.io().metadata(&path)?;
-    match facts.kind {
-        FileKind::File => Ok((path, facts)),
-        // A pipe would make the run wait for ever, a device might never end.
-        FileKind::Folder | FileKind::Link | FileKind::Other => Err(usage(
-            format!("{} is not a regular file", source.path),
-            "name a file whose bytes are at rest".to_owned(),
-        )),
-    }
-}
-
-/// Reads a source into the store.
-fn read(
-    project: &Project,
-    path: PathBuf,
-    source: &DataSource,
-    types: Option<&Schema>,
-    cancel: &Cancel,
-) -> Result<Result<Snapshot, TableError>, EngineError> {
-    let format = match &source.format {
+/// The format of the files of a source.
+fn format_of(source: &DataSource) -> FileFormat {
+    match &source.format {
         DataFormat::Parquet => FileFormat::Parquet,
         DataFormat::JsonLines => FileFormat::JsonLines,
         DataFormat::Numpy => FileFormat::Numpy,
@@ -396,7 +409,18 @@ fn read(
             delimiter: options.delimiter,
             null_tokens: options.null_tokens.clone(),
         }),
-    };
+    }
+}
+
+/// Reads a source into the store.
+fn read(
+    project: &Project,
+    found: &Found,
+    source: &DataSource,
+    types: Option<&Schema>,
+    cancel: &Cancel,
+) -> Result<Result<Snapshot, TableError>, EngineError> {
+    let format = format_of(source);
     let options = SnapshotOptions {
         declared: source.schema.clone(),
         pinned: types.cloned(),
@@ -407,10 +431,17 @@ fn read(
         },
         replaced: replaced(project, source)?,
     };
+    let files = match found {
+        Found::File(path, _) => vec![SourceFile {
+            path: path.clone(),
+            inside: String::new(),
+        }],
+        Found::Files(files) => files.source_files(),
+    };
     let store = project.store.clone();
     cancel.wait_for(move || {
         let mut batch = store.batch();
-        let read = snapshot_file(&store, &mut batch, &path, &format, &options)?;
+        let read = snapshot_files(&store, &mut batch, &files, &format, &options)?;
         batch.commit()?;
         Ok(read)
     })
@@ -436,17 +467,31 @@ fn replaced(
 }
 
 /// Whether a known version has these column types, for the columns it has. Some files have types of
-/// their own.
-fn fits(source: &DataSource, types: Option<&Schema>, known: &SourceSnapshot) -> bool {
-    source.has_types()
-        || types.is_none_or(|types| {
-            types.columns().iter().all(|pinned| {
-                known
-                    .schema
-                    .column(&pinned.name)
-                    .is_none_or(|column| column.logical_type == pinned.logical_type)
-            })
-        })
+/// their own, but for what their paths say.
+fn fits(
+    source: &DataSource,
+    found: &Found,
+    types: Option<&Schema>,
+    known: &SourceSnapshot,
+) -> bool {
+    let Some(types) = types else {
+        return true;
+    };
+    let partitions = match found {
+        Found::Files(files) if source.has_types() => {
+            let first = files.files.first();
+            first.map_or(Vec::new(), |file| partition_names(file.inside.as_str()))
+        }
+        _ => Vec::new(),
+    };
+    let mut pinned = types.columns().iter();
+    pinned.all(|pinned| {
+        source.has_types() && !partitions.contains(&pinned.name)
+            || known
+                .schema
+                .column(&pinned.name)
+                .is_none_or(|column| column.logical_type == pinned.logical_type)
+    })
 }
 
 fn change(entry: Option<&LockEntry>, now: &Pinned) -> DataChange {

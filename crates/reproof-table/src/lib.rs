@@ -26,6 +26,7 @@ mod parquet;
 pub mod preprocess;
 pub mod random;
 mod snapshot;
+mod sources;
 mod split;
 pub mod statistics;
 mod storage;
@@ -42,7 +43,10 @@ pub use error::{CsvProblem, JsonProblem, NumpyProblem, ParquetProblem, TableErro
 pub use expect::{Judged, judge_data};
 pub use export::{write_csv, write_json_lines};
 pub use parallel::{Threads, map_ranges};
-pub use snapshot::{FileFormat, Snapshot, SnapshotOptions, file_schema, snapshot_file};
+pub use snapshot::{
+    FileFormat, Snapshot, SnapshotOptions, file_schema, snapshot_file, snapshot_files,
+};
+pub use sources::{SourceFile, partition_names};
 pub use split::{SplitIndexed, SplitRandom, SplitStratified, SplitTime, split_random};
 pub use statistics::{StatisticsLevel, table_statistics};
 pub use storage::{read_statistics, read_table, write_table};

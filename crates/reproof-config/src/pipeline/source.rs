@@ -36,7 +36,7 @@ pub enum DataFrom {
 /// Where data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataSource {
-    /// The file, inside the project.
+    /// The file or folder, inside the project, or a pattern of files.
     pub path: RelativePath,
     /// How it is read.
     pub format: DataFormat,
@@ -266,7 +266,7 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
         [_, other, ..] => {
             report.hinted(
                 other.key.span,
-                "a data source is one file",
+                "a data source names its files by one key",
                 "with 'steps', several sources may be named",
             );
         }
@@ -288,7 +288,7 @@ fn read_source(node: &Node) -> Option<DataSource> {
         Some((entry.key.value.clone(), logical_type))
     });
     Some(DataSource {
-        path: RelativePath::new(path).ok()?,
+        path: RelativePath::new(path.strip_suffix('/').unwrap_or(path)).ok()?,
         format,
         schema: declared.collect(),
         statistics: match node.get("statistics").and_then(Node::text) {

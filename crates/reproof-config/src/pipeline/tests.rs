@@ -762,7 +762,10 @@ fn data_may_be_named_or_a_version() {
             "{name: churn, schema: {a: float}}",
             "'schema' has no use beside 'name' (how named data",
         ),
-        ("{name: churn, csv: a.csv}", "a data source is one file"),
+        (
+            "{name: churn, csv: a.csv}",
+            "a data source names its files by one key",
+        ),
         ("{nam: churn}", "unknown key 'nam' (did you mean 'name'?)"),
         ("{keep: true}", "unknown key 'keep'"),
         ("3", "the name of data, or a mapping with csv"),
@@ -1315,7 +1318,7 @@ fn a_source_is_one_file_and_may_declare_types() {
     );
     assert_eq!(
         errors("{csv: a.csv, parquet: b}"),
-        ["a data source is one file"]
+        ["a data source names its files by one key"]
     );
     assert_eq!(
         errors("{parquet: b, delimiter: \";\"}"),

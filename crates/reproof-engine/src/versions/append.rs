@@ -57,7 +57,7 @@ pub fn add_data(
     let text = reproof_config::add_data(PROJECT_FILE, &text, name, data)?;
     let read = read(project, name, data, choice, observer, cancel)?;
     project.write_text(PROJECT_FILE, &text)?;
-    append(project, &read.draft(project, name, data, choice)?)
+    append(project, &read.draft(project, name, data, choice, cancel)?)
 }
 
 /// Reads named data now, and appends a version if its content differs from that of the head.
@@ -73,7 +73,7 @@ pub fn commit_data(
 ) -> Result<Committed, EngineError> {
     let data = named(project, name)?;
     let read = read(project, name, data, choice, observer, cancel)?;
-    append(project, &read.draft(project, name, data, choice)?)
+    append(project, &read.draft(project, name, data, choice, cancel)?)
 }
 
 /// Appends what a run read of named data, where it is not the head.
@@ -82,6 +82,7 @@ pub(crate) fn append_read(
     prepared: &Prepared,
     run: &ExecutionId,
     observer: &dyn Observer,
+    cancel: &Cancel,
 ) -> Result<(), EngineError> {
     for pinned in prepared.pinned.values() {
         let Some(name) = &pinned.named else {
@@ -98,8 +99,9 @@ pub(crate) fn append_read(
             rows: pinned.used.rows,
             schema: pinned.schema.clone(),
             digest: pinned.source_digest,
+            files: pinned.files,
         };
-        let mut draft = read.draft(project, name, data, &DataChoice::default())?;
+        let mut draft = read.draft(project, name, data, &DataChoice::default(), cancel)?;
         draft.commit.clone_from(&prepared.code.state.commit);
         draft.read_by = Some(*run);
         let appended = append(project, &draft)?;
@@ -123,6 +125,8 @@ struct Read {
     schema: Schema,
     /// The digest of the source's bytes.
     digest: Digest,
+    /// How many files those are, if the source is a folder or a pattern.
+    files: Option<u64>,
 }
 
 impl From<SourceSnapshot> for Read {
@@ -133,6 +137,7 @@ impl From<SourceSnapshot> for Read {
             rows: read.rows,
             schema: read.schema,
             digest: read.source_digest,
+            files: read.files,
         }
     }
 }
@@ -176,9 +181,10 @@ impl Read {
         name: &StepName,
         data: &NamedData,
         choice: &DataChoice,
+        cancel: &Cancel,
     ) -> Result<VersionEntry, EngineError> {
         if data.keep {
-            keep_bytes(project, name, &data.source, &self.digest)?;
+            keep_bytes(project, name, &data.source, &self.digest, cancel)?;
         }
         let services = &project.services;
         let Identity {
@@ -206,6 +212,7 @@ impl Read {
                 options: data.source.options(),
                 digest: self.digest,
                 kept: data.keep,
+                files: self.files,
             },
             schema: self.schema,
             rows: self.rows,

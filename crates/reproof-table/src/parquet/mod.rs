@@ -1,8 +1,8 @@
 //! Parquet files as immutable tables, and tables as Parquet files.
 //!
-//! Columns are read one after the other, some thousand values at a time, so memory is bounded by
-//! the pages of one column. The file is hashed before and after, so one that changes while it is
-//! read is found. Narrower integers and floats are widened; what a table cannot hold without
+//! The columns of a file are read one after the other, some thousand values at a time, so memory is
+//! bounded by the pages of one column and the number of columns. Files are hashed before and after,
+//! so one that changes while it is read is found. Narrower integers and floats are widened; what a table cannot hold without
 //! change is an error that names the column.
 
 mod kind;
@@ -15,39 +15,125 @@ use std::path::Path;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use reproof_record::{Column, Digest, Schema};
+use reproof_store::Batch;
 use reproof_store::fs::{Io, IoError};
-use reproof_store::{Batch, Store};
 
 use crate::chunks::Chunks;
-use crate::snapshot::put_snapshot;
-use crate::{ParquetProblem, Snapshot, SnapshotOptions, TableError};
+use crate::csv::COLUMNS_AT_ONCE;
+use crate::snapshot::FinishedColumn;
+use crate::sources::{Sources, Taken};
+use crate::{ParquetProblem, SnapshotOptions, TableError};
 use kind::Kind;
 pub(crate) use read::half;
 pub use write::write_parquet;
 
-/// Reads a Parquet file into a batch.
-pub(crate) fn snapshot(
-    store: &Store,
+/// Reads Parquet files into a batch.
+pub(crate) fn take(
+    io: &dyn Io,
     batch: &mut Batch,
-    path: &Path,
+    sources: &Sources<'_>,
     options: &SnapshotOptions,
-) -> Result<Snapshot, TableError> {
-    let source = Source::open(store.io().as_ref(), path)?;
-    let before = source.digest()?;
-    let taken = guarded(&source, || {
-        let (schema, kinds) = source.schema()?;
-        source.check_declared(&schema, options)?;
-        let mut columns = Vec::with_capacity(kinds.len());
-        for (index, (column, kind)) in schema.columns().iter().zip(&kinds).enumerate() {
-            columns.push(read::column(&source, batch, index, column, *kind, options)?);
+) -> Result<Taken, TableError> {
+    let all = All::survey(io, sources, options)?;
+    let mut finished: Vec<FinishedColumn> = Vec::with_capacity(all.columns.len());
+    for begin in (0..all.columns.len()).step_by(COLUMNS_AT_ONCE) {
+        let columns = begin..all.columns.len().min(begin + COLUMNS_AT_ONCE);
+        let mut targets = Vec::with_capacity(columns.len());
+        for column in &all.columns[columns.clone()] {
+            targets.push(read::Target::new(batch, column, options)?);
         }
-        put_snapshot(batch, schema, before, source.rows(), columns)
-    });
-    // A change is the better explanation of whatever else went wrong.
-    if source.digest()? != before {
-        return Err(source.problem(ParquetProblem::Changed));
+        for (file, before) in all.digests.iter().enumerate() {
+            let source = Source::open(io, sources.path(file))?;
+            let read = guarded(&source, || {
+                let places = all.places(file, &source)?;
+                for ((at, kind), target) in places[columns.clone()].iter().zip(&mut targets) {
+                    target.file(&source, *at, *kind)?;
+                }
+                Ok(())
+            });
+            source.unchanged(before)?;
+            read?;
+        }
+        for target in targets {
+            finished.push(target.finish(batch)?);
+        }
     }
-    taken
+    Ok(Taken {
+        columns: all.columns,
+        finished,
+        rows: all.rows,
+        digests: all.digests,
+    })
+}
+
+/// What all files have in common, and what was found of each.
+struct All<'a> {
+    sources: &'a Sources<'a>,
+    columns: Vec<Column>,
+    names: Vec<String>,
+    rows: Vec<u64>,
+    digests: Vec<Digest>,
+}
+
+impl<'a> All<'a> {
+    /// Looks at the schema of every file.
+    fn survey(
+        io: &dyn Io,
+        sources: &'a Sources<'a>,
+        options: &SnapshotOptions,
+    ) -> Result<Self, TableError> {
+        let mut all = Self {
+            sources,
+            columns: Vec::new(),
+            names: Vec::new(),
+            rows: Vec::with_capacity(sources.len()),
+            digests: Vec::with_capacity(sources.len()),
+        };
+        for file in 0..sources.len() {
+            let source = Source::open(io, sources.path(file))?;
+            let digest = source.digest()?;
+            let looked = guarded(&source, || {
+                if file == 0 {
+                    let (schema, _) = source.schema()?;
+                    source.check_declared(&schema, options)?;
+                    all.columns = schema.columns().to_vec();
+                    let names = all.columns.iter().map(|column| column.name.clone());
+                    all.names = names.collect();
+                }
+                all.places(file, &source)
+            });
+            if looked.is_err() {
+                source.unchanged(&digest)?;
+            }
+            looked?;
+            all.rows.push(source.rows());
+            all.digests.push(digest);
+        }
+        Ok(all)
+    }
+
+    /// Where in a file each column lies, and how it is read.
+    fn places(&self, file: usize, source: &Source<'_>) -> Result<Vec<(usize, Kind)>, TableError> {
+        let (schema, kinds) = source.schema()?;
+        let found = schema.columns().iter().map(|column| column.name.as_str());
+        let order = self.sources.order(file, found, &self.names)?;
+        let mut places = Vec::with_capacity(self.columns.len());
+        for (index, column) in self.columns.iter().enumerate() {
+            let at = order.as_ref().map_or(index, |order| order[index]);
+            // A file that is another one by now may have fewer.
+            let (Some(theirs), Some(kind)) = (schema.columns().get(at), kinds.get(at)) else {
+                return Err(source.problem(ParquetProblem::Changed));
+            };
+            if theirs.logical_type != column.logical_type {
+                let (name, found, wanted) =
+                    (&column.name, theirs.logical_type, column.logical_type);
+                let problem = format!("its column '{name}' is {found}, not {wanted}");
+                return Err(self.sources.differ(file, problem));
+            }
+            places.push((at, *kind));
+        }
+        Ok(places)
+    }
 }
 
 /// The columns that a Parquet file would have as a table.
@@ -96,6 +182,16 @@ impl<'a> Source<'a> {
     fn digest(&self) -> Result<Digest, TableError> {
         let digest = self.chunks.digest();
         Ok(digest.map_err(|source| IoError::new("read", self.path, source))?)
+    }
+
+    /// Refuses a file whose bytes are not of this digest any more: that is a better explanation of
+    /// whatever else went wrong.
+    fn unchanged(&self, before: &Digest) -> Result<(), TableError> {
+        if self.digest()? == *before {
+            Ok(())
+        } else {
+            Err(self.problem(ParquetProblem::Changed))
+        }
     }
 
     fn problem(&self, problem: ParquetProblem) -> TableError {

@@ -16,53 +16,70 @@ use crate::{ParquetProblem, SnapshotOptions, TableError, TimeType};
 /// How many values are read at a time. Changes no digest.
 const AT_ONCE: usize = 4096;
 
-/// Encodes the column of this number.
-pub(super) fn column(
-    source: &Source<'_>,
-    batch: &mut Batch,
-    index: usize,
-    column: &Column,
-    kind: Kind,
-    options: &SnapshotOptions,
-) -> Result<FinishedColumn, TableError> {
-    let mut target = Target {
-        source,
-        name: &column.name,
-        kind,
-        writer: ColumnWriter::observed(batch, column, options)?,
-        rows: 0,
-        missing: 0,
-    };
-    let mut wanted = 0;
-    for group in 0..source.reader.num_row_groups() {
-        let group = source.reader.get_row_group(group);
-        let group = group.map_err(|error| source.failed(&error))?;
-        wanted += u64::try_from(group.metadata().num_rows()).unwrap_or(0);
-        let reader = group.get_column_reader(index);
-        target.group(reader.map_err(|error| source.failed(&error))?)?;
-    }
-    if target.rows != wanted || wanted != source.rows() {
-        let what = format!(
-            "column '{}' does not have a value for each row",
-            column.name
-        );
-        return Err(source.problem(ParquetProblem::Format(what)));
-    }
-    let missing = target.missing;
-    Ok(target.writer.finish(batch)?.finish(&column.name, missing))
-}
-
 /// A column on its way.
-struct Target<'a> {
-    source: &'a Source<'a>,
-    name: &'a str,
-    kind: Kind,
+pub(super) struct Target {
+    name: String,
     writer: ColumnWriter,
-    rows: u64,
     missing: u64,
 }
 
-impl Target<'_> {
+impl Target {
+    /// Begins a column.
+    pub fn new(
+        batch: &mut Batch,
+        column: &Column,
+        options: &SnapshotOptions,
+    ) -> Result<Self, TableError> {
+        Ok(Self {
+            name: column.name.clone(),
+            writer: ColumnWriter::observed(batch, column, options)?,
+            missing: 0,
+        })
+    }
+
+    /// Encodes the column of this number of a file.
+    pub fn file(
+        &mut self,
+        source: &Source<'_>,
+        index: usize,
+        kind: Kind,
+    ) -> Result<(), TableError> {
+        let mut part = Part {
+            source,
+            kind,
+            target: self,
+            rows: 0,
+        };
+        let mut wanted = 0;
+        for group in 0..source.reader.num_row_groups() {
+            let group = source.reader.get_row_group(group);
+            let group = group.map_err(|error| source.failed(&error))?;
+            wanted += u64::try_from(group.metadata().num_rows()).unwrap_or(0);
+            let reader = group.get_column_reader(index);
+            part.group(reader.map_err(|error| source.failed(&error))?)?;
+        }
+        if part.rows != wanted || wanted != source.rows() {
+            let name = &self.name;
+            let what = format!("column '{name}' does not have a value for each row");
+            return Err(source.problem(ParquetProblem::Format(what)));
+        }
+        Ok(())
+    }
+
+    pub fn finish(self, batch: &mut Batch) -> Result<FinishedColumn, TableError> {
+        Ok(self.writer.finish(batch)?.finish(&self.name, self.missing))
+    }
+}
+
+/// What a file has of a column.
+struct Part<'a> {
+    source: &'a Source<'a>,
+    kind: Kind,
+    target: &'a mut Target,
+    rows: u64,
+}
+
+impl Part<'_> {
     fn group(&mut self, reader: ColumnReader) -> Result<(), TableError> {
         let kind = self.kind;
         match reader {
@@ -144,12 +161,12 @@ impl Target<'_> {
         value: Option<&T>,
         put: impl Fn(&mut Vec<u8>, &T) -> Result<(), String>,
     ) -> Result<(), TableError> {
-        let out = &mut self.writer.buffer;
+        let out = &mut self.target.writer.buffer;
         let begin = out.len();
         match value {
             Some(value) => put(out, value).map_err(|reason| {
                 self.source.problem(ParquetProblem::Value {
-                    column: self.name.to_owned(),
+                    column: self.target.name.clone(),
                     row: self.rows,
                     reason,
                 })
@@ -157,15 +174,15 @@ impl Target<'_> {
             None => put_missing(out, self.kind),
         }
         // A NaN is missing, too.
-        let written = &self.writer.buffer[begin..];
-        self.missing += u64::from(match self.kind {
+        let written = &self.target.writer.buffer[begin..];
+        self.target.missing += u64::from(match self.kind {
             Kind::Float16 | Kind::Float32 | Kind::Float64 => {
                 let bytes = written.first_chunk().copied();
                 bytes.is_some_and(|bytes| f64::from_le_bytes(bytes).is_nan())
             }
             _ => written.first() == Some(&0),
         });
-        self.writer.spill()
+        self.target.writer.spill()
     }
 }
 

@@ -8,10 +8,11 @@ use reproof_config::{
     CsvOptions, DataFormat, DataSource, NamedData, StatisticsOption, VersionAt, VersionSpec,
 };
 use reproof_engine::{
-    Committed, DataChoice, EngineError, LoggedVersion, Project, add_data, commit_data,
-    data_history, find_data, move_head, tag_version, untag,
+    Committed, DataChoice, EngineError, LoggedVersion, Pattern, Project, add_data, commit_data,
+    data_history, exists, find_data, move_head, tag_version, untag,
 };
 use reproof_record::{LogicalType, RelativePath, StepName, VersionEntry};
+use reproof_store::fs::FileKind;
 use reproof_table::FileFormat;
 use serde_json::{Value, json};
 
@@ -29,9 +30,13 @@ pub struct Add {
     /// The name.
     #[arg(value_name = "NAME")]
     pub name: StepName,
-    /// The file, inside the project: CSV, or Parquet if it is named so.
+    /// The file, inside the project, whose name tells what it is; or a folder, or a pattern of files
+    /// such as 'data/*.csv'.
     #[arg(value_name = "SOURCE")]
     pub source: PathBuf,
+    /// What the files are, where their names do not tell it, as those of a folder.
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<Kind>,
     /// Why, for the history.
     #[arg(short, long, value_name = "TEXT", default_value = "")]
     pub message: String,
@@ -50,6 +55,31 @@ pub struct Add {
     /// Do not store the bytes of the file with each version, only the values.
     #[arg(long)]
     pub no_keep: bool,
+}
+
+/// What the files of a source are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Values separated by commas, or another character.
+    Csv,
+    /// Parquet.
+    Parquet,
+    /// A JSON object on each line.
+    Jsonl,
+    /// Arrays of NumPy.
+    Numpy,
+}
+
+impl Kind {
+    /// What a name tells; CSV where it tells nothing.
+    fn of(path: &Path) -> Self {
+        match FileFormat::of_name(path) {
+            Some(FileFormat::Parquet) => Self::Parquet,
+            Some(FileFormat::JsonLines) => Self::Jsonl,
+            Some(FileFormat::Numpy) => Self::Numpy,
+            Some(FileFormat::Csv(_)) | None => Self::Csv,
+        }
+    }
 }
 
 /// How much is computed of each column.
@@ -150,29 +180,37 @@ pub fn add(options: &Add, global: &Global, printer: &Printer) -> Result<Exit, En
 
 fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSource, EngineError> {
     let path = inside(project, &session::folder(global)?.join(&options.source))?;
-    let named = FileFormat::of_name(Path::new(path.as_str()));
-    let format = if let Some(format) = named {
-        if options.delimiter != "," || !options.null_tokens.is_empty() {
-            return Err(EngineError::usage(
-                "--delimiter and --null are for CSV files",
-            ));
+    let kind = match options.format {
+        Some(kind) => kind,
+        None if is_folder(project, &path) => {
+            return Err(EngineError::Usage {
+                message: format!("{path} is a folder, whose name does not tell what its files are"),
+                hint: Some("say it with --format, or name the files: 'data/*.csv'".to_owned()),
+            });
         }
-        match format {
-            FileFormat::JsonLines => DataFormat::JsonLines,
-            FileFormat::Numpy => DataFormat::Numpy,
-            FileFormat::Parquet | FileFormat::Csv(_) => DataFormat::Parquet,
+        None => Kind::of(Path::new(path.as_str())),
+    };
+    if kind != Kind::Csv && (options.delimiter != "," || !options.null_tokens.is_empty()) {
+        return Err(EngineError::usage(
+            "--delimiter and --null are for CSV files",
+        ));
+    }
+    let format = match kind {
+        Kind::Parquet => DataFormat::Parquet,
+        Kind::Jsonl => DataFormat::JsonLines,
+        Kind::Numpy => DataFormat::Numpy,
+        Kind::Csv => {
+            let mut csv = CsvOptions {
+                delimiter: delimiter(&options.delimiter)?,
+                ..CsvOptions::default()
+            };
+            if !options.null_tokens.is_empty() {
+                csv.null_tokens.clone_from(&options.null_tokens);
+                csv.null_tokens.sort_unstable();
+                csv.null_tokens.dedup();
+            }
+            DataFormat::Csv(csv)
         }
-    } else {
-        let mut csv = CsvOptions {
-            delimiter: delimiter(&options.delimiter)?,
-            ..CsvOptions::default()
-        };
-        if !options.null_tokens.is_empty() {
-            csv.null_tokens.clone_from(&options.null_tokens);
-            csv.null_tokens.sort_unstable();
-            csv.null_tokens.dedup();
-        }
-        DataFormat::Csv(csv)
     };
     Ok(DataSource {
         path,
@@ -186,7 +224,14 @@ fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSourc
     })
 }
 
-/// The path of a file inside the project. A link itself is not followed: it may lead out.
+fn is_folder(project: &Project, path: &RelativePath) -> bool {
+    let found = project.io().canonicalize(&project.root.join(path.as_str()));
+    let facts = found.and_then(|path| project.io().metadata(&path));
+    facts.is_ok_and(|facts| facts.kind == FileKind::Folder)
+}
+
+/// The path of a file, folder or pattern inside the project. A link itself is not followed: it may
+/// lead out.
 fn inside(project: &Project, path: &Path) -> Result<RelativePath, EngineError> {
     let refused = |message: String| EngineError::Usage {
         message,
@@ -196,7 +241,14 @@ fn inside(project: &Project, path: &Path) -> Result<RelativePath, EngineError> {
         )),
     };
     let missing = || refused(format!("there is no file {}", path.display()));
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+    let text = path.to_str().unwrap_or_default();
+    let (folder, name) = if Pattern::is_one(text) && !exists(project.io(), path)? {
+        let folder = Path::new(Pattern::base(text));
+        (Some(folder), path.strip_prefix(folder).ok())
+    } else {
+        (path.parent(), path.file_name().map(Path::new))
+    };
+    let (Some(folder), Some(name)) = (folder, name) else {
         return Err(missing());
     };
     let folder = project.io().canonicalize(folder).map_err(|_| missing())?;
