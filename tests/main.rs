@@ -57,6 +57,8 @@ mod integrity;
 mod log;
 #[path = "cli/manuals.rs"]
 mod manuals;
+#[path = "cli/many_files.rs"]
+mod many_files;
 #[path = "cli/output.rs"]
 mod output;
 #[path = "cli/plan.rs"]

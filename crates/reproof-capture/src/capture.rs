@@ -29,8 +29,8 @@ const ATTEMPTS: usize = 5;
 /// What is known beforehand of a project's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureOptions {
-    /// Files and folders inside the project that are declared as data: neither code nor part of
-    /// the dirty test.
+    /// Files and folders inside the project that are declared as data, and patterns of files: neither
+    /// code nor part of the dirty test.
     pub data: BTreeSet<String>,
 }
 

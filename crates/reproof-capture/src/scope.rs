@@ -5,6 +5,7 @@ use std::path::Path;
 
 use reproof_store::fs::{Io, IoError};
 
+use crate::Pattern;
 use crate::capture::{LOCK_FILE, OWN_FOLDER};
 use crate::ignore::IgnoreRules;
 
@@ -17,6 +18,8 @@ const IGNORE_LIMIT: u64 = 1 << 20;
 /// data, and what `.reproofignore` names.
 pub(crate) struct Scope {
     data: BTreeSet<String>,
+    /// Those of the data that are patterns of files.
+    patterns: Vec<Pattern>,
     rules: IgnoreRules,
 }
 
@@ -41,8 +44,14 @@ impl Scope {
             let path = path.strip_prefix("./").unwrap_or(path);
             path.strip_suffix('/').unwrap_or(path).to_owned()
         };
+        let data: BTreeSet<String> = data.iter().map(plain).collect();
+        // What is wrong with a pattern is told where the data is read.
+        let patterns = data.iter().filter(|path| Pattern::is_one(path));
         Self {
-            data: data.iter().map(plain).collect(),
+            patterns: patterns
+                .filter_map(|path| Pattern::new(path).ok())
+                .collect(),
+            data,
             rules,
         }
     }
@@ -69,12 +78,21 @@ impl Scope {
             || unfinished_lock
             || inside(OWN_FOLDER)
             || self.data.iter().any(|data| inside(data))
+            || self.patterns.iter().any(|pattern| pattern.is_match(path))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn declared_patterns_are_the_files_that_fit() {
+        let data = BTreeSet::from(["data/*.csv".to_owned(), "a[".to_owned()]);
+        let scope = Scope::new(&data, IgnoreRules::default());
+        assert!(scope.excludes("data/a.csv") && scope.excludes("a["));
+        assert!(!scope.excludes("data/a.py") && !scope.excludes("data/b/a.csv"));
+    }
 
     #[test]
     fn declared_paths_are_whole_files_or_folders() {

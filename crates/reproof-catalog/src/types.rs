@@ -144,12 +144,15 @@ pub struct FileDigest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceSnapshot {
-    /// The facts of the source's file.
+    /// The facts of the source's file, or of the folder that its files lie in.
     pub facts: Facts,
     /// When reading began.
     pub hashed_at: Timestamp,
-    /// The digest of the source's bytes.
+    /// The digest of the source's bytes; of several files that of their tree.
     pub source_digest: Digest,
+    /// How many files there are, if the source is a folder or a pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
     /// The version.
     pub version: StepOutput,
     /// Its rows.
@@ -159,13 +162,14 @@ pub struct SourceSnapshot {
 }
 
 impl SourceSnapshot {
-    /// Whether a source with these facts now still has the bytes that were read.
+    /// Whether a source that is one file with these facts now still has the bytes that were read.
     pub fn holds_for(&self, now: &Facts) -> bool {
-        KnownFacts {
-            facts: self.facts,
-            hashed_at: self.hashed_at,
-        }
-        .holds_for(now)
+        self.files.is_none()
+            && KnownFacts {
+                facts: self.facts,
+                hashed_at: self.hashed_at,
+            }
+            .holds_for(now)
     }
 }
 

@@ -98,7 +98,11 @@ pub fn code(code: &CodeState) -> String {
 
 /// A data source: `data   pima.csv   532 rows x 8   8c1f20b94d7e  unchanged`.
 pub fn data_line(name: &StepName, used: &DataUse, change: Option<&DataChange>) -> String {
-    let file = used.source.rsplit('/').next().unwrap_or(&used.source);
+    let file = match used.source.rsplit_once('/') {
+        // Of a pattern the last part alone says little.
+        Some((_, file)) if !used.source.contains('*') => file,
+        _ => &used.source,
+    };
     let size = format!("{} x {}", format::counted(used.rows, "row"), used.columns);
     let change = change.map(change_text).unwrap_or_default();
     let version = used.version.digest.short();

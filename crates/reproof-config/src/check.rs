@@ -87,6 +87,7 @@ fn fits(shape: &Shape, node: &Node) -> bool {
             | Shape::DataVersion
             | Shape::Column
             | Shape::Path
+            | Shape::DataPath
             | Shape::Variable
             | Shape::Delimiter
             | Shape::Choice { .. }
@@ -132,6 +133,7 @@ fn mismatch_hint(shape: &Shape, node: &Node) -> Option<String> {
                 | Shape::Name
                 | Shape::Column
                 | Shape::Path
+                | Shape::DataPath
                 | Shape::Variable
                 | Shape::Delimiter
         )
@@ -176,6 +178,9 @@ fn check_scalar(shape: &Shape, node: &Node, report: &mut Report<'_>) {
         (Shape::DataVersion, Value::Text(text)) => check_data_version(text, node.span, report),
         (Shape::Column, Value::Text(text)) => check_column(text, node.span, report),
         (Shape::Path, Value::Text(text)) => check_path(text, node.span, report),
+        (Shape::DataPath, Value::Text(text)) => {
+            check_path(text.strip_suffix('/').unwrap_or(text), node.span, report);
+        }
         (Shape::Variable, Value::Text(text)) => programs::check_variable(text, node.span, report),
         (Shape::Delimiter, Value::Text(text)) if delimiter(text).is_none() => {
             report.hinted(

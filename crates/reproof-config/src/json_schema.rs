@@ -78,7 +78,7 @@ fn shape(of: &Shape) -> Value {
         Shape::Name | Shape::DataName => json!({"type": "string", "pattern": NAME}),
         Shape::DataVersion => json!({"type": "string", "pattern": VERSION}),
         Shape::Column => json!({"type": "string", "minLength": 1}),
-        Shape::Path => json!({"type": "string", "pattern": "^[^/\\\\]"}),
+        Shape::Path | Shape::DataPath => json!({"type": "string", "pattern": "^[^/\\\\]"}),
         Shape::Variable => json!({"type": "string", "pattern": VARIABLE}),
         Shape::Delimiter => json!({"type": "string", "minLength": 1, "maxLength": 1}),
         Shape::Scalar => json!({"type": ["boolean", "number", "string"]}),

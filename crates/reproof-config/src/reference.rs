@@ -139,7 +139,7 @@ fn kind(shape: &Shape) -> String {
         }
         Shape::Column => "column".to_owned(),
         Shape::Name => "name".to_owned(),
-        Shape::Path => "path".to_owned(),
+        Shape::Path | Shape::DataPath => "path".to_owned(),
         other => other.wanted(),
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Shape {
     Column,
     /// A file inside the project.
     Path,
+    /// A file or folder inside the project, or a pattern of files.
+    DataPath,
     /// The name of an environment variable that Reproof does not set itself.
     Variable,
     /// One ASCII character between the fields of a row.
@@ -168,6 +170,7 @@ impl Shape {
             Self::DataVersion => "a version of named data".to_owned(),
             Self::Column => "a column's name".to_owned(),
             Self::Path => "the path of a file".to_owned(),
+            Self::DataPath => "the path of a file or folder, or a pattern".to_owned(),
             Self::Variable => "the name of an environment variable".to_owned(),
             Self::Delimiter => "one character".to_owned(),
             Self::Scalar => "a boolean, a number or text".to_owned(),

@@ -23,6 +23,8 @@ pub(crate) struct Pinned {
     pub schema: Schema,
     /// The digest of the source's bytes.
     pub source_digest: Digest,
+    /// How many files those are, if the source is a folder or a pattern.
+    pub files: Option<u64>,
     /// The named data that was read, if it has a name.
     pub named: Option<StepName>,
 }
@@ -165,6 +167,7 @@ fn read_pinned(
         used,
         schema: snapshot.schema,
         source_digest: snapshot.source_digest,
+        files: snapshot.files,
         named: named.cloned(),
     };
     Ok((pinned, read))
@@ -197,6 +200,7 @@ fn stored(project: &Project, version: &VersionRef, lock: &Lock) -> Result<Pinned
         },
         schema: table.schema,
         source_digest: entry.source_digest,
+        files: None,
         named: None,
     })
 }

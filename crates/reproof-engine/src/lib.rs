@@ -79,6 +79,7 @@ pub use report::{
     HistoryFilter, Repeatability, evaluation, final_looks, history, lock_is_committed, models,
     repeatability, verdict,
 };
+pub use reproof_capture::Pattern;
 pub use reproof_capture::environment::{
     ClosureDescription, ClosureDiff, Difference, Stage, diff as environment_diff,
 };
@@ -88,8 +89,8 @@ pub use undeclared::{Declare, Undeclared};
 pub use verify::{Verified, read_record, verify};
 pub use versions::{
     ColumnChange, Committed, DataChoice, ExportFormat, FoundData, LineageNode, LoggedVersion,
-    NamedHead, PinnedData, Uses, VersionDiff, add_data, commit_data, data_history, data_names,
-    data_versions, diff_versions, export_version, find_data, lineage_of, move_head,
+    NamedHead, PinnedData, Restored, Uses, VersionDiff, add_data, commit_data, data_history,
+    data_names, data_versions, diff_versions, export_version, find_data, lineage_of, move_head,
     restore_version, statistics, tag_version, untag, uses_of,
 };
 pub use why::{

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::{Catalog, Mention, StepResult};
 use reproof_record::{
-    Artifact, ArtifactKind, Digest, Execution, Record, StepName, VersionEntry, digests_in,
+    Artifact, ArtifactKind, DataOrigin, Digest, Execution, Record, StepName, VersionEntry,
+    digests_in,
 };
 use reproof_store::{Store, StoreError};
 use serde::Deserialize;
@@ -108,6 +109,14 @@ pub(crate) fn of_history(
     objects
 }
 
+/// What the kept bytes of a source are.
+pub(crate) fn source_object(source: &DataOrigin) -> Object {
+    match source.files {
+        Some(_) => Object::Tree,
+        None => Object::Blob,
+    }
+}
+
 /// What a version of named data holds: its table and its manifest, and the bytes of its source where
 /// they were kept.
 pub(crate) fn of_version(entry: &VersionEntry) -> Objects {
@@ -116,7 +125,7 @@ pub(crate) fn of_version(entry: &VersionEntry) -> Objects {
         (entry.manifest, Object::Manifest),
     ]);
     if entry.source.kept {
-        objects.insert(entry.source.digest, Object::Blob);
+        objects.insert(entry.source.digest, source_object(&entry.source));
     }
     objects
 }

@@ -73,7 +73,7 @@ pub fn run(
 ) -> Result<Outcome, EngineError> {
     let blank = blank(project, ExecutionKind::Run, project.services.clock.now())?;
     let mut prepared = prepare(project, &options.request, observer, cancel)?;
-    versions::append_read(project, &prepared, &blank.id, observer)?;
+    versions::append_read(project, &prepared, &blank.id, observer, cancel)?;
     let mode = Mode {
         use_cache: options.use_cache,
         threads: options.threads,

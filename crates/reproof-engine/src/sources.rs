@@ -1,23 +1,28 @@
 //! Reads data sources into versions, where they changed since they were last read.
 
+mod find;
+mod many;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use reproof_catalog::{SourceSnapshot, StepOutput};
 use reproof_config::{DataFormat, DataSource, StatisticsOption};
 use reproof_record::{Digest, Schema, StepName, Timestamp};
-use reproof_store::fs::{Facts, FileKind, IoError};
+use reproof_store::fs::{Facts, IoError};
 use reproof_table::{
-    CsvOptions, FileFormat, Snapshot, SnapshotOptions, StatisticsLevel, TableError, snapshot_file,
+    CsvOptions, FileFormat, Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError,
+    partition_names, snapshot_files,
 };
 
 use crate::erase::admit;
 use crate::observer::{Event, Observer};
 use crate::{Cancel, EngineError, Project, cache, queries};
+use find::{Found, find};
 
-/// The version of a source: the known one if the file's facts are unchanged and every byte of the
-/// version is there, else the source is read. Columns that `types` names have the types given there.
-/// Says whether it was read.
+/// The version of a source: the known one if the facts of its files are unchanged and every byte of
+/// the version is there, else the source is read. Columns that `types` names have the types given
+/// there. Says whether it was read.
 pub(crate) fn snapshot(
     project: &Project,
     name: &StepName,
@@ -26,12 +31,11 @@ pub(crate) fn snapshot(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<(SourceSnapshot, bool), EngineError> {
-    let file = File::find(project, name, source)?;
+    let found = find(project, name, source, cancel)?;
     let key = source.key();
-    if let Some(file) = file.as_ref().filter(|file| file.whole)
-        && let Some(known) = project.catalog.source(&key)?
-        && known.holds_for(&file.facts)
-        && fits(source, types, &known)
+    if let Some(known) = project.catalog.source(&key)?
+        && fits(source, &found, types, &known)
+        && is_unchanged(project, name, &found, &known, cancel)?
     {
         let outputs = BTreeMap::from([(name.clone(), known.version.clone())]);
         match cache::sound(project, &outputs)? {
@@ -46,12 +50,22 @@ pub(crate) fn snapshot(
         source: &source.location(),
     });
     let hashed_at = project.services.clock.now();
-    let read = read(project, name, source, file.as_ref(), types, cancel)
+    let read = read(project, name, source, &found, types, cancel)
         .inspect_err(|_| project.store.discard_own())?;
+    let source_digest = source_digest(&found, &read)?;
+    let (facts, files) = match &found {
+        Found::File { facts, .. } => (*facts, None),
+        Found::Files(files) => {
+            let facts = project.io().metadata(&files.base)?;
+            (facts, Some(files.files.len() as u64))
+        }
+        Found::Server => (queries::NO_FACTS, None),
+    };
     let mut snapshot = SourceSnapshot {
-        facts: file.as_ref().map_or(queries::NO_FACTS, |file| file.facts),
+        facts,
         hashed_at,
-        source_digest: read.source_digest,
+        source_digest,
+        files,
         version: StepOutput {
             artifact: read.stored.artifact,
             manifest: read.stored.manifest,
@@ -59,19 +73,54 @@ pub(crate) fn snapshot(
         rows: read.rows,
         schema: read.schema,
     };
-    match &file {
-        Some(file) if source.query().is_none() => {
-            check_at_rest(project, name, &file.path, &snapshot)?;
+    match &found {
+        Found::File { path, .. } if source.query().is_none() => {
+            check_at_rest(project, name, path, &snapshot)?;
+        }
+        Found::Files(files) => {
+            let hashed_at_ns = hashed_at.0.saturating_mul(1000);
+            let read = (files, read.digests.as_slice());
+            many::check_at_rest(project, name, source, read, hashed_at_ns, cancel)?;
+            many::remember(project, files, read.1, hashed_at_ns)?;
         }
         // A transaction saw one state, but the file's facts tell it only if nothing moved.
-        Some(file) if File::find(project, name, source)?.as_ref() == Some(file) && file.whole => {}
-        _ => snapshot.hashed_at = Timestamp(0),
+        Found::File { whole: true, .. } if find(project, name, source, cancel)? == found => {}
+        Found::File { .. } | Found::Server => snapshot.hashed_at = Timestamp(0),
     }
     project.catalog.set_source(&key, &snapshot)?;
     Ok((snapshot, true))
 }
 
-/// Stores the bytes of a source as a blob of their digest.
+/// Whether a source still has the bytes that a known version was read from.
+fn is_unchanged(
+    project: &Project,
+    name: &StepName,
+    found: &Found,
+    known: &SourceSnapshot,
+    cancel: &Cancel,
+) -> Result<bool, EngineError> {
+    match found {
+        Found::File { facts, whole, .. } => Ok(*whole && known.holds_for(facts)),
+        Found::Files(_) if known.files.is_none() => Ok(false),
+        Found::Files(files) => {
+            let digests = many::digests(project, name, files, cancel)?;
+            Ok(many::tree(files, &digests).digest()? == known.source_digest)
+        }
+        Found::Server => Ok(false),
+    }
+}
+
+/// The digest of the bytes that were read: of several files that of their tree.
+fn source_digest(found: &Found, read: &Snapshot) -> Result<Digest, EngineError> {
+    if let Found::Files(files) = found {
+        return Ok(many::tree(files, &read.digests).digest()?);
+    }
+    let first = read.digests.first().copied();
+    first.ok_or_else(|| EngineError::Bug("a source without a digest".to_owned()))
+}
+
+/// Stores the bytes of a source: as a blob of their digest, or those of several files as blobs that
+/// the tree of that digest names.
 ///
 /// # Errors
 /// Bytes that are not those of the digest any more, and trouble of the storage.
@@ -80,19 +129,22 @@ pub(crate) fn keep_bytes(
     name: &StepName,
     source: &DataSource,
     digest: &Digest,
+    cancel: &Cancel,
 ) -> Result<(), EngineError> {
+    // A query has no bytes.
+    if source.query().is_some() {
+        return Ok(());
+    }
+    let path = match find(project, name, source, cancel)? {
+        Found::File { path, .. } => path,
+        Found::Files(files) => return many::keep(project, name, &files, digest, cancel),
+        Found::Server => return Ok(()),
+    };
     if cache::check_blobs(project, &[*digest])?.is_none() {
         return Ok(());
     }
-    let Some(File { path, .. }) = File::find(project, name, source)? else {
-        return Ok(());
-    };
-    let mut file = project.io().open_read(&path)?;
     let mut batch = project.store.batch();
-    let mut writer = batch.writer()?;
-    std::io::copy(&mut file, &mut writer)
-        .map_err(|source| IoError::new("copy into the store", &path, source))?;
-    if batch.add(writer)?.digest != *digest {
+    if many::copy(project, &mut batch, &path)? != *digest {
         return Err(changed_meanwhile(name, &path));
     }
     Ok(batch.commit()?)
@@ -107,7 +159,7 @@ fn check_at_rest(
     read: &SourceSnapshot,
 ) -> Result<(), EngineError> {
     let now = project.io().metadata(path)?;
-    if read.holds_for(&now) || now == read.facts && digest(project, path)? == read.source_digest {
+    if read.holds_for(&now) || now == read.facts && hash(project, path)?.0 == read.source_digest {
         return Ok(());
     }
     Err(changed_meanwhile(name, path))
@@ -123,64 +175,14 @@ fn changed_meanwhile(name: &StepName, path: &Path) -> EngineError {
     }
 }
 
-/// The digest of a file's bytes.
-fn digest(project: &Project, path: &Path) -> Result<Digest, EngineError> {
+/// The digest of a file's bytes, and its facts after they were read.
+fn hash(project: &Project, path: &Path) -> Result<(Digest, Facts), EngineError> {
     let mut file = project.io().open_read(path)?;
     let mut hasher = blake3::Hasher::new();
     hasher
         .update_reader(&mut file)
         .map_err(|source| IoError::new("read", path, source))?;
-    Ok(hasher.finalize().into())
-}
-
-/// The file of a source.
-#[derive(PartialEq, Eq)]
-struct File {
-    /// Where it is, without links: a link's own facts would not tell that what it points to has
-    /// changed.
-    path: PathBuf,
-    facts: Facts,
-    /// Whether the facts tell of all that the source holds.
-    whole: bool,
-}
-
-impl File {
-    /// Finds the file of a source; none if it has none.
-    fn find(
-        project: &Project,
-        name: &StepName,
-        source: &DataSource,
-    ) -> Result<Option<Self>, EngineError> {
-        let Some(inside) = source.file() else {
-            return Ok(None);
-        };
-        let usage = |message: String, hint: String| EngineError::Usage {
-            message: format!("data '{name}': {message}"),
-            hint: Some(hint),
-        };
-        let path = project.root.join(inside.as_str());
-        let found = project.io().canonicalize(&path);
-        let path = found.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => usage(
-                format!("there is no file {inside}"),
-                format!("paths are inside the project, {}", project.root.display()),
-            ),
-            _ => error.into(),
-        })?;
-        let facts = project.io().metadata(&path)?;
-        match facts.kind {
-            FileKind::File => Ok(Some(Self {
-                whole: queries::is_whole(project, source, &path)?,
-                path,
-                facts,
-            })),
-            // A pipe would make the run wait for ever, a device might never end.
-            FileKind::Folder | FileKind::Link | FileKind::Other => Err(usage(
-                format!("{inside} is not a regular file"),
-                "name a file whose bytes are at rest".to_owned(),
-            )),
-        }
-    }
+    Ok((hasher.finalize().into(), file.facts()?))
 }
 
 /// Reads a source into the store.
@@ -188,7 +190,7 @@ fn read(
     project: &Project,
     name: &StepName,
     source: &DataSource,
-    file: Option<&File>,
+    found: &Found,
     types: Option<&Schema>,
     cancel: &Cancel,
 ) -> Result<Snapshot, EngineError> {
@@ -202,13 +204,20 @@ fn read(
         },
         replaced: replaced(project, source)?,
     };
-    let file = file.map(|file| file.path.clone());
-    let (read, batch) = match (file_format(source), file) {
-        (Some(format), Some(path)) => {
+    let files = match found {
+        Found::File { path, .. } => vec![SourceFile {
+            path: path.clone(),
+            inside: String::new(),
+        }],
+        Found::Files(files) => files.source_files(),
+        Found::Server => Vec::new(),
+    };
+    let (read, batch) = match file_format(source) {
+        Some(format) => {
             let store = project.store.clone();
             let read = cancel.wait_for(move || {
                 let mut batch = store.batch();
-                let read = snapshot_file(&store, &mut batch, &path, &format, &options)?;
+                let read = snapshot_files(&store, &mut batch, &files, &format, &options)?;
                 Ok((read, batch))
             })?;
             read.map_err(|error: TableError| EngineError::Data {
@@ -216,10 +225,13 @@ fn read(
                 error,
             })?
         }
-        (_, file) => queries::read(project, name, source, file.as_deref(), options, cancel)?,
+        None => {
+            let file = files.first().map(|file| file.path.as_path());
+            queries::read(project, name, source, file, options, cancel)?
+        }
     };
     // Before it is stored: of what is refused nothing is.
-    let digests = [read.stored.artifact.digest, read.source_digest];
+    let digests = [read.stored.artifact.digest, source_digest(found, &read)?];
     admit(
         project,
         &format!("what {} holds", source.location()),
@@ -264,15 +276,29 @@ fn replaced(
 }
 
 /// Whether a known version has these column types, for the columns it has. Some files have types of
-/// their own.
-fn fits(source: &DataSource, types: Option<&Schema>, known: &SourceSnapshot) -> bool {
-    source.has_types()
-        || types.is_none_or(|types| {
-            types.columns().iter().all(|pinned| {
-                known
-                    .schema
-                    .column(&pinned.name)
-                    .is_none_or(|column| column.logical_type == pinned.logical_type)
-            })
-        })
+/// their own, but for what their paths say.
+fn fits(
+    source: &DataSource,
+    found: &Found,
+    types: Option<&Schema>,
+    known: &SourceSnapshot,
+) -> bool {
+    let Some(types) = types else {
+        return true;
+    };
+    let partitions = match found {
+        Found::Files(files) if source.has_types() => {
+            let first = files.files.first();
+            first.map_or(Vec::new(), |file| partition_names(file.inside.as_str()))
+        }
+        _ => Vec::new(),
+    };
+    let mut pinned = types.columns().iter();
+    pinned.all(|pinned| {
+        source.has_types() && !partitions.contains(&pinned.name)
+            || known
+                .schema
+                .column(&pinned.name)
+                .is_none_or(|column| column.logical_type == pinned.logical_type)
+    })
 }

@@ -10,7 +10,7 @@ pub(crate) use append::append_read;
 pub use append::{Committed, DataChoice, add_data, commit_data};
 pub(crate) use changes::how_it_changed;
 pub use changes::{ColumnChange, VersionDiff, diff_versions};
-pub use files::{ExportFormat, export_version, restore_version};
+pub use files::{ExportFormat, Restored, export_version, restore_version};
 pub use names::{
     LoggedVersion, NamedHead, data_history, data_names, move_head, tag_version, untag,
 };

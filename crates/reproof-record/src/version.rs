@@ -33,10 +33,14 @@ pub struct DataOrigin {
     /// How it is read, where that differs from the defaults.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub options: Map<String, Value>,
-    /// The digest of its bytes.
+    /// The digest of its bytes; of several files that of their [`Tree`](crate::Tree).
     pub digest: Digest,
-    /// Whether those bytes were stored, as a blob of that digest.
+    /// Whether those bytes were stored, as a blob of that digest; of several files as their blobs
+    /// and that of their tree.
     pub kept: bool,
+    /// How many files there were, of a source that is a folder or a pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
 }
 
 /// One version in the history of named data: what it holds, where it came from, who appended it,
@@ -140,6 +144,7 @@ mod tests {
                 options: Map::new(),
                 digest: Digest::of(b"id\n1\n"),
                 kept: true,
+                files: None,
             },
             schema: Schema::new(vec![column]).unwrap(),
             rows: 1,

@@ -53,6 +53,24 @@ pub enum TableError {
     /// A table that cannot be written as Parquet.
     #[error("the table cannot be written as Parquet: {0}")]
     WriteParquet(String),
+    /// A file of a source that does not have the columns of the first one.
+    #[error("{}: {problem}, unlike {}: all files of a source have the same columns", path.display(), first.display())]
+    Differ {
+        /// The file.
+        path: PathBuf,
+        /// The first file of the source.
+        first: PathBuf,
+        /// How it differs.
+        problem: String,
+    },
+    /// The path of a file whose partitions are no columns.
+    #[error("the partitions of the path {}: {problem}", path.display())]
+    Partition {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// A declared column that a file does not have.
     #[error("{}: the schema declares the column '{column}', which the file does not have", path.display())]
     DeclaredColumn {

@@ -11,6 +11,7 @@
 mod arrow;
 mod chunks;
 mod column;
+mod columnar;
 mod convert;
 mod csv;
 pub mod diff;
@@ -29,6 +30,7 @@ pub mod preprocess;
 pub mod random;
 mod rows;
 mod snapshot;
+mod sources;
 mod split;
 pub mod statistics;
 mod storage;
@@ -49,7 +51,9 @@ pub use parallel::{Threads, map_ranges};
 pub use rows::{COLUMNS_AT_ONCE, Cell, CellEvidence, TableBuilder, finish_table};
 pub use snapshot::{
     FileFormat, FinishedColumn, Snapshot, SnapshotOptions, file_schema, snapshot_file,
+    snapshot_files,
 };
+pub use sources::{SourceFile, partition_names};
 pub use split::{SplitIndexed, SplitRandom, SplitStratified, SplitTime, split_random};
 pub use statistics::{StatisticsLevel, table_statistics};
 pub use storage::{read_statistics, read_table, write_table};

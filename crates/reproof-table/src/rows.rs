@@ -3,13 +3,14 @@
 //! The types of columns whose values have none of their own are decided over all values
 //! ([`CellEvidence`]); then the rows are encoded, columns of one row side by side ([`TableBuilder`]).
 
-use reproof_record::{Column, LogicalType, Schema};
+use reproof_record::{Column, LogicalType};
 use reproof_store::Batch;
 
 use crate::column::float_text;
-use crate::csv::{Evidence, put_field, shown};
+use crate::csv::{Evidence, Place, put_field, shown};
 use crate::encoding::{put_boolean, put_float, put_integer, put_missing, put_text};
 use crate::snapshot::{FinishedColumn, Snapshot, put_snapshot};
+use crate::sources::Taken;
 use crate::storage::ColumnWriter;
 use crate::time::{self, TimeType};
 use crate::{SnapshotOptions, TableError};
@@ -153,7 +154,9 @@ impl CellEvidence {
         self.other |= time.is_none() || self.time.is_some() && self.time != time;
         self.time = time;
         match cell {
-            Cell::Integer(value) => self.seen.observe_integer(*value, row),
+            Cell::Integer(value) => self
+                .seen
+                .observe_integer(*value, Place { file: 0, line: row }),
             Cell::Float(_) => self.seen.observe_float(),
             _ => self.seen.observe_text(),
         }
@@ -176,7 +179,7 @@ impl CellEvidence {
             (Some(hint), Some(time)) if hint.is_time() && !self.other => Ok(time.logical_type()),
             _ => {
                 let decided = self.seen.decide(column);
-                decided.map_err(|(row, problem)| (row, problem.to_string()))
+                decided.map_err(|(place, problem)| (place.line, problem.to_string()))
             }
         }
     }
@@ -244,10 +247,16 @@ pub fn finish_table(
     rows: u64,
     finished: Vec<FinishedColumn>,
 ) -> Result<Snapshot, TableError> {
-    let schema = Schema::new(columns)?;
-    let none = reproof_record::Digest::of(b"");
-    let mut snapshot = put_snapshot(batch, schema, none, rows, finished)?;
-    snapshot.source_digest = snapshot.stored.artifact.digest;
+    let mut snapshot = put_snapshot(
+        batch,
+        Taken {
+            columns,
+            finished,
+            rows: vec![rows],
+            digests: Vec::new(),
+        },
+    )?;
+    snapshot.digests = vec![snapshot.stored.artifact.digest];
     Ok(snapshot)
 }
 
@@ -374,8 +383,8 @@ mod tests {
         batch.commit().unwrap();
         assert_eq!(built.stored.artifact, file.stored.artifact);
         assert_eq!(built.missing, file.missing);
-        assert_eq!(built.source_digest, built.stored.artifact.digest);
-        let table = read_table(&store, &built.source_digest, None).unwrap();
+        assert_eq!(built.digests, [built.stored.artifact.digest]);
+        let table = read_table(&store, &built.digests[0], None).unwrap();
         assert_eq!(table.rows(), 3);
     }
 }

@@ -7,10 +7,16 @@ use reproof_record::{Digest, LogicalType, Schema};
 use reproof_store::fs::Io;
 use reproof_store::{Batch, BlobInfo, Store, StoredArtifact};
 
+use crate::arrow::Arrow;
 use crate::csv::{CsvOptions, csv_schema};
+use crate::parquet::Parquet;
+use crate::sources::{Sources, Taken};
 use crate::statistics::{ColumnStatistics, statistics};
 use crate::storage::{EncodedColumn, put_columns};
-use crate::{StatisticsLevel, TableError, arrow, csv, json, numpy, parquet};
+use crate::{SourceFile, StatisticsLevel, TableError, columnar, csv, json, numpy};
+
+/// What the names of compressed files end with.
+const PACKED: [&str; 4] = [".gz", ".gzip", ".zst", ".zstd"];
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +37,7 @@ impl FileFormat {
     /// The format that a file's name tells; none where it tells none, as that of a CSV file may.
     pub fn of_name(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        let packed = [".gz", ".gzip", ".zst", ".zstd"];
-        let plain = packed.iter().find_map(|end| name.strip_suffix(end));
+        let plain = PACKED.iter().find_map(|end| name.strip_suffix(end));
         match plain.unwrap_or(&name).rsplit_once('.')?.1 {
             "jsonl" | "ndjson" => Some(Self::JsonLines),
             "parquet" if plain.is_none() => Some(Self::Parquet),
@@ -40,6 +45,28 @@ impl FileFormat {
             "npy" | "npz" if plain.is_none() => Some(Self::Numpy),
             _ => None,
         }
+    }
+
+    /// How the names of such files end, before what a compression adds.
+    pub const fn endings(&self) -> &'static [&'static str] {
+        match self {
+            Self::Csv(_) => &["csv", "tsv"],
+            Self::Parquet => &["parquet", "pq"],
+            Self::JsonLines => &["jsonl", "ndjson", "json"],
+            Self::Arrow => &["arrow", "arrows", "feather", "ipc"],
+            Self::Numpy => &["npy", "npz"],
+        }
+    }
+
+    /// Whether a file of this name in a folder is one of the format.
+    pub fn owns(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        let plain = match self {
+            Self::Csv(_) | Self::JsonLines => PACKED.iter().find_map(|end| name.strip_suffix(end)),
+            Self::Parquet | Self::Arrow | Self::Numpy => None,
+        };
+        let ending = plain.unwrap_or(&name).rsplit_once('.');
+        ending.is_some_and(|(_, ending)| self.endings().contains(&ending))
     }
 }
 
@@ -108,7 +135,7 @@ impl SnapshotOptions {
     }
 }
 
-/// A file as a table.
+/// A file, or several one after the other, as a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The table; it can be read once the batch is committed.
@@ -117,8 +144,8 @@ pub struct Snapshot {
     pub schema: Schema,
     /// Its rows, without a header.
     pub rows: u64,
-    /// The digest of the file's bytes; of a query, that of the table.
-    pub source_digest: Digest,
+    /// The digest of each file's bytes, in their order.
+    pub digests: Vec<Digest>,
     /// For each column, how many values are missing.
     pub missing: Vec<u64>,
 }
@@ -134,13 +161,44 @@ pub fn snapshot_file(
     format: &FileFormat,
     options: &SnapshotOptions,
 ) -> Result<Snapshot, TableError> {
-    match format {
-        FileFormat::Csv(csv) => csv::snapshot_with(store, batch, path, csv, options),
-        FileFormat::Parquet => parquet::snapshot(store, batch, path, options),
-        FileFormat::JsonLines => json::snapshot(store, batch, path, options),
-        FileFormat::Arrow => arrow::snapshot(store, batch, path, options),
-        FileFormat::Numpy => numpy::snapshot(store, batch, path, options),
+    let file = SourceFile {
+        path: path.to_owned(),
+        inside: String::new(),
+    };
+    snapshot_files(store, batch, &[file], format, options)
+}
+
+/// Reads files into a batch, as one table: the rows of each after those of the one before. The same
+/// rows in one file give the same table.
+///
+/// Files of JSON lines have the columns that any of them has; others must have the same ones, in any
+/// order, of which the first file's counts. The partitions of the paths are columns after them.
+///
+/// # Errors
+/// No file at all; a file that cannot be read, is no table, does not have the types that it must
+/// have, or not the columns of the first one; and paths whose partitions differ.
+pub fn snapshot_files(
+    store: &Store,
+    batch: &mut Batch,
+    files: &[SourceFile],
+    format: &FileFormat,
+    options: &SnapshotOptions,
+) -> Result<Snapshot, TableError> {
+    if files.is_empty() {
+        return Err(TableError::Shape("there is no file".to_owned()));
     }
+    let sources = Sources::new(files)?;
+    let own = sources.without_partitions(options);
+    let io = store.io().as_ref();
+    let mut taken = match format {
+        FileFormat::Csv(csv) => csv::take(io, batch, &sources, csv, &own),
+        FileFormat::Parquet => columnar::take::<Parquet<'_>>(io, batch, &sources, &own),
+        FileFormat::Arrow => columnar::take::<Arrow<'_>>(io, batch, &sources, &own),
+        FileFormat::JsonLines => json::take(io, batch, &sources, &own),
+        FileFormat::Numpy => numpy::take(io, batch, &sources, &own),
+    }?;
+    sources.add_partitions(batch, options, &mut taken)?;
+    put_snapshot(batch, taken)
 }
 
 /// The columns that a file would have as a table. Nothing is stored.
@@ -150,9 +208,9 @@ pub fn snapshot_file(
 pub fn file_schema(io: &dyn Io, path: &Path, format: &FileFormat) -> Result<Schema, TableError> {
     match format {
         FileFormat::Csv(csv) => csv_schema(io, path, csv),
-        FileFormat::Parquet => parquet::schema(io, path),
+        FileFormat::Parquet => columnar::schema::<Parquet<'_>>(io, path),
         FileFormat::JsonLines => json::schema(io, path),
-        FileFormat::Arrow => arrow::schema(io, path),
+        FileFormat::Arrow => columnar::schema::<Arrow<'_>>(io, path),
         FileFormat::Numpy => numpy::schema(io, path),
     }
 }
@@ -176,16 +234,13 @@ impl EncodedColumn {
 }
 
 /// Takes columns as a table, with their statistics if they were computed.
-pub(crate) fn put_snapshot(
-    batch: &mut Batch,
-    schema: Schema,
-    source_digest: Digest,
-    rows: u64,
-    columns: Vec<FinishedColumn>,
-) -> Result<Snapshot, TableError> {
-    let blobs: Vec<_> = columns.iter().map(|column| column.blob).collect();
-    let missing: Vec<_> = columns.iter().map(|column| column.missing).collect();
-    let described: Vec<_> = columns
+pub(crate) fn put_snapshot(batch: &mut Batch, taken: Taken) -> Result<Snapshot, TableError> {
+    let schema = Schema::new(taken.columns)?;
+    let rows = taken.rows.iter().sum();
+    let blobs: Vec<_> = taken.finished.iter().map(|column| column.blob).collect();
+    let missing: Vec<_> = taken.finished.iter().map(|column| column.missing).collect();
+    let described: Vec<_> = taken
+        .finished
         .into_iter()
         .filter_map(|column| column.statistics)
         .collect();
@@ -196,7 +251,7 @@ pub(crate) fn put_snapshot(
         stored,
         schema,
         rows,
-        source_digest,
+        digests: taken.digests,
         missing,
     })
 }

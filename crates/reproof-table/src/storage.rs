@@ -136,7 +136,17 @@ impl ValueWriter {
         })
     }
 
-    /// How many values were put.
+    /// The column's name.
+    pub fn name(&self) -> &str {
+        &self.column.name
+    }
+
+    /// Counts the rows of the next file from 1 again.
+    pub fn begin_file(&mut self) {
+        self.rows = 0;
+    }
+
+    /// How many values of this file were put.
     pub fn rows(&self) -> u64 {
         self.rows
     }

@@ -1,10 +1,10 @@
 //! Files that a pipeline names under `code:`.
 
-use globset::GlobBuilder;
 use reproof_record::TreeEntry;
 
 use super::error::ClosureError;
 use super::search::{Search, normalise};
+use crate::Pattern;
 
 /// The files that an entry of `code:` names: a file, a folder with all that is in it, or a pattern
 /// in which `*` stays within a folder and `**` does not. It is an error if there is none.
@@ -23,9 +23,7 @@ pub(crate) fn matching<'a>(
     let found = match plain(&path, search) {
         found if !found.is_empty() => found,
         _ => {
-            let pattern = GlobBuilder::new(&path).literal_separator(true).build();
-            let pattern = pattern.map_err(|error| refuse(&error.kind().to_string()))?;
-            let pattern = pattern.compile_matcher();
+            let pattern = Pattern::new(&path).map_err(|reason| refuse(&reason))?;
             let files = search.files().iter();
             files
                 .filter(|entry| pattern.is_match(entry.path.as_str()))

@@ -190,6 +190,7 @@ pub fn snapshot(text: &str) -> SourceSnapshot {
         facts: known(0).facts,
         hashed_at: at(5),
         source_digest: digest("source"),
+        files: None,
         version: StepOutput {
             artifact: table(text),
             manifest: digest("manifest"),

@@ -348,7 +348,7 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
         [_, other, ..] => {
             report.hinted(
                 other.key.span,
-                "a data source is one file or one query",
+                "a data source is one file, folder or query",
                 "with 'steps', several sources may be named",
             );
         }
@@ -362,7 +362,8 @@ fn read_source(node: &Node) -> Option<DataSource> {
     let place = if kind == "postgres" {
         Place::Server(sql::read_server(named)?)
     } else {
-        Place::File(RelativePath::new(named.text()?).ok()?)
+        let path = named.text()?;
+        Place::File(RelativePath::new(path.strip_suffix('/').unwrap_or(path)).ok()?)
     };
     let format = match kind {
         "csv" => DataFormat::Csv(read_csv(node)?),

@@ -764,7 +764,7 @@ fn data_may_be_named_or_a_version() {
         ),
         (
             "{name: churn, csv: a.csv}",
-            "a data source is one file or one query",
+            "a data source is one file, folder or query",
         ),
         ("{nam: churn}", "unknown key 'nam' (did you mean 'name'?)"),
         ("{keep: true}", "unknown key 'keep'"),
@@ -1320,7 +1320,7 @@ fn a_source_is_one_file_and_may_declare_types() {
     );
     assert_eq!(
         errors("{csv: a.csv, parquet: b}"),
-        ["a data source is one file or one query"]
+        ["a data source is one file, folder or query"]
     );
     assert_eq!(
         errors("{parquet: b, delimiter: \";\"}"),

@@ -28,20 +28,22 @@ macro_rules! source_fields {
                 "csv",
                 "A file with values separated by commas, inside the project; its first row names the \
                  columns. It may be compressed with gzip or zstd. The types of columns are decided over \
-                 the whole file and pinned in `reproof.lock`, unless `schema` declares them.",
-                Shape::Path,
+                 the whole file and pinned in `reproof.lock`, unless `schema` declares them. A folder, \
+                 or a pattern such as `\"data/*.csv\"`, is all its files as one table.",
+                Shape::DataPath,
             ),
             optional(
                 "parquet",
-                "A Parquet file inside the project. A source is one file.",
-                Shape::Path,
+                "A Parquet file inside the project, a folder of such files, or a pattern of them. \
+                 Folders such as `year=2024` are columns.",
+                Shape::DataPath,
             ),
             optional(
                 "jsonl",
                 "A file inside the project with one JSON object a line, perhaps compressed with gzip or \
                  zstd. The names in the objects are the columns. Types are decided and pinned as with \
-                 `csv`, but texts stay texts.",
-                Shape::Path,
+                 `csv`, but texts stay texts. A folder or a pattern is all its files.",
+                Shape::DataPath,
             ),
             optional(
                 "arrow",
@@ -51,8 +53,9 @@ macro_rules! source_fields {
             optional(
                 "numpy",
                 "A file inside the project with an array of NumPy, `.npy`, or several, `.npz`. Columns \
-                 of an array are `x0`, `x1`, …; in an archive the array's name comes first.",
-                Shape::Path,
+                 of an array are `x0`, `x1`, …; in an archive the array's name comes first. A folder or \
+                 a pattern is all its files.",
+                Shape::DataPath,
             ),
             optional(
                 "sqlite",

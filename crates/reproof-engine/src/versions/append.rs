@@ -59,7 +59,7 @@ pub fn add_data(
     let data = resolved(project, name, data)?;
     let read = read(project, name, &data, choice, observer, cancel)?;
     project.write_text(PROJECT_FILE, &text)?;
-    append(project, &read.draft(project, name, &data, choice)?)
+    append(project, &read.draft(project, name, &data, choice, cancel)?)
 }
 
 /// Named data with the text of its query, where that stands in a file.
@@ -87,7 +87,7 @@ pub fn commit_data(
 ) -> Result<Committed, EngineError> {
     let data = resolved(project, name, named(project, name)?)?;
     let read = read(project, name, &data, choice, observer, cancel)?;
-    append(project, &read.draft(project, name, &data, choice)?)
+    append(project, &read.draft(project, name, &data, choice, cancel)?)
 }
 
 /// Appends what a run read of named data, where it is not the head.
@@ -96,6 +96,7 @@ pub(crate) fn append_read(
     prepared: &Prepared,
     run: &ExecutionId,
     observer: &dyn Observer,
+    cancel: &Cancel,
 ) -> Result<(), EngineError> {
     for pinned in prepared.pinned.values() {
         let Some(name) = &pinned.named else {
@@ -112,8 +113,9 @@ pub(crate) fn append_read(
             rows: pinned.used.rows,
             schema: pinned.schema.clone(),
             digest: pinned.source_digest,
+            files: pinned.files,
         };
-        let mut draft = read.draft(project, name, &data, &DataChoice::default())?;
+        let mut draft = read.draft(project, name, &data, &DataChoice::default(), cancel)?;
         draft.commit.clone_from(&prepared.code.state.commit);
         draft.read_by = Some(*run);
         let appended = append(project, &draft)?;
@@ -137,6 +139,8 @@ struct Read {
     schema: Schema,
     /// The digest of the source's bytes.
     digest: Digest,
+    /// How many files those are, if the source is a folder or a pattern.
+    files: Option<u64>,
 }
 
 impl From<SourceSnapshot> for Read {
@@ -147,6 +151,7 @@ impl From<SourceSnapshot> for Read {
             rows: read.rows,
             schema: read.schema,
             digest: read.source_digest,
+            files: read.files,
         }
     }
 }
@@ -190,9 +195,10 @@ impl Read {
         name: &StepName,
         data: &NamedData,
         choice: &DataChoice,
+        cancel: &Cancel,
     ) -> Result<VersionEntry, EngineError> {
         if data.keep {
-            keep_bytes(project, name, &data.source, &self.digest)?;
+            keep_bytes(project, name, &data.source, &self.digest, cancel)?;
         }
         let services = &project.services;
         let Identity {
@@ -220,6 +226,7 @@ impl Read {
                 options: data.source.options(),
                 digest: self.digest,
                 kept: data.keep,
+                files: self.files,
             },
             schema: self.schema,
             rows: self.rows,

@@ -3,11 +3,13 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use reproof_record::Tree;
 use reproof_store::fs::{Io, IoError, WriteFile, unique};
+use reproof_store::{LayOut, StoreError, lay_out};
 use reproof_table::{Table, TableError, read_table, write_csv, write_json_lines, write_parquet};
 
 use super::{FoundData, need_content, of_table};
-use crate::needs::{Object, Objects};
+use crate::needs::{self, Objects};
 use crate::remote::fetch_content;
 use crate::{EngineError, Project, exists};
 
@@ -22,19 +24,27 @@ pub enum ExportFormat {
     JsonLines,
 }
 
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// One file of so many bytes.
+    File(u64),
+    /// A folder of so many files.
+    Folder(u64),
+}
+
 /// Writes the bytes of the source of a version to a file, which then has the digest that the version
-/// says. Gives their number.
+/// says; those of several files into a folder, which must be new or empty.
 ///
 /// # Errors
-/// A version whose bytes were not kept, a file that is there already (unless `replace`), and trouble
-/// of the storage.
+/// A version whose bytes were not kept, a file that is there already (unless `replace`), a folder that
+/// is not empty, and trouble of the storage.
 pub fn restore_version(
     project: &Project,
     found: &FoundData,
     file: &Path,
     replace: bool,
-) -> Result<u64, EngineError> {
-    refuse_existing(project, file, replace)?;
+) -> Result<Restored, EngineError> {
     let origin = found.version.as_ref().map(|(_, entry)| &entry.source);
     let kept = origin.filter(|source| source.kept);
     let Some(source) = kept else {
@@ -50,13 +60,42 @@ pub fn restore_version(
             ),
         });
     };
-    let wanted = Objects::from([(source.digest, Object::Blob)]);
+    if source.files.is_none() {
+        refuse_existing(project, file, replace)?;
+    }
+    let wanted = Objects::from([(source.digest, needs::source_object(source))]);
     let what = format!("the source of {}", found.label());
     fetch_content(project, &what, &wanted, &Objects::new())?;
+    if source.files.is_some() {
+        let tree = project.store.tree(&source.digest)?;
+        return lay_out_files(project, &tree, file).map(Restored::Folder);
+    }
     let mut reader = project.store.reader(&source.digest)?;
-    write_whole(project.io(), file, &mut |out| {
+    let written = write_whole(project.io(), file, &mut |out| {
         io::copy(&mut reader, out).map_err(|source| IoError::new("write", file, source).into())
-    })
+    });
+    written.map(Restored::File)
+}
+
+/// Lays files out in a folder that is new or empty. Gives their number.
+fn lay_out_files(project: &Project, tree: &Tree, folder: &Path) -> Result<u64, EngineError> {
+    let options = LayOut {
+        durable: true,
+        ..LayOut::default()
+    };
+    match lay_out(tree, &project.store, project.io(), folder, options) {
+        Err(StoreError::Occupied { .. }) => Err(EngineError::Usage {
+            message: format!(
+                "{} is there already, and not an empty folder",
+                folder.display()
+            ),
+            hint: Some("name a folder that is not there: several files are written".to_owned()),
+        }),
+        laid => {
+            laid?;
+            Ok(tree.files.len() as u64)
+        }
+    }
 }
 
 /// Writes the values of a version to a file: the same bytes every time. Gives the rows.

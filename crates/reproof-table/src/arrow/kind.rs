@@ -3,11 +3,12 @@
 use arrow_schema::{DataType, Field, TimeUnit};
 use reproof_record::{DecimalType, LogicalType};
 
+use crate::columnar::Columnar;
 use crate::{ColumnarProblem, TimeType};
 
 /// How the values of a column are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Boolean,
     Integer,
     Float,
@@ -35,7 +36,7 @@ impl Kind {
             });
         }
         Self::plain(values).map_err(|advice| ColumnarProblem::Type {
-            format: super::FORMAT,
+            format: <super::Arrow<'_> as Columnar>::FORMAT,
             column: field.name().to_owned(),
             found: field.data_type().to_string(),
             advice,

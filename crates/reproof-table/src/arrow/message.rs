@@ -3,8 +3,9 @@
 use arrow_ipc::reader::read_footer_length;
 use arrow_ipc::{MessageHeader, RecordBatch, root_as_footer, root_as_message};
 
-use super::Source;
+use super::Arrow;
 use crate::TableError;
+use crate::columnar::Columnar;
 
 /// What a file begins and ends with.
 pub(super) const MAGIC: &[u8; 6] = b"ARROW1";
@@ -30,7 +31,7 @@ pub(super) struct Message {
 impl Message {
     /// The message at a place; none at the end of a stream. A body that does not fit the file or
     /// the memory is an error.
-    pub fn read(source: &Source<'_>, place: u64) -> Result<Option<Self>, TableError> {
+    pub fn read(source: &Arrow<'_>, place: u64) -> Result<Option<Self>, TableError> {
         let size = source.chunks.size();
         // A stream may just end.
         if place == size {
@@ -78,14 +79,14 @@ impl Message {
     }
 
     /// All its bytes.
-    pub fn bytes(&self, source: &Source<'_>) -> Result<Vec<u8>, TableError> {
+    pub fn bytes(&self, source: &Arrow<'_>) -> Result<Vec<u8>, TableError> {
         source.bytes(self.place, self.head + self.body)
     }
 }
 
 /// What a damaged batch claims to be when it is unpacked must not become memory.
 fn check_unpacked(
-    source: &Source<'_>,
+    source: &Arrow<'_>,
     batch: &RecordBatch<'_>,
     body: u64,
 ) -> Result<(), TableError> {
@@ -109,7 +110,7 @@ fn check_unpacked(
 }
 
 /// The places of the batches that the directory at the end of a file names.
-pub(super) fn directory(source: &Source<'_>) -> Result<Vec<u64>, TableError> {
+pub(super) fn directory(source: &Arrow<'_>) -> Result<Vec<u64>, TableError> {
     let damaged = || source.damaged("the directory at its end is damaged".to_owned());
     let end = source.chunks.size().checked_sub(10).ok_or_else(damaged)?;
     let tail = source.bytes(end, 10)?.try_into().map_err(|_| damaged())?;

@@ -11,75 +11,24 @@ mod kind;
 mod message;
 mod value;
 
-use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::MessageHeader;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_schema::{ArrowError, SchemaRef};
-use reproof_record::{Column, Digest, Schema};
-use reproof_store::fs::{Io, IoError};
-use reproof_store::{Batch, Store};
+use reproof_record::{Column, Schema};
+use reproof_store::fs::Io;
 
+use crate::TableError;
 use crate::chunks::Chunks;
-use crate::csv::COLUMNS_AT_ONCE;
-use crate::snapshot::{FinishedColumn, put_snapshot};
+use crate::columnar::Columnar;
 use crate::storage::ValueWriter;
-use crate::{ColumnarProblem, Snapshot, SnapshotOptions, TableError};
 use kind::Kind;
 use message::{END, MAGIC, Message};
 
-/// As messages name it.
-const FORMAT: &str = "Arrow";
-
-/// Reads a file or stream of Arrow into a batch.
-pub(crate) fn snapshot(
-    store: &Store,
-    batch: &mut Batch,
-    path: &Path,
-    options: &SnapshotOptions,
-) -> Result<Snapshot, TableError> {
-    let source = Source::open(store.io().as_ref(), path)?;
-    let before = source.digest()?;
-    let taken = guarded(&source, || {
-        let (schema, kinds) = source.schema()?;
-        source.check_declared(&schema, options)?;
-        let mut columns = Vec::with_capacity(kinds.len());
-        let mut rows = 0;
-        for begin in (0..kinds.len().max(1)).step_by(COLUMNS_AT_ONCE) {
-            let range = begin..kinds.len().min(begin + COLUMNS_AT_ONCE);
-            rows = source.encode(batch, &schema, &kinds, range, options, &mut columns)?;
-        }
-        put_snapshot(batch, schema, before, rows, columns)
-    });
-    // A change is the better explanation of whatever else went wrong.
-    if source.digest()? != before {
-        return Err(source.problem(ColumnarProblem::Changed));
-    }
-    taken
-}
-
-/// The columns that a file or stream of Arrow would have as a table.
-pub(crate) fn schema(io: &dyn Io, path: &Path) -> Result<Schema, TableError> {
-    let source = Source::open(io, path)?;
-    guarded(&source, || Ok(source.schema()?.0))
-}
-
-/// Turns a panic of the Arrow library, which trusts some of what files say, into an error.
-fn guarded<T>(
-    source: &Source<'_>,
-    read: impl FnOnce() -> Result<T, TableError>,
-) -> Result<T, TableError> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        let what = "the Arrow library gave up on it".to_owned();
-        Err(source.damaged(what))
-    })
-}
-
 /// A file or stream that is open.
-struct Source<'a> {
+pub(crate) struct Arrow<'a> {
     path: &'a Path,
     chunks: Chunks,
     /// Whether it has a directory at its end.
@@ -88,7 +37,10 @@ struct Source<'a> {
     begin: u64,
 }
 
-impl<'a> Source<'a> {
+impl<'a> Columnar<'a> for Arrow<'a> {
+    type Kind = Kind;
+    const FORMAT: &'static str = "Arrow";
+
     fn open(io: &dyn Io, path: &'a Path) -> Result<Self, TableError> {
         let chunks = Chunks::open(io, path)?;
         let mut source = Self {
@@ -109,40 +61,14 @@ impl<'a> Source<'a> {
         Ok(source)
     }
 
-    /// The digest of the file's bytes as they are now.
-    fn digest(&self) -> Result<Digest, TableError> {
-        let digest = self.chunks.digest();
-        Ok(digest.map_err(|source| IoError::new("read", self.path, source))?)
+    fn path(&self) -> &'a Path {
+        self.path
     }
 
-    /// So many bytes from this place on; fewer are an error.
-    fn bytes(&self, place: u64, length: usize) -> Result<Vec<u8>, TableError> {
-        let read = self.chunks.exactly(place, length);
-        read.map_err(|error| match self.chunks.take_failure() {
-            Some(source) => IoError::new("read", self.path, source).into(),
-            None => self.damaged(error.to_string()),
-        })
+    fn chunks(&self) -> &Chunks {
+        &self.chunks
     }
 
-    fn problem(&self, problem: ColumnarProblem) -> TableError {
-        TableError::Columnar {
-            path: self.path.to_owned(),
-            problem,
-        }
-    }
-
-    fn damaged(&self, what: String) -> TableError {
-        self.problem(ColumnarProblem::Format {
-            format: FORMAT,
-            what,
-        })
-    }
-
-    fn failed(&self, error: &ArrowError) -> TableError {
-        self.damaged(error.to_string())
-    }
-
-    /// The columns as those of a table, and how each is read.
     fn schema(&self) -> Result<(Schema, Vec<Kind>), TableError> {
         let first = Message::read(self, self.begin)?;
         let Some(first) = first.filter(|message| message.kind == MessageHeader::Schema) else {
@@ -153,6 +79,41 @@ impl<'a> Source<'a> {
         self.feed(&mut decoder, END.to_vec(), &mut |_| Ok(()))?;
         let schema = decoder.schema();
         self.columns(&schema.ok_or_else(|| self.damaged("it has no schema".to_owned()))?)
+    }
+
+    fn encode(
+        &self,
+        places: &[(usize, Kind)],
+        writers: &mut [ValueWriter],
+    ) -> Result<u64, TableError> {
+        let mut rows = 0;
+        self.batches(&mut |read: &RecordBatch| {
+            rows += read.num_rows() as u64;
+            for ((at, kind), writer) in places.iter().zip(writers.iter_mut()) {
+                let array = read.columns().get(*at);
+                let array =
+                    array.ok_or_else(|| self.damaged("a batch lacks a column".to_owned()))?;
+                value::put_all(writer, array.as_ref(), *kind)
+                    .map_err(|misfit| misfit.at(|problem| self.problem(problem)))?;
+            }
+            Ok(())
+        })?;
+        if writers.iter().any(|writer| writer.rows() != rows) {
+            return Err(self.damaged("a column does not have a value for each row".to_owned()));
+        }
+        Ok(rows)
+    }
+}
+
+impl Arrow<'_> {
+    /// So many bytes from this place on; fewer are an error.
+    fn bytes(&self, place: u64, length: usize) -> Result<Vec<u8>, TableError> {
+        let read = self.chunks.exactly(place, length);
+        read.map_err(|error| self.damaged(error.to_string()))
+    }
+
+    fn failed(&self, error: &ArrowError) -> TableError {
+        self.damaged(error.to_string())
     }
 
     fn columns(&self, schema: &SchemaRef) -> Result<(Schema, Vec<Kind>), TableError> {
@@ -167,49 +128,6 @@ impl<'a> Source<'a> {
             });
         }
         Ok((Schema::new(columns)?, kinds))
-    }
-
-    fn check_declared(&self, schema: &Schema, options: &SnapshotOptions) -> Result<(), TableError> {
-        options.check_types(self.path, schema, |column, declared, found| {
-            self.problem(ColumnarProblem::Declared {
-                column,
-                declared,
-                found,
-            })
-        })
-    }
-
-    /// Encodes some of the columns. Gives the number of rows.
-    fn encode(
-        &self,
-        batch: &mut Batch,
-        schema: &Schema,
-        kinds: &[Kind],
-        range: Range<usize>,
-        options: &SnapshotOptions,
-        finished: &mut Vec<FinishedColumn>,
-    ) -> Result<u64, TableError> {
-        let mut columns = Vec::with_capacity(range.len());
-        for column in &schema.columns()[range.clone()] {
-            columns.push(ValueWriter::new(batch, column, options)?);
-        }
-        let mut rows = 0;
-        self.batches(&mut |read: &RecordBatch| {
-            rows += read.num_rows() as u64;
-            let all = read.columns().get(range.clone()).unwrap_or_default();
-            for ((writer, array), kind) in columns.iter_mut().zip(all).zip(&kinds[range.clone()]) {
-                value::put_all(writer, array.as_ref(), *kind)
-                    .map_err(|misfit| misfit.at(|problem| self.problem(problem)))?;
-            }
-            Ok(())
-        })?;
-        for column in columns {
-            if column.rows() != rows {
-                return Err(self.damaged("a column does not have a value for each row".to_owned()));
-            }
-            finished.push(column.finish(batch)?);
-        }
-        Ok(rows)
     }
 
     /// Hands on every batch of rows, in order.

@@ -10,11 +10,12 @@ use arrow_array::{
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use proptest::prelude::*;
-use reproof_record::LogicalType;
+use reproof_record::{Digest, LogicalType};
 
 use super::*;
+use crate::csv::COLUMNS_AT_ONCE;
 use crate::storage::tests::scratch;
-use crate::{ColumnData, read_table};
+use crate::{ColumnData, FileFormat, SnapshotOptions, file_schema, read_table, snapshot_file};
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
@@ -54,9 +55,12 @@ fn read(
     let path = folder.path().join("data.arrow");
     std::fs::write(&path, bytes).unwrap();
     let mut batch = store.batch();
-    let taken = snapshot(&store, &mut batch, &path, options)
+    let taken = snapshot_file(&store, &mut batch, &path, &FileFormat::Arrow, options)
         .map_err(|error| error.to_string().replace(path.to_str().unwrap(), ""))?;
-    assert_eq!(schema(store.io().as_ref(), &path).unwrap(), taken.schema);
+    assert_eq!(
+        file_schema(store.io().as_ref(), &path, &FileFormat::Arrow).unwrap(),
+        taken.schema
+    );
     batch.commit().unwrap();
     let digest = taken.stored.artifact.digest;
     let table = read_table(&store, &digest, None).unwrap();

@@ -39,10 +39,19 @@ pub(super) fn type_of(field: &[u8]) -> LogicalType {
     }
 }
 
-/// A value, and the line of its row.
+/// Where a row begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Which file of the source, counted from 0.
+    pub file: usize,
+    /// The line, counted from 1.
+    pub line: u64,
+}
+
+/// A value, and where its row begins.
 #[derive(Clone, Debug)]
 struct Occurrence {
-    line: u64,
+    place: Place,
     value: String,
 }
 
@@ -66,7 +75,7 @@ pub(crate) struct Evidence {
 impl Evidence {
     /// Takes a value that is not missing into account.
     #[inline]
-    pub fn observe(&mut self, field: &[u8], line: u64) {
+    pub fn observe(&mut self, field: &[u8], place: Place) {
         if self.text {
             return;
         }
@@ -74,16 +83,16 @@ impl Evidence {
             Some(number) if number.is_integer() => {
                 self.integer = true;
                 if number.integer().is_none() {
-                    note(&mut self.too_large, field, line);
+                    note(&mut self.too_large, field, place);
                 }
                 if !number.is_exact() {
-                    note(&mut self.inexact, field, line);
+                    note(&mut self.inexact, field, place);
                 }
             }
             Some(number) => {
                 self.float = true;
                 if number.overflows() {
-                    note(&mut self.overflow, field, line);
+                    note(&mut self.overflow, field, place);
                 }
             }
             None if boolean(field).is_some() => self.boolean = true,
@@ -104,10 +113,10 @@ impl Evidence {
     }
 
     /// Takes an integer of 64 bits into account.
-    pub fn observe_integer(&mut self, value: i64, line: u64) {
+    pub fn observe_integer(&mut self, value: i64, place: Place) {
         self.integer = true;
         if value as f64 as i128 != i128::from(value) {
-            note(&mut self.inexact, value.to_string().as_bytes(), line);
+            note(&mut self.inexact, value.to_string().as_bytes(), place);
         }
     }
 
@@ -123,9 +132,9 @@ impl Evidence {
 
     /// The type of the column: that of its values, float for integers and floats, string for any
     /// other mixture and for a column without values.
-    pub fn decide(&self, column: &str) -> Result<LogicalType, (u64, CsvProblem)> {
+    pub fn decide(&self, column: &str) -> Result<LogicalType, (Place, CsvProblem)> {
         let fail = |found: &Occurrence, problem: fn(String, String) -> CsvProblem| {
-            Err((found.line, problem(column.to_owned(), found.value.clone())))
+            Err((found.place, problem(column.to_owned(), found.value.clone())))
         };
         if self.text {
             return Ok(LogicalType::String);
@@ -158,9 +167,9 @@ impl Evidence {
 }
 
 #[cold]
-fn note(place: &mut Option<Occurrence>, field: &[u8], line: u64) {
-    place.get_or_insert_with(|| Occurrence {
-        line,
+fn note(noted: &mut Option<Occurrence>, field: &[u8], place: Place) {
+    noted.get_or_insert_with(|| Occurrence {
+        place,
         value: shown(field),
     });
 }
@@ -169,10 +178,10 @@ fn note(place: &mut Option<Occurrence>, field: &[u8], line: u64) {
 mod tests {
     use super::*;
 
-    fn decide(values: &[&str]) -> Result<LogicalType, (u64, CsvProblem)> {
+    fn decide(values: &[&str]) -> Result<LogicalType, (Place, CsvProblem)> {
         let mut evidence = Evidence::default();
         for (value, line) in values.iter().zip(2..) {
-            evidence.observe(value.as_bytes(), line);
+            evidence.observe(value.as_bytes(), Place { file: 0, line });
         }
         evidence.decide("a")
     }
@@ -224,8 +233,8 @@ mod tests {
     #[test]
     fn numbers_that_would_change_are_named() {
         let problem = |values: &[&str]| {
-            let (line, problem) = decide(values).unwrap_err();
-            format!("{line}: {problem}")
+            let (place, problem) = decide(values).unwrap_err();
+            format!("{}: {problem}", place.line)
         };
         assert!(
             problem(&["1", "9223372036854775808", "99999999999999999999"])

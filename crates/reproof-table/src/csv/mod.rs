@@ -1,8 +1,9 @@
 //! CSV files as immutable tables.
 //!
-//! A file may be compressed with gzip or zstd, which its first bytes tell. The file is read twice in bounded memory: once to decide the types over all values, once to
-//! encode the columns; columns whose types are pinned need no first reading. Each reading hashes
-//! the bytes, so a file that changes in between is found.
+//! A file may be compressed with gzip or zstd, which its first bytes tell. The files of a source are
+//! read twice in bounded memory: once to decide the types over all values, once to encode the
+//! columns; columns whose types are pinned need no first reading. Each reading hashes the bytes, so a
+//! file that changes in between is found.
 
 mod encode;
 mod infer;
@@ -16,18 +17,21 @@ use std::ops::Range;
 use std::path::Path;
 
 use reproof_record::{Column, Digest, LogicalType, Schema};
-use reproof_store::fs::{Io, IoError, ReadFile};
+use reproof_store::fs::{Io, IoError};
 use reproof_store::{Batch, Store};
 
 use crate::encoding::put_missing;
-use crate::snapshot::{FinishedColumn, put_snapshot};
+use crate::snapshot::{FileFormat, FinishedColumn};
+use crate::sources::{Sources, Taken};
 use crate::storage::ColumnWriter;
-use crate::{CsvProblem, Snapshot, SnapshotOptions, StatisticsLevel, TableError};
+use crate::{
+    CsvProblem, Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError, snapshot_file,
+};
 use encode::NullTokens;
 use reader::{RowError, RowReader};
 
 pub(crate) use encode::{misfit, put_field};
-pub(crate) use infer::{Evidence, shown};
+pub(crate) use infer::{Evidence, Place, shown};
 pub(crate) use reader::MAX_FIELDS;
 pub(crate) use source::{Compression, Unpacked, unpacking_problem};
 
@@ -78,27 +82,44 @@ pub fn snapshot_csv(
         statistics: StatisticsLevel::None,
         ..SnapshotOptions::default()
     };
-    snapshot_with(store, batch, path, options, &plan)
+    let format = FileFormat::Csv(options.clone());
+    snapshot_file(store, batch, path, &format, &plan)
 }
 
-/// As [`snapshot_csv`], with declared types and statistics.
-pub(crate) fn snapshot_with(
-    store: &Store,
+/// Reads CSV files into a batch.
+pub(crate) fn take(
+    io: &dyn Io,
     batch: &mut Batch,
-    path: &Path,
+    sources: &Sources<'_>,
     options: &CsvOptions,
     plan: &SnapshotOptions,
-) -> Result<Snapshot, TableError> {
-    let source = CsvSource::open(store.io().as_ref(), path, options, BUFFER)?;
-    snapshot(source, batch, plan)
+) -> Result<Taken, TableError> {
+    let source = CsvSource::new(io, sources, options, BUFFER)?;
+    take_from(&source, batch, plan)
 }
 
 /// The columns that a CSV file would have as a table. Nothing is stored.
 pub fn csv_schema(io: &dyn Io, path: &Path, options: &CsvOptions) -> Result<Schema, TableError> {
-    let mut source = CsvSource::open(io, path, options, BUFFER)?;
-    let (names, _) = source.read(|_, _| Ok(false))?;
-    let survey = source.survey(&names, &vec![None; names.len()])?;
-    Ok(Schema::new(survey.columns)?)
+    alone(io, path, options, |source| {
+        let names = source.first_names()?;
+        let survey = source.survey(&names, &vec![None; names.len()])?;
+        Ok(Schema::new(survey.columns)?)
+    })
+}
+
+/// Works on one file.
+fn alone<T>(
+    io: &dyn Io,
+    path: &Path,
+    options: &CsvOptions,
+    work: impl FnOnce(&CsvSource<'_>) -> Result<T, TableError>,
+) -> Result<T, TableError> {
+    let files = [SourceFile {
+        path: path.to_owned(),
+        inside: String::new(),
+    }];
+    let sources = Sources::new(&files)?;
+    work(&CsvSource::new(io, &sources, options, BUFFER)?)
 }
 
 /// A field as a value of this type, encoded; none if it is no such value.
@@ -116,30 +137,30 @@ pub fn csv_values(
     column: &str,
     limit: usize,
 ) -> Result<Option<BTreeSet<String>>, TableError> {
-    let mut source = CsvSource::open(io, path, options, BUFFER)?;
-    let (names, _) = source.read(|_, _| Ok(false))?;
-    let Some(position) = names.iter().position(|name| name == column) else {
-        return Ok(None);
-    };
-    let mut values = BTreeSet::new();
-    source.read(|nulls, row| {
-        if let Some(field) = row.fields().nth(position)
-            && !nulls.matches(field)
-        {
-            values.insert(String::from_utf8_lossy(field).into_owned());
-        }
-        Ok(values.len() <= limit)
-    })?;
-    Ok((values.len() <= limit).then_some(values))
+    alone(io, path, options, |source| {
+        let names = source.first_names()?;
+        let Some(position) = names.iter().position(|name| name == column) else {
+            return Ok(None);
+        };
+        let mut values = BTreeSet::new();
+        source.read(0, &names, |nulls, row| {
+            let field = row.field(position);
+            if !nulls.matches(field) {
+                values.insert(String::from_utf8_lossy(field).into_owned());
+            }
+            Ok(values.len() <= limit)
+        })?;
+        Ok((values.len() <= limit).then_some(values))
+    })
 }
 
-fn snapshot(
-    mut source: CsvSource<'_>,
+fn take_from(
+    source: &CsvSource<'_>,
     batch: &mut Batch,
     plan: &SnapshotOptions,
-) -> Result<Snapshot, TableError> {
-    let (names, _) = source.read(|_, _| Ok(false))?;
-    let pins = pins(&names, source.path, plan)?;
+) -> Result<Taken, TableError> {
+    let names = source.first_names()?;
+    let pins = pins(&names, source.sources.path(0), plan)?;
     let survey = if pins.iter().all(Option::is_some) {
         None
     } else {
@@ -151,7 +172,7 @@ fn snapshot(
         None => named(&names, pinned()),
     };
     let mut encoded = Encoded {
-        digest: survey.map(|survey| survey.digest),
+        digests: survey.map_or(Vec::new(), |survey| survey.digests),
         ..Encoded::default()
     };
     let groups = columns.len().div_ceil(COLUMNS_AT_ONCE);
@@ -159,6 +180,7 @@ fn snapshot(
         let begin = group * COLUMNS_AT_ONCE;
         let range = begin..columns.len().min(begin + COLUMNS_AT_ONCE);
         let job = Job {
+            names: &names,
             columns: &columns,
             pins: &pins,
             range,
@@ -166,14 +188,12 @@ fn snapshot(
         };
         source.encode(batch, &job, &mut encoded)?;
     }
-    let source_digest = encoded.digest.ok_or_else(|| source.changed())?;
-    put_snapshot(
-        batch,
-        Schema::new(columns)?,
-        source_digest,
-        encoded.rows,
-        encoded.columns,
-    )
+    Ok(Taken {
+        columns,
+        finished: encoded.columns,
+        rows: encoded.rows,
+        digests: encoded.digests,
+    })
 }
 
 /// A type that a column must have.
@@ -223,21 +243,23 @@ fn named(names: &[String], types: impl Iterator<Item = LogicalType>) -> Vec<Colu
 /// What the first reading found.
 struct Survey {
     columns: Vec<Column>,
-    digest: Digest,
+    digests: Vec<Digest>,
 }
 
 /// What was encoded so far.
 #[derive(Default)]
 struct Encoded {
-    rows: u64,
+    /// The rows of each file.
+    rows: Vec<u64>,
     columns: Vec<FinishedColumn>,
-    /// The digest of the bytes, once they were read whole.
-    digest: Option<Digest>,
+    /// The digest of each file's bytes, once all were read whole.
+    digests: Vec<Digest>,
 }
 
 /// Which columns to encode, and how.
 struct Job<'a> {
-    /// All columns of the file.
+    /// All columns, by name.
+    names: &'a [String],
     columns: &'a [Column],
     pins: &'a [Option<Pin>],
     range: Range<usize>,
@@ -251,67 +273,82 @@ struct Target {
     missing: u64,
 }
 
-/// A CSV file that may be read several times.
+/// CSV files that may be read several times.
 struct CsvSource<'a> {
-    path: &'a Path,
-    file: Box<dyn ReadFile>,
-    compression: Compression,
+    io: &'a dyn Io,
+    sources: &'a Sources<'a>,
     delimiter: u8,
     nulls: NullTokens,
     buffer_size: usize,
 }
 
+/// A row, whose fields are named by the columns of the first file.
+struct Ordered<'a> {
+    row: reader::Row<'a>,
+    /// Which field of the row each column has, where they do not lie alike.
+    order: Option<&'a [usize]>,
+}
+
+impl<'a> Ordered<'a> {
+    #[inline]
+    fn field(&self, column: usize) -> &'a [u8] {
+        self.row
+            .field(self.order.map_or(column, |order| order[column]))
+    }
+}
+
 impl<'a> CsvSource<'a> {
-    fn open(
-        io: &dyn Io,
-        path: &'a Path,
+    fn new(
+        io: &'a dyn Io,
+        sources: &'a Sources<'a>,
         options: &CsvOptions,
         buffer_size: usize,
     ) -> Result<Self, TableError> {
         let delimiter = options.delimiter;
-        let failed = |problem| TableError::Csv {
-            path: path.to_owned(),
-            line: None,
-            problem,
-        };
-        if !delimiter.is_ascii() || matches!(delimiter, b'"' | b'\n' | b'\r') {
-            return Err(failed(CsvProblem::Delimiter(char::from(delimiter))));
-        }
-        let mut file = io.open_read(path)?;
-        let compression = Compression::of_file(path, file.as_mut())?;
-        Ok(Self {
-            path,
-            file,
-            compression: compression.map_err(failed)?,
+        let source = Self {
+            io,
+            sources,
             delimiter,
             nulls: NullTokens::new(&options.null_tokens),
             buffer_size,
-        })
+        };
+        if !delimiter.is_ascii() || matches!(delimiter, b'"' | b'\n' | b'\r') {
+            let problem = CsvProblem::Delimiter(char::from(delimiter));
+            return Err(source.problem(0, None, problem));
+        }
+        Ok(source)
     }
 
-    fn problem(&self, line: u64, problem: CsvProblem) -> TableError {
+    fn problem(&self, file: usize, line: Option<u64>, problem: CsvProblem) -> TableError {
         TableError::Csv {
-            path: self.path.to_owned(),
-            line: Some(line),
+            path: self.sources.path(file).to_owned(),
+            line,
             problem,
         }
     }
 
-    fn changed(&self) -> TableError {
-        TableError::Csv {
-            path: self.path.to_owned(),
-            line: None,
-            problem: CsvProblem::Changed,
-        }
+    fn changed(&self, file: usize) -> TableError {
+        self.problem(file, None, CsvProblem::Changed)
     }
 
-    /// Reads the file from its start. Gives the header, and the digest if it was read to its end.
-    /// Every row has as many fields as the header. The reading ends early if `row` says false.
+    /// The columns of the first file.
+    fn first_names(&self) -> Result<Vec<String>, TableError> {
+        let (names, _) = self.read(0, &[], |_, _| Ok(false))?;
+        self.sources
+            .order(0, names.iter().map(String::as_str), &[])?;
+        Ok(names)
+    }
+
+    /// Reads a file from its start. Gives the header, and the digest if it was read to its end.
+    /// Every row has as many fields as the header, whose columns are those of the first file in any
+    /// order. The reading ends early if `row` says false.
     fn read(
-        &mut self,
-        mut row: impl FnMut(&NullTokens, &reader::Row<'_>) -> Result<bool, Stop>,
+        &self,
+        file: usize,
+        first: &[String],
+        mut row: impl FnMut(&NullTokens, &Ordered<'_>) -> Result<bool, Stop>,
     ) -> Result<(Vec<String>, Digest), TableError> {
-        let path = self.path;
+        let path = self.sources.path(file);
         let failed = |error: RowError| match error {
             RowError::Io(source) => match unpacking_problem(&source) {
                 Some(problem) => Stop::Unpacking(problem),
@@ -319,9 +356,12 @@ impl<'a> CsvSource<'a> {
             },
             RowError::Csv { line, problem } => Stop::Csv(line, problem),
         };
-        let rewound = self.file.seek(SeekFrom::Start(0));
+        let mut opened = self.io.open_read(path)?;
+        let compression = Compression::of_file(path, opened.as_mut())?;
+        let compression = compression.map_err(|problem| self.problem(file, None, problem))?;
+        let rewound = opened.seek(SeekFrom::Start(0));
         rewound.map_err(|source| IoError::new("seek in", path, source))?;
-        let unpacked = Unpacked::new(self.file.as_mut(), self.compression)
+        let unpacked = Unpacked::new(opened.as_mut(), compression)
             .map_err(|source| IoError::new("read", path, source))?;
         let mut rows = RowReader::new(unpacked, self.delimiter, self.buffer_size);
         let nulls = &self.nulls;
@@ -329,6 +369,12 @@ impl<'a> CsvSource<'a> {
             let header = rows.next().map_err(failed)?;
             let header = header.ok_or(Stop::Csv(1, CsvProblem::Empty))?;
             let names = names(&header)?;
+            let found = names.iter().map(String::as_str);
+            let order = if file == 0 {
+                None
+            } else {
+                self.sources.order(file, found, first)?
+            };
             while let Some(next) = rows.next().map_err(failed)? {
                 if next.len() != names.len() {
                     let problem = CsvProblem::Ragged {
@@ -337,6 +383,10 @@ impl<'a> CsvSource<'a> {
                     };
                     return Err(Stop::Csv(next.line, problem));
                 }
+                let next = Ordered {
+                    row: next,
+                    order: order.as_deref(),
+                };
                 if !row(nulls, &next)? {
                     break;
                 }
@@ -346,92 +396,123 @@ impl<'a> CsvSource<'a> {
         let names = all();
         let digest = rows.into_source().digest();
         match names {
+            // The rows of a first file with other columns were read as what they are not.
+            Ok(names) if file == 0 && !first.is_empty() && names != first => {
+                Err(self.changed(file))
+            }
             Ok(names) => Ok((names, digest)),
             Err(Stop::Table(error)) => Err(error),
-            Err(Stop::Csv(line, problem)) => Err(self.problem(line, problem)),
-            Err(Stop::Unpacking(problem)) => Err(TableError::Csv {
-                path: path.to_owned(),
-                line: None,
-                problem,
-            }),
+            Err(Stop::Csv(line, problem)) => Err(self.problem(file, Some(line), problem)),
+            Err(Stop::Unpacking(problem)) => Err(self.problem(file, None, problem)),
         }
     }
 
     /// Decides the types that are not pinned.
-    fn survey(&mut self, names: &[String], pins: &[Option<Pin>]) -> Result<Survey, TableError> {
+    fn survey(&self, names: &[String], pins: &[Option<Pin>]) -> Result<Survey, TableError> {
         let mut evidence = vec![Evidence::default(); names.len()];
-        let (found, digest) = self.read(|nulls, row| {
-            let targets = evidence.iter_mut().zip(pins);
-            for ((evidence, pin), field) in targets.zip(row.fields()) {
-                if pin.is_none() && !nulls.matches(field) {
-                    evidence.observe(field, row.line);
+        let mut digests = Vec::with_capacity(self.sources.len());
+        for file in 0..self.sources.len() {
+            let (_, digest) = self.read(file, names, |nulls, row| {
+                if row.row.len() != pins.len() {
+                    return Err(Stop::Csv(row.row.line, CsvProblem::Changed));
                 }
-            }
-            Ok(true)
-        })?;
-        if found != names {
-            return Err(self.changed());
+                let place = Place {
+                    file,
+                    line: row.row.line,
+                };
+                for ((column, evidence), pin) in evidence.iter_mut().enumerate().zip(pins) {
+                    let field = row.field(column);
+                    if pin.is_none() && !nulls.matches(field) {
+                        evidence.observe(field, place);
+                    }
+                }
+                Ok(true)
+            })?;
+            digests.push(digest);
         }
         let mut types = Vec::with_capacity(names.len());
         for ((name, pin), evidence) in names.iter().zip(pins).zip(&evidence) {
             let pinned = pin.map(|pin| pin.logical_type);
             let decided = pinned.map_or_else(|| evidence.decide(name), Ok);
-            types.push(decided.map_err(|(line, problem)| self.problem(line, problem))?);
+            types.push(
+                decided.map_err(|(place, problem)| {
+                    self.problem(place.file, Some(place.line), problem)
+                })?,
+            );
         }
         Ok(Survey {
             columns: named(names, types.into_iter()),
-            digest,
+            digests,
         })
     }
 
     /// Encodes a range of the columns, and checks that the bytes are those of earlier readings.
     fn encode(
-        &mut self,
+        &self,
         batch: &mut Batch,
         job: &Job<'_>,
         encoded: &mut Encoded,
     ) -> Result<(), TableError> {
-        let Job { columns, pins, .. } = *job;
         let range = job.range.clone();
         let mut targets = Vec::with_capacity(range.len());
-        for column in &columns[range.clone()] {
+        for column in &job.columns[range.clone()] {
             targets.push(Target::new(batch, column, job.options)?);
         }
-        let mut rows = 0;
-        let read = self.read(|nulls, row| {
-            rows += 1;
-            let fields = row.part(range.clone());
-            for ((index, target), field) in range.clone().zip(&mut targets).zip(fields) {
-                if !target.put(nulls, field)? {
-                    let Some(pin) = pins[index] else {
-                        return Err(Stop::Csv(row.line, CsvProblem::Changed));
-                    };
-                    let problem = misfit(&columns[index].name, pin, field);
-                    return Err(Stop::Csv(row.line, problem));
-                }
-            }
-            Ok(true)
-        });
-        let (names, digest) = match (read, encoded.digest) {
-            (Ok(read), _) => read,
-            // An earlier reading went through these bytes.
-            (Err(TableError::Csv { problem, .. }), Some(_)) if !about_a_pin(&problem) => {
-                return Err(self.changed());
-            }
-            (Err(error), _) => return Err(error),
-        };
-        let same_names = names.iter().eq(columns.iter().map(|column| &column.name));
-        if !same_names || encoded.digest.is_some_and(|before| before != digest) {
-            return Err(self.changed());
+        let mut rows = Vec::with_capacity(self.sources.len());
+        let mut digests = Vec::with_capacity(self.sources.len());
+        for file in 0..self.sources.len() {
+            let before = encoded.digests.get(file).copied();
+            let (count, digest) = self.encode_file(file, job, &mut targets, before)?;
+            rows.push(count);
+            digests.push(digest);
         }
-        encoded.digest = Some(digest);
+        encoded.digests = digests;
         encoded.rows = rows;
-        for (target, column) in targets.into_iter().zip(&columns[range]) {
+        for (target, column) in targets.into_iter().zip(&job.columns[range]) {
             let missing = target.missing;
             let finished = target.writer.finish(batch)?.finish(&column.name, missing);
             encoded.columns.push(finished);
         }
         Ok(())
+    }
+
+    /// Encodes a range of the columns of one file, whose bytes an earlier reading found to be of the
+    /// digest `before`. Gives its rows and its digest.
+    fn encode_file(
+        &self,
+        file: usize,
+        job: &Job<'_>,
+        targets: &mut [Target],
+        before: Option<Digest>,
+    ) -> Result<(u64, Digest), TableError> {
+        let mut rows = 0;
+        let read = self.read(file, job.names, |nulls, row| {
+            rows += 1;
+            if row.row.len() != job.names.len() {
+                return Err(Stop::Csv(row.row.line, CsvProblem::Changed));
+            }
+            for (index, target) in job.range.clone().zip(targets.iter_mut()) {
+                let field = row.field(index);
+                if !target.put(nulls, field)? {
+                    let Some(pin) = job.pins[index] else {
+                        return Err(Stop::Csv(row.row.line, CsvProblem::Changed));
+                    };
+                    let problem = misfit(&job.columns[index].name, pin, field);
+                    return Err(Stop::Csv(row.row.line, problem));
+                }
+            }
+            Ok(true)
+        });
+        match (read, before) {
+            (Ok((_, digest)), Some(before)) if digest != before => Err(self.changed(file)),
+            (Ok((_, digest)), _) => Ok((rows, digest)),
+            // An earlier reading went through these bytes.
+            (Err(TableError::Csv { problem, .. }), Some(_)) if !about_a_pin(&problem) => {
+                Err(self.changed(file))
+            }
+            (Err(TableError::Differ { .. }), Some(_)) => Err(self.changed(file)),
+            (Err(error), _) => Err(error),
+        }
     }
 }
 

@@ -55,11 +55,11 @@ impl<'a> Row<'a> {
             .map(|field| &buffer[field.begin..field.end])
     }
 
-    /// The fields of these columns.
-    pub fn part(&self, columns: Range<usize>) -> impl Iterator<Item = &'a [u8]> {
-        let buffer = self.buffer;
-        let fields = self.fields.get(columns).unwrap_or_default();
-        fields.iter().map(|field| &buffer[field.begin..field.end])
+    /// The field of this number, counted from 0.
+    #[inline]
+    pub fn field(&self, index: usize) -> &'a [u8] {
+        let field = self.fields[index];
+        &self.buffer[field.begin..field.end]
     }
 }
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use reproof_store::fs::RealIo;
 
 use super::*;
+use crate::snapshot::put_snapshot;
 use crate::storage::tests::scratch;
 use crate::table::tests::{schema, table, tables};
 use crate::{ColumnData, Table, read_table, write_table};
@@ -36,14 +37,21 @@ impl Scene {
         pinned: Option<&Schema>,
         buffer_size: usize,
     ) -> Result<Snapshot, TableError> {
-        let source = CsvSource::open(self.store.io().as_ref(), &self.path, options, buffer_size)?;
+        let files = [SourceFile {
+            path: self.path.clone(),
+            inside: String::new(),
+        }];
+        let sources = Sources::new(&files)?;
+        let io = self.store.io().as_ref();
+        let source = CsvSource::new(io, &sources, options, buffer_size)?;
         let mut batch = self.store.batch();
         let plan = SnapshotOptions {
             pinned: pinned.cloned(),
             statistics: StatisticsLevel::None,
             ..SnapshotOptions::default()
         };
-        let taken = snapshot(source, &mut batch, &plan)?;
+        let taken = take_from(&source, &mut batch, &plan)?;
+        let taken = put_snapshot(&mut batch, taken)?;
         batch.commit()?;
         Ok(taken)
     }
@@ -109,7 +117,7 @@ fn a_snapshot_has_the_identity_of_its_table() {
     let scene = Scene::new("a,b\n1,x\n2.5,\n");
     let snapshot = scene.snapshot();
     let content = std::fs::read(&scene.path).unwrap();
-    assert_eq!(snapshot.source_digest, Digest::of(&content));
+    assert_eq!(snapshot.digests, [Digest::of(&content)]);
     let mut batch = scene.store.batch();
     let written = write_table(&mut batch, &scene.table()).unwrap();
     assert_eq!(written, snapshot.stored);
@@ -148,7 +156,7 @@ fn a_compressed_file_is_the_same_table() {
     ] {
         let taken = Scene::new(&bytes).snapshot();
         assert_eq!(taken.stored, plain.stored);
-        assert_eq!(taken.source_digest, Digest::of(&bytes));
+        assert_eq!(taken.digests, [Digest::of(&bytes)]);
     }
 }
 
@@ -371,15 +379,18 @@ fn a_call_that_fails_is_an_error_and_leaves_nothing() {
 mod changing {
     use std::ffi::OsString;
     use std::io::Cursor;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
-    use reproof_store::fs::{DirEntry, Facts, FileLock, Io, LockKind, WriteFile};
+    use reproof_store::fs::{DirEntry, Facts, FileLock, Io, LockKind, ReadFile, WriteFile};
 
     use super::*;
 
+    /// What is read next, and after it.
+    type Versions = Arc<Mutex<Vec<&'static str>>>;
+
     #[derive(Debug)]
     struct File {
-        versions: Vec<&'static str>,
+        versions: Versions,
         current: Cursor<&'static [u8]>,
     }
 
@@ -392,7 +403,8 @@ mod changing {
     impl Seek for File {
         fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
             assert_eq!(position, SeekFrom::Start(0));
-            self.current = Cursor::new(self.versions.remove(0).as_bytes());
+            let next = self.versions.lock().unwrap().remove(0);
+            self.current = Cursor::new(next.as_bytes());
             Ok(0)
         }
     }
@@ -414,7 +426,7 @@ mod changing {
     #[derive(Debug)]
     struct Changing {
         inner: RealIo,
-        versions: Vec<&'static str>,
+        versions: Versions,
     }
 
     impl Io for Changing {
@@ -425,7 +437,7 @@ mod changing {
         fn open_read(&self, path: &Path) -> Result<Box<dyn ReadFile>, IoError> {
             if path == Path::new("file") {
                 return Ok(Box::new(File {
-                    versions: self.versions.clone(),
+                    versions: Arc::clone(&self.versions),
                     current: Cursor::new(&[]),
                 }));
             }
@@ -483,7 +495,7 @@ mod changing {
         let folder = tempfile::tempdir().unwrap();
         let io = Changing {
             inner: RealIo,
-            versions: versions.to_vec(),
+            versions: Arc::new(Mutex::new(versions.to_vec())),
         };
         let store = Store::open(folder.path(), Arc::new(io)).unwrap();
         let options = CsvOptions::default();

@@ -12,17 +12,19 @@ use std::ops::Range;
 use std::path::Path;
 
 use reproof_record::{Column, Digest, LogicalType, Schema};
-use reproof_store::fs::{Io, IoError, ReadFile};
-use reproof_store::{Batch, Store};
+use reproof_store::Batch;
+use reproof_store::fs::{Io, IoError};
 
 use crate::csv::{
-    COLUMNS_AT_ONCE, Compression, Evidence, MAX_FIELDS, Pin, Unpacked, put_field, unpacking_problem,
+    COLUMNS_AT_ONCE, Compression, Evidence, MAX_FIELDS, Pin, Place, Unpacked, put_field,
+    unpacking_problem,
 };
 use crate::encoding::put_missing;
 use crate::encoding::put_text;
-use crate::snapshot::{FinishedColumn, put_snapshot};
+use crate::snapshot::FinishedColumn;
+use crate::sources::{Sources, Taken};
 use crate::storage::ColumnWriter;
-use crate::{JsonProblem, Snapshot, SnapshotOptions, TableError};
+use crate::{JsonProblem, SnapshotOptions, SourceFile, TableError};
 use row::{Item, Row};
 
 /// How many bytes of a file are read at a time. Changes no digest.
@@ -30,14 +32,14 @@ const BUFFER: usize = 256 << 10;
 /// The longest line, in bytes.
 const MAX_LINE: usize = 64 << 20;
 
-/// Reads a file of JSON lines into a batch.
-pub(crate) fn snapshot(
-    store: &Store,
+/// Reads files of JSON lines into a batch.
+pub(crate) fn take(
+    io: &dyn Io,
     batch: &mut Batch,
-    path: &Path,
+    sources: &Sources<'_>,
     plan: &SnapshotOptions,
-) -> Result<Snapshot, TableError> {
-    let mut source = JsonSource::open(store.io().as_ref(), path)?;
+) -> Result<Taken, TableError> {
+    let source = JsonSource { io, sources };
     let survey = source.survey(Some(plan))?;
     let mut finished = Vec::with_capacity(survey.columns.len());
     for group in 0..survey.columns.len().div_ceil(COLUMNS_AT_ONCE) {
@@ -45,13 +47,23 @@ pub(crate) fn snapshot(
         let range = begin..survey.columns.len().min(begin + COLUMNS_AT_ONCE);
         finished.extend(source.encode(batch, &survey, range, plan)?);
     }
-    let schema = Schema::new(survey.columns)?;
-    put_snapshot(batch, schema, survey.digest, survey.rows, finished)
+    Ok(Taken {
+        columns: survey.columns,
+        finished,
+        rows: survey.rows,
+        digests: survey.digests,
+    })
 }
 
 /// The columns that a file of JSON lines would have as a table.
 pub(crate) fn schema(io: &dyn Io, path: &Path) -> Result<Schema, TableError> {
-    let survey = JsonSource::open(io, path)?.survey(None)?;
+    let files = [SourceFile {
+        path: path.to_owned(),
+        inside: String::new(),
+    }];
+    let sources = Sources::new(&files)?;
+    let sources = &sources;
+    let survey = JsonSource { io, sources }.survey(None)?;
     Ok(Schema::new(survey.columns)?)
 }
 
@@ -61,15 +73,17 @@ struct Survey {
     /// The type that a column must have, if it must have one.
     pins: Vec<Option<Pin>>,
     positions: BTreeMap<String, usize>,
-    rows: u64,
-    digest: Digest,
+    /// The rows of each file.
+    rows: Vec<u64>,
+    /// The digest of each file.
+    digests: Vec<Digest>,
 }
 
 /// A column while its type is being decided.
 #[derive(Default)]
 struct Seen {
     evidence: Evidence,
-    /// The row in which it was seen last, counted from 1.
+    /// The row in which it was seen last, of all files, counted from 1.
     row: u64,
 }
 
@@ -91,39 +105,27 @@ impl From<TableError> for Stop {
     }
 }
 
-/// A file of JSON lines that may be read several times.
+/// Files of JSON lines that may be read several times.
 struct JsonSource<'a> {
-    path: &'a Path,
-    file: Box<dyn ReadFile>,
-    compression: Compression,
+    io: &'a dyn Io,
+    sources: &'a Sources<'a>,
 }
 
-impl<'a> JsonSource<'a> {
-    fn open(io: &dyn Io, path: &'a Path) -> Result<Self, TableError> {
-        let mut file = io.open_read(path)?;
-        let compression = Compression::of_file(path, file.as_mut())?;
-        let compression = compression.map_err(|problem| problem_in(path, None, problem.into()))?;
-        Ok(Self {
-            path,
-            file,
-            compression,
-        })
-    }
-
-    fn changed(&self) -> TableError {
-        problem_in(self.path, None, JsonProblem::Changed)
-    }
-
-    /// Reads the file from its start to its end, and gives the digest of its bytes. Blank lines are
+impl JsonSource<'_> {
+    /// Reads a file from its start to its end, and gives the digest of its bytes. Blank lines are
     /// no rows.
     fn read(
-        &mut self,
+        &self,
+        file: usize,
         mut each: impl FnMut(u64, &Row<'_>) -> Result<(), Stop>,
     ) -> Result<Digest, TableError> {
-        let path = self.path;
-        let rewound = self.file.seek(SeekFrom::Start(0));
+        let path = self.sources.path(file);
+        let mut opened = self.io.open_read(path)?;
+        let compression = Compression::of_file(path, opened.as_mut())?;
+        let compression = compression.map_err(|problem| problem_in(path, None, problem.into()))?;
+        let rewound = opened.seek(SeekFrom::Start(0));
         rewound.map_err(|source| IoError::new("seek in", path, source))?;
-        let unpacked = Unpacked::new(self.file.as_mut(), self.compression)
+        let unpacked = Unpacked::new(opened.as_mut(), compression)
             .map_err(|source| IoError::new("read", path, source))?;
         let mut lines = BufReader::with_capacity(BUFFER, unpacked);
         let mut bytes = Vec::new();
@@ -160,40 +162,49 @@ impl<'a> JsonSource<'a> {
     }
 
     /// Finds the columns, in the order in which they first occur, and decides their types.
-    fn survey(&mut self, plan: Option<&SnapshotOptions>) -> Result<Survey, TableError> {
-        let path = self.path;
+    fn survey(&self, plan: Option<&SnapshotOptions>) -> Result<Survey, TableError> {
         let mut names: Vec<String> = Vec::new();
         let mut positions: BTreeMap<String, usize> = BTreeMap::new();
         let mut seen: Vec<Seen> = Vec::new();
-        let mut rows = 0;
-        let digest = self.read(|line, row| {
-            rows += 1;
-            for (name, item) in row.items() {
-                let position = match positions.get(name) {
-                    Some(position) => *position,
-                    None if names.len() == MAX_FIELDS => {
-                        return Err(JsonProblem::TooManyNames { limit: MAX_FIELDS }.into());
+        let mut row_number = 0;
+        let (mut rows, mut digests) = (Vec::new(), Vec::new());
+        for file in 0..self.sources.len() {
+            let before = row_number;
+            let known = names.len();
+            let digest = self.read(file, |line, row| {
+                row_number += 1;
+                for (name, item) in row.items() {
+                    let position = match positions.get(name) {
+                        Some(position) => *position,
+                        None if names.len() == MAX_FIELDS => {
+                            return Err(JsonProblem::TooManyNames { limit: MAX_FIELDS }.into());
+                        }
+                        None => {
+                            names.push(name.to_owned());
+                            positions.insert(name.to_owned(), seen.len());
+                            seen.push(Seen::default());
+                            seen.len() - 1
+                        }
+                    };
+                    let seen = &mut seen[position];
+                    if seen.row == row_number {
+                        return Err(JsonProblem::DuplicateName(name.to_owned()).into());
                     }
-                    None => {
-                        names.push(name.to_owned());
-                        positions.insert(name.to_owned(), seen.len());
-                        seen.push(Seen::default());
-                        seen.len() - 1
+                    seen.row = row_number;
+                    match item {
+                        Item::Missing => {}
+                        Item::Bare(bytes) => seen.evidence.observe(bytes, Place { file, line }),
+                        Item::Text(_) => seen.evidence.observe_text(),
                     }
-                };
-                let seen = &mut seen[position];
-                if seen.row == rows {
-                    return Err(JsonProblem::DuplicateName(name.to_owned()).into());
                 }
-                seen.row = rows;
-                match item {
-                    Item::Missing => {}
-                    Item::Bare(bytes) => seen.evidence.observe(bytes, line),
-                    Item::Text(_) => seen.evidence.observe_text(),
-                }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            })?;
+            self.sources
+                .no_partition(file, names[known..].iter().map(String::as_str))?;
+            rows.push(row_number - before);
+            digests.push(digest);
+        }
+        let path = self.sources.path(0);
         if names.is_empty() {
             return Err(problem_in(path, None, JsonProblem::Empty));
         }
@@ -205,8 +216,10 @@ impl<'a> JsonSource<'a> {
         for ((name, pin), seen) in names.into_iter().zip(&pins).zip(&seen) {
             let pinned = pin.map(|pin| pin.logical_type);
             let decided = pinned.map_or_else(|| seen.evidence.decide(&name), Ok);
-            let logical_type =
-                decided.map_err(|(line, problem)| problem_in(path, Some(line), problem.into()))?;
+            let logical_type = decided.map_err(|(place, problem)| {
+                let path = self.sources.path(place.file);
+                problem_in(path, Some(place.line), problem.into())
+            })?;
             columns.push(Column { name, logical_type });
         }
         Ok(Survey {
@@ -214,13 +227,13 @@ impl<'a> JsonSource<'a> {
             pins,
             positions,
             rows,
-            digest,
+            digests,
         })
     }
 
     /// Encodes a range of the columns, and checks that the bytes are those of the first reading.
     fn encode(
-        &mut self,
+        &self,
         batch: &mut Batch,
         survey: &Survey,
         range: Range<usize>,
@@ -240,26 +253,27 @@ impl<'a> JsonSource<'a> {
         }
         // Which item of a row each column has.
         let mut places: Vec<Option<usize>> = vec![None; range.len()];
-        let read = self.read(|_, row| {
-            places.fill(None);
-            for (index, (name, _)) in row.items().enumerate() {
-                let Some(position) = survey.positions.get(name) else {
-                    return Err(JsonProblem::Changed.into());
-                };
-                if range.contains(position) {
-                    places[position - range.start] = Some(index);
+        for (file, before) in survey.digests.iter().enumerate() {
+            let digest = self.read(file, |_, row| {
+                places.fill(None);
+                for (index, (name, _)) in row.items().enumerate() {
+                    let Some(position) = survey.positions.get(name) else {
+                        return Err(JsonProblem::Changed.into());
+                    };
+                    if range.contains(position) {
+                        places[position - range.start] = Some(index);
+                    }
                 }
+                for (target, place) in targets.iter_mut().zip(&places) {
+                    let item = place.map_or(&Item::Missing, |index| row.item(index));
+                    target.put(item)?;
+                }
+                Ok(())
+            })?;
+            if digest != *before {
+                let path = self.sources.path(file);
+                return Err(problem_in(path, None, JsonProblem::Changed));
             }
-            for (target, place) in targets.iter_mut().zip(&places) {
-                let item = place.map_or(&Item::Missing, |index| row.item(index));
-                target.put(item)?;
-            }
-            Ok(())
-        });
-        match read {
-            Ok(digest) if digest == survey.digest => {}
-            Ok(_) => return Err(self.changed()),
-            Err(error) => return Err(error),
         }
         let finish = |target: Target<'_>| {
             let finished = target.writer.finish(batch)?;

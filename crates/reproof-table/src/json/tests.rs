@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use reproof_store::fs::Io;
-use reproof_store::fs::RealIo;
+use reproof_store::Store;
+use reproof_store::fs::{Io, RealIo};
 
 use super::*;
 use crate::storage::tests::scratch;
-use crate::{ColumnData, CsvOptions, FileFormat, read_table, snapshot_file};
+use crate::{ColumnData, CsvOptions, FileFormat, Snapshot, read_table, snapshot_file};
 
 struct Given {
     _folder: tempfile::TempDir,
@@ -96,7 +96,7 @@ fn the_same_values_are_the_same_table_whatever_the_file() {
         .read_as(&FileFormat::Csv(CsvOptions::default()), &plan)
         .unwrap();
     assert_eq!(one.stored.artifact, other.stored.artifact);
-    assert_ne!(one.source_digest, other.source_digest);
+    assert_ne!(one.digests, other.digests);
     let table = read_table(&json.store, &one.stored.artifact.digest, None).unwrap();
     let ColumnData::Integer(values) = &table.columns()[0] else {
         panic!("{table:?}");

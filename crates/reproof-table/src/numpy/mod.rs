@@ -13,15 +13,16 @@ use std::ops::Range;
 use std::path::Path;
 
 use reproof_record::{Column, Digest, Schema};
+use reproof_store::Batch;
 use reproof_store::fs::{Io, IoError};
-use reproof_store::{Batch, Store};
 use zip::ZipArchive;
 
 use crate::chunks::{Chunks, ReadFrom};
 use crate::csv::{COLUMNS_AT_ONCE, MAX_FIELDS};
-use crate::snapshot::{FinishedColumn, put_snapshot};
+use crate::snapshot::FinishedColumn;
+use crate::sources::{Sources, Taken};
 use crate::storage::ColumnWriter;
-use crate::{NumpyProblem, Snapshot, SnapshotOptions, TableError};
+use crate::{NumpyProblem, SnapshotOptions, TableError};
 use header::{Elements, Header};
 use value::Kind;
 
@@ -30,29 +31,144 @@ const UNNAMED: &str = "x";
 /// How many bytes are read at a time. Changes no digest.
 const BUFFER: usize = 256 << 10;
 
-/// Reads a file of arrays into a batch.
-pub(crate) fn snapshot(
-    store: &Store,
+/// Reads files of arrays into a batch.
+pub(crate) fn take(
+    io: &dyn Io,
     batch: &mut Batch,
-    path: &Path,
+    sources: &Sources<'_>,
     options: &SnapshotOptions,
-) -> Result<Snapshot, TableError> {
-    let source = Source::open(store.io().as_ref(), path)?;
-    let before = source.digest()?;
-    let taken = source.tables().and_then(|arrays| {
-        let (schema, rows) = source.schema(&arrays)?;
-        source.check_declared(&schema, options)?;
-        let mut columns = Vec::with_capacity(schema.columns().len());
-        for array in &arrays {
-            columns.extend(array.encode(&source, batch, options)?);
+) -> Result<Taken, TableError> {
+    let all = All::survey(io, sources, options)?;
+    let mut finished: Vec<FinishedColumn> = Vec::with_capacity(all.columns.len());
+    for begin in (0..all.columns.len()).step_by(COLUMNS_AT_ONCE) {
+        let columns = begin..all.columns.len().min(begin + COLUMNS_AT_ONCE);
+        let mut targets = Vec::with_capacity(columns.len());
+        for column in &all.columns[columns.clone()] {
+            targets.push(Target {
+                name: &column.name,
+                writer: ColumnWriter::observed(batch, column, options)?,
+                missing: 0,
+            });
         }
-        put_snapshot(batch, schema, before, rows, columns)
-    });
-    // A change is the better explanation of whatever else went wrong.
-    if source.digest()? != before {
-        return Err(source.problem(NumpyProblem::Changed));
+        for (file, before) in all.digests.iter().enumerate() {
+            let source = Source::open(io, sources.path(file))?;
+            let read = all.encode(file, &source, columns.clone(), &mut targets);
+            source.unchanged(before)?;
+            read?;
+        }
+        for target in targets {
+            let encoded = target.writer.finish(batch)?;
+            finished.push(encoded.finish(target.name, target.missing));
+        }
     }
-    taken
+    Ok(Taken {
+        columns: all.columns,
+        finished,
+        rows: all.rows,
+        digests: all.digests,
+    })
+}
+
+/// What all files have in common, and what was found of each.
+struct All<'a> {
+    sources: &'a Sources<'a>,
+    columns: Vec<Column>,
+    names: Vec<String>,
+    rows: Vec<u64>,
+    digests: Vec<Digest>,
+}
+
+impl<'a> All<'a> {
+    /// Looks at the arrays of every file.
+    fn survey(
+        io: &dyn Io,
+        sources: &'a Sources<'a>,
+        options: &SnapshotOptions,
+    ) -> Result<Self, TableError> {
+        let mut all = Self {
+            sources,
+            columns: Vec::new(),
+            names: Vec::new(),
+            rows: Vec::with_capacity(sources.len()),
+            digests: Vec::with_capacity(sources.len()),
+        };
+        for file in 0..sources.len() {
+            let source = Source::open(io, sources.path(file))?;
+            let digest = source.digest()?;
+            let looked = source.tables().and_then(|arrays| {
+                let (schema, rows) = source.schema(&arrays)?;
+                if file == 0 {
+                    source.check_declared(&schema, options)?;
+                    all.columns = schema.columns().to_vec();
+                    let names = all.columns.iter().map(|column| column.name.clone());
+                    all.names = names.collect();
+                }
+                all.places(file, &schema)?;
+                Ok(rows)
+            });
+            if looked.is_err() {
+                source.unchanged(&digest)?;
+            }
+            all.rows.push(looked?);
+            all.digests.push(digest);
+        }
+        Ok(all)
+    }
+
+    /// Which column of a file each column is; none if they lie alike.
+    fn places(&self, file: usize, schema: &Schema) -> Result<Option<Vec<usize>>, TableError> {
+        let found = schema.columns();
+        let names = found.iter().map(|column| column.name.as_str());
+        let order = self.sources.order(file, names, &self.names)?;
+        for (index, column) in self.columns.iter().enumerate() {
+            let theirs = found.get(order.as_ref().map_or(index, |order| order[index]));
+            let theirs = theirs.map(|column| column.logical_type);
+            if let Some(theirs) = theirs.filter(|theirs| *theirs != column.logical_type) {
+                let (name, wanted) = (&column.name, column.logical_type);
+                let problem = format!("its column '{name}' is {theirs}, not {wanted}");
+                return Err(self.sources.differ(file, problem));
+            }
+        }
+        Ok(order)
+    }
+
+    /// Encodes the columns of this range of a file.
+    fn encode(
+        &self,
+        file: usize,
+        source: &Source<'_>,
+        range: Range<usize>,
+        targets: &mut [Target<'_>],
+    ) -> Result<(), TableError> {
+        let arrays = source.tables()?;
+        let (schema, _) = source.schema(&arrays)?;
+        let order = self.places(file, &schema)?;
+        // Which of the targets each column of the file goes to.
+        let mut wanted: Vec<Option<usize>> = vec![None; schema.columns().len()];
+        for index in range.clone() {
+            let at = order.as_ref().map_or(index, |order| order[index]);
+            if let Some(place) = wanted.get_mut(at) {
+                *place = Some(index - range.start);
+            }
+        }
+        let mut rest = wanted.as_slice();
+        for array in &arrays {
+            let (own, more) = rest.split_at(array.columns.len().min(rest.len()));
+            rest = more;
+            if array.fortran {
+                for (at, target) in own
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(at, t)| Some((at, (*t)?)))
+                {
+                    array.encode_column(source, at, &mut targets[target])?;
+                }
+            } else if own.iter().any(Option::is_some) {
+                array.encode_rows(source, own, targets)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The columns that a file of arrays would have as a table.
@@ -97,6 +213,16 @@ impl<'a> Source<'a> {
     fn digest(&self) -> Result<Digest, TableError> {
         let digest = self.chunks.digest();
         Ok(digest.map_err(|source| IoError::new("read", self.path, source))?)
+    }
+
+    /// Refuses a file whose bytes are not of this digest any more: that is a better explanation of
+    /// whatever else went wrong.
+    fn unchanged(&self, before: &Digest) -> Result<(), TableError> {
+        if self.digest()? == *before {
+            Ok(())
+        } else {
+            Err(self.problem(NumpyProblem::Changed))
+        }
     }
 
     fn problem(&self, problem: NumpyProblem) -> TableError {
@@ -234,99 +360,82 @@ impl<'a> Source<'a> {
 /// A column on its way.
 struct Target<'a> {
     name: &'a str,
-    kind: Kind,
     writer: ColumnWriter,
     missing: u64,
 }
 
 impl Array {
-    /// Encodes the columns, some at a time.
-    fn encode(
+    /// Encodes one column of an array whose columns lie one after the other.
+    fn encode_column(
         &self,
         source: &Source<'_>,
-        batch: &mut Batch,
-        options: &SnapshotOptions,
-    ) -> Result<Vec<FinishedColumn>, TableError> {
-        let mut finished = Vec::with_capacity(self.columns.len());
-        let at_once = if self.fortran { 1 } else { COLUMNS_AT_ONCE };
-        for begin in (0..self.columns.len()).step_by(at_once) {
-            let range = begin..self.columns.len().min(begin + at_once);
-            finished.extend(self.encode_range(source, batch, range, options)?);
-        }
-        Ok(finished)
-    }
-
-    fn encode_range(
-        &self,
-        source: &Source<'_>,
-        batch: &mut Batch,
-        range: Range<usize>,
-        options: &SnapshotOptions,
-    ) -> Result<Vec<FinishedColumn>, TableError> {
-        let mut targets = Vec::with_capacity(range.len());
-        for (name, kind) in &self.columns[range.clone()] {
-            let column = Column {
-                name: name.clone(),
-                logical_type: kind.logical_type(),
-            };
-            targets.push(Target {
-                name,
-                kind: *kind,
-                writer: ColumnWriter::observed(batch, &column, options)?,
-                missing: 0,
-            });
-        }
+        at: usize,
+        target: &mut Target<'_>,
+    ) -> Result<(), TableError> {
         source.with_bytes(self.member, |bytes| {
             Header::read(bytes).map_err(|problem| source.problem(problem))?;
             let sizes = self.columns.iter().map(|(_, kind)| kind.size as u64);
-            let (before, row): (u64, u64) = if self.fortran {
-                // All columns have one type: whole columns lie before this one.
-                let before = sizes.take(range.start).sum::<u64>();
-                (
-                    before.saturating_mul(self.rows),
-                    targets[0].kind.size as u64,
-                )
-            } else {
-                (0, sizes.sum())
-            };
+            let before = sizes.take(at).sum::<u64>().saturating_mul(self.rows);
             skip(bytes, before).map_err(|error| source.short(&error))?;
-            // A row is never larger than the number of columns times the longest text, but what a
-            // damaged header says must not become memory before it was read.
-            let skipped: u64 = if self.fortran {
-                0
-            } else {
-                let before = &self.columns[..range.start];
-                before.iter().map(|(_, kind)| kind.size as u64).sum()
-            };
-            let wanted: u64 = targets.iter().map(|target| target.kind.size as u64).sum();
+            let kind = self.columns[at].1;
             let mut element = Vec::new();
             for number in 1..=self.rows {
-                skip(bytes, skipped).map_err(|error| source.short(&error))?;
-                for target in &mut targets {
-                    element.clear();
-                    let size = target.kind.size as u64;
-                    let read = bytes.take(size).read_to_end(&mut element);
-                    let read = read.map_err(|error| source.short(&error))?;
-                    if read as u64 != size {
-                        let what = "it ends before its last row".to_owned();
-                        return Err(source.problem(NumpyProblem::Format(what)));
-                    }
-                    target.put(source, number, &element)?;
-                }
-                let rest = row.saturating_sub(skipped + wanted);
-                skip(bytes, rest).map_err(|error| source.short(&error))?;
+                source.element(bytes, kind, &mut element)?;
+                target.put(source, kind, number, &element)?;
             }
             Ok(())
-        })?;
-        let finish = |target: Target<'_>| {
-            let encoded = target.writer.finish(batch)?;
-            Ok(encoded.finish(target.name, target.missing))
-        };
-        targets.into_iter().map(finish).collect()
+        })
+    }
+
+    /// Encodes those columns of an array whose rows lie one after the other that go to a target.
+    fn encode_rows(
+        &self,
+        source: &Source<'_>,
+        wanted: &[Option<usize>],
+        targets: &mut [Target<'_>],
+    ) -> Result<(), TableError> {
+        source.with_bytes(self.member, |bytes| {
+            Header::read(bytes).map_err(|problem| source.problem(problem))?;
+            let mut element = Vec::new();
+            for number in 1..=self.rows {
+                let mut unread = 0;
+                for ((_, kind), target) in self.columns.iter().zip(wanted) {
+                    let Some(target) = target.and_then(|target| targets.get_mut(target)) else {
+                        unread += kind.size as u64;
+                        continue;
+                    };
+                    skip(bytes, unread).map_err(|error| source.short(&error))?;
+                    unread = 0;
+                    source.element(bytes, *kind, &mut element)?;
+                    target.put(source, *kind, number, &element)?;
+                }
+                skip(bytes, unread).map_err(|error| source.short(&error))?;
+            }
+            Ok(())
+        })
     }
 }
 
 impl Source<'_> {
+    /// Reads one element. It is never larger than the longest text, but what a damaged header says
+    /// must not become memory before it was read.
+    fn element(
+        &self,
+        bytes: &mut dyn Read,
+        kind: Kind,
+        element: &mut Vec<u8>,
+    ) -> Result<(), TableError> {
+        element.clear();
+        let size = kind.size as u64;
+        let read = bytes.take(size).read_to_end(element);
+        let read = read.map_err(|error| self.short(&error))?;
+        if read as u64 == size {
+            return Ok(());
+        }
+        let what = "it ends before its last row".to_owned();
+        Err(self.problem(NumpyProblem::Format(what)))
+    }
+
     /// Bytes that cannot be read: too few, or packed wrongly.
     fn short(&self, error: &std::io::Error) -> TableError {
         self.problem(NumpyProblem::Format(format!(
@@ -336,8 +445,14 @@ impl Source<'_> {
 }
 
 impl Target<'_> {
-    fn put(&mut self, source: &Source<'_>, row: u64, element: &[u8]) -> Result<(), TableError> {
-        let put = self.kind.put(&mut self.writer.buffer, element);
+    fn put(
+        &mut self,
+        source: &Source<'_>,
+        kind: Kind,
+        row: u64,
+        element: &[u8],
+    ) -> Result<(), TableError> {
+        let put = kind.put(&mut self.writer.buffer, element);
         let missing = put.map_err(|reason| {
             source.problem(NumpyProblem::Value {
                 column: self.name.to_owned(),

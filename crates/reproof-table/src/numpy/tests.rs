@@ -4,12 +4,13 @@ use std::io::{Cursor, Write};
 use std::path::PathBuf;
 
 use proptest::prelude::*;
+use reproof_store::Store;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::*;
 use crate::storage::tests::scratch;
-use crate::{ColumnData, CsvOptions, FileFormat, read_table, snapshot_file};
+use crate::{ColumnData, CsvOptions, FileFormat, Snapshot, read_table, snapshot_file};
 
 /// An array as NumPy writes it.
 fn npy(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
@@ -96,7 +97,7 @@ fn both_orders_and_both_ends_are_the_same_table() {
     ] {
         let (_, other) = read(&other).unwrap();
         assert_eq!(other.stored.artifact, one.stored.artifact);
-        assert_ne!(other.source_digest, one.source_digest);
+        assert_ne!(other.digests, one.digests);
     }
     let csv = given(b"x0,x1\n1.0,2.0\n3.0,4.0\n5.0,6.0\n");
     let csv = read_as(&csv, &FileFormat::Csv(CsvOptions::default())).unwrap();

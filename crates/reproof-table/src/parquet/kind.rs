@@ -5,11 +5,12 @@ use parquet::basic::{ConvertedType, LogicalType as Annotation, Repetition, TimeU
 use parquet::schema::types::Type;
 use reproof_record::{DecimalType, LogicalType};
 
+use crate::columnar::Columnar;
 use crate::{ColumnarProblem, TimeType};
 
 /// How the values of a column are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Boolean,
     /// Signed integers of 32 bits or fewer.
     Int32,
@@ -29,7 +30,7 @@ pub(super) enum Kind {
 
 /// The unit of a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(crate) enum Unit {
     Millis,
     Micros,
     Nanos,
@@ -54,7 +55,7 @@ impl Kind {
             return Err(nested("a repeated value"));
         }
         Self::plain(field).map_err(|advice| ColumnarProblem::Type {
-            format: super::FORMAT,
+            format: <super::Parquet<'_> as Columnar>::FORMAT,
             column: field.name().to_owned(),
             found: described(field),
             advice,

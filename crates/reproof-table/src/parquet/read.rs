@@ -3,33 +3,30 @@
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{DataType, FixedLenByteArray};
 use parquet::file::reader::FileReader;
-use reproof_record::{Column, DecimalType};
-use reproof_store::Batch;
+use reproof_record::DecimalType;
 
-use super::Source;
+use super::Parquet;
 use super::kind::{Kind, Unit};
+use crate::columnar::Columnar;
 use crate::encoding::{put_boolean, put_decimal, put_float, put_integer, put_text};
-use crate::snapshot::FinishedColumn;
 use crate::storage::ValueWriter;
 use crate::time::whole_micros;
-use crate::{SnapshotOptions, TableError, TimeType};
+use crate::{TableError, TimeType};
 
 /// How many values are read at a time. Changes no digest.
 const AT_ONCE: usize = 4096;
 
 /// Encodes the column of this number.
 pub(super) fn column(
-    source: &Source<'_>,
-    batch: &mut Batch,
+    source: &Parquet<'_>,
     index: usize,
-    column: &Column,
     kind: Kind,
-    options: &SnapshotOptions,
-) -> Result<FinishedColumn, TableError> {
+    values: &mut ValueWriter,
+) -> Result<(), TableError> {
     let mut target = Target {
         source,
         kind,
-        values: ValueWriter::new(batch, column, options)?,
+        values,
     };
     let mut wanted = 0;
     for group in 0..source.reader.num_row_groups() {
@@ -40,20 +37,18 @@ pub(super) fn column(
         target.group(reader.map_err(|error| source.failed(&error))?)?;
     }
     if target.values.rows() != wanted || wanted != source.rows() {
-        let what = format!(
-            "column '{}' does not have a value for each row",
-            column.name
-        );
+        let name = target.values.name();
+        let what = format!("column '{name}' does not have a value for each row");
         return Err(source.damaged(what));
     }
-    target.values.finish(batch)
+    Ok(())
 }
 
-/// A column on its way.
+/// What a file has of a column.
 struct Target<'a> {
-    source: &'a Source<'a>,
+    source: &'a Parquet<'a>,
     kind: Kind,
-    values: ValueWriter,
+    values: &'a mut ValueWriter,
 }
 
 impl Target<'_> {

@@ -13,12 +13,14 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
 use reproof_record::{DecimalType, LogicalType};
+use reproof_store::Store;
 
 use super::*;
 use crate::storage::tests::scratch;
 use crate::table::tests::{table, tables};
 use crate::{
-    ColumnData, StatisticsLevel, Table, TimeType, read_statistics, read_table, write_table,
+    ColumnData, FileFormat, Snapshot, SnapshotOptions, StatisticsLevel, Table, TimeType,
+    read_statistics, read_table, snapshot_file, write_table,
 };
 
 struct Scene {
@@ -41,7 +43,13 @@ impl Scene {
 
     fn snapshot(&self, options: &SnapshotOptions) -> Result<Snapshot, TableError> {
         let mut batch = self.store.batch();
-        let taken = snapshot(&self.store, &mut batch, &self.path, options)?;
+        let taken = snapshot_file(
+            &self.store,
+            &mut batch,
+            &self.path,
+            &FileFormat::Parquet,
+            options,
+        )?;
         batch.commit()?;
         Ok(taken)
     }
@@ -159,7 +167,7 @@ fn the_same_table_from_csv_and_parquet_is_the_same_version() {
         .unwrap();
     assert_eq!(from_parquet.stored.artifact, from_csv.stored.artifact);
     assert_eq!(from_parquet.schema, from_csv.schema);
-    assert_ne!(from_parquet.source_digest, from_csv.source_digest);
+    assert_ne!(from_parquet.digests, from_csv.digests);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use reproof_engine::{EngineError, ExportFormat, export_version, find_data, restore_version};
+use reproof_engine::{
+    EngineError, ExportFormat, Restored, export_version, find_data, restore_version,
+};
 use serde_json::json;
 
 use crate::arguments::Global;
@@ -17,7 +19,7 @@ pub struct Restore {
     /// A version, as `data show` takes it.
     #[arg(value_name = "VERSION")]
     pub version: String,
-    /// The file to write.
+    /// The file to write; for a version of several files the folder, which must be new or empty.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Replace the file if it is there.
@@ -71,18 +73,22 @@ pub fn restore(options: &Restore, global: &Global, printer: &Printer) -> Result<
     let project = session::project(global)?;
     let found = find_data(&project, &options.version)?;
     let file = session::folder(global)?.join(&options.file);
-    let bytes = restore_version(&project, &found, &file, options.force)?;
+    let (what, count) = match restore_version(&project, &found, &file, options.force)? {
+        Restored::File(bytes) => ("byte", bytes),
+        Restored::Folder(files) => ("file", files),
+    };
     let digest = found.version.as_ref().map(|(_, entry)| entry.source.digest);
     if printer.json {
         printer.document(&json!({
-            "version": found.label(), "file": file, "bytes": bytes, "source_digest": digest,
+            "version": found.label(), "file": file, format!("{what}s"): count,
+            "source_digest": digest,
         }));
     } else {
         printer.line(&format!(
             "{} in {}, {}",
             found.label(),
             file.display(),
-            format::counted(bytes, "byte")
+            format::counted(count, what)
         ));
     }
     Ok(Exit::Done)

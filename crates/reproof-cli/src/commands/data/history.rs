@@ -9,10 +9,11 @@ use reproof_config::{
     QueryText, SqlQuery, StatisticsOption, VersionAt, VersionSpec,
 };
 use reproof_engine::{
-    Committed, DataChoice, EngineError, LoggedVersion, Project, add_data, commit_data,
-    data_history, erasure_text, find_data, move_head, tag_version, untag,
+    Committed, DataChoice, EngineError, LoggedVersion, Pattern, Project, add_data, commit_data,
+    data_history, erasure_text, exists, find_data, move_head, tag_version, untag,
 };
 use reproof_record::{LogicalType, RelativePath, StepName, VersionEntry};
+use reproof_store::fs::FileKind;
 use reproof_table::FileFormat;
 use serde_json::{Value, json};
 
@@ -30,7 +31,8 @@ pub struct Add {
     /// The name.
     #[arg(value_name = "NAME")]
     pub name: StepName,
-    /// The file, inside the project: CSV, or Parquet if it is named so.
+    /// The file, inside the project, whose name tells what it is; or a folder, or a pattern of files
+    /// such as 'data/*.csv'.
     #[arg(value_name = "SOURCE", required_unless_present_any = ["sqlite", "postgres"])]
     pub source: Option<PathBuf>,
     /// A SQLite database inside the project, of which --query asks.
@@ -55,6 +57,9 @@ pub struct Add {
     /// all of them.
     #[arg(long, value_name = "COLUMN", conflicts_with = "source")]
     pub order_by: Vec<String>,
+    /// What the files are, where their names do not tell it, as those of a folder.
+    #[arg(long, value_name = "FORMAT", value_enum, requires = "source")]
+    pub format: Option<Kind>,
     /// Why, for the history.
     #[arg(short, long, value_name = "TEXT", default_value = "")]
     pub message: String,
@@ -76,6 +81,34 @@ pub struct Add {
     /// Take in what was erased with 'reproof data erase', too. The history notes it.
     #[arg(long)]
     pub allow_erased: bool,
+}
+
+/// What the files of a source are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Values separated by commas, or another character.
+    Csv,
+    /// Parquet.
+    Parquet,
+    /// A JSON object on each line.
+    Jsonl,
+    /// Arrow IPC.
+    Arrow,
+    /// Arrays of NumPy.
+    Numpy,
+}
+
+impl Kind {
+    /// What a name tells; CSV where it tells nothing.
+    fn of(path: &Path) -> Self {
+        match FileFormat::of_name(path) {
+            Some(FileFormat::Parquet) => Self::Parquet,
+            Some(FileFormat::JsonLines) => Self::Jsonl,
+            Some(FileFormat::Arrow) => Self::Arrow,
+            Some(FileFormat::Numpy) => Self::Numpy,
+            Some(FileFormat::Csv(_)) | None => Self::Csv,
+        }
+    }
 }
 
 /// How much is computed of each column.
@@ -184,7 +217,7 @@ fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSourc
     let (place, format) = match &options.source {
         Some(file) => {
             let path = inside(project, &folder.join(file))?;
-            let format = file_format(options, &path)?;
+            let format = file_format(options, project, &path)?;
             (Place::File(path), format)
         }
         None => database(options, project, &folder)?,
@@ -210,26 +243,42 @@ fn only_csv(options: &Add) -> Result<(), EngineError> {
     ))
 }
 
-fn file_format(options: &Add, path: &RelativePath) -> Result<DataFormat, EngineError> {
-    if let Some(format) = FileFormat::of_name(Path::new(path.as_str())) {
-        only_csv(options)?;
-        return Ok(match format {
-            FileFormat::JsonLines => DataFormat::JsonLines,
-            FileFormat::Arrow => DataFormat::Arrow,
-            FileFormat::Numpy => DataFormat::Numpy,
-            FileFormat::Parquet | FileFormat::Csv(_) => DataFormat::Parquet,
-        });
-    }
-    let mut csv = CsvOptions {
-        delimiter: delimiter(&options.delimiter)?,
-        ..CsvOptions::default()
+fn file_format(
+    options: &Add,
+    project: &Project,
+    path: &RelativePath,
+) -> Result<DataFormat, EngineError> {
+    let kind = match options.format {
+        Some(kind) => kind,
+        None if is_folder(project, path) => {
+            return Err(EngineError::Usage {
+                message: format!("{path} is a folder, whose name does not tell what its files are"),
+                hint: Some("say it with --format, or name the files: 'data/*.csv'".to_owned()),
+            });
+        }
+        None => Kind::of(Path::new(path.as_str())),
     };
-    if !options.null_tokens.is_empty() {
-        csv.null_tokens.clone_from(&options.null_tokens);
-        csv.null_tokens.sort_unstable();
-        csv.null_tokens.dedup();
+    if kind != Kind::Csv {
+        only_csv(options)?;
     }
-    Ok(DataFormat::Csv(csv))
+    Ok(match kind {
+        Kind::Parquet => DataFormat::Parquet,
+        Kind::Jsonl => DataFormat::JsonLines,
+        Kind::Arrow => DataFormat::Arrow,
+        Kind::Numpy => DataFormat::Numpy,
+        Kind::Csv => {
+            let mut csv = CsvOptions {
+                delimiter: delimiter(&options.delimiter)?,
+                ..CsvOptions::default()
+            };
+            if !options.null_tokens.is_empty() {
+                csv.null_tokens.clone_from(&options.null_tokens);
+                csv.null_tokens.sort_unstable();
+                csv.null_tokens.dedup();
+            }
+            DataFormat::Csv(csv)
+        }
+    })
 }
 
 /// The database and what is asked of it.
@@ -285,7 +334,14 @@ fn server(text: &str) -> Result<PostgresServer, EngineError> {
     Ok(PostgresServer::Address(connection.address))
 }
 
-/// The path of a file inside the project. A link itself is not followed: it may lead out.
+fn is_folder(project: &Project, path: &RelativePath) -> bool {
+    let found = project.io().canonicalize(&project.root.join(path.as_str()));
+    let facts = found.and_then(|path| project.io().metadata(&path));
+    facts.is_ok_and(|facts| facts.kind == FileKind::Folder)
+}
+
+/// The path of a file, folder or pattern inside the project. A link itself is not followed: it may
+/// lead out.
 fn inside(project: &Project, path: &Path) -> Result<RelativePath, EngineError> {
     let refused = |message: String| EngineError::Usage {
         message,
@@ -295,7 +351,14 @@ fn inside(project: &Project, path: &Path) -> Result<RelativePath, EngineError> {
         )),
     };
     let missing = || refused(format!("there is no file {}", path.display()));
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+    let text = path.to_str().unwrap_or_default();
+    let (folder, name) = if Pattern::is_one(text) && !exists(project.io(), path)? {
+        let folder = Path::new(Pattern::base(text));
+        (Some(folder), path.strip_prefix(folder).ok())
+    } else {
+        (path.parent(), path.file_name().map(Path::new))
+    };
+    let (Some(folder), Some(name)) = (folder, name) else {
         return Err(missing());
     };
     let folder = project.io().canonicalize(folder).map_err(|_| missing())?;

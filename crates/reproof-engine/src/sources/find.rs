@@ -1,0 +1,364 @@
+//! The files of a data source: one, or those of a folder or pattern.
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use reproof_capture::Pattern;
+use reproof_config::DataSource;
+use reproof_record::{RelativePath, StepName};
+use reproof_store::fs::{Facts, FileKind, Io, IoError};
+use reproof_table::{FileFormat, SourceFile};
+
+use super::file_format;
+use crate::{Cancel, EngineError, Project, queries};
+
+/// What a source names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// One file.
+    File {
+        /// Where it is, without links.
+        path: PathBuf,
+        /// Its facts: a link's own would not tell that what it points to has changed.
+        facts: Facts,
+        /// Whether the facts tell of all that the source holds.
+        whole: bool,
+    },
+    /// The files of a folder, or those that fit a pattern.
+    Files(Files),
+    /// What is asked of a server.
+    Server,
+}
+
+/// Files of one source, sorted by the bytes of their paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Files {
+    /// The folder that their paths begin in, without links.
+    pub base: PathBuf,
+    /// The same folder inside the project; empty for the project's own.
+    pub location: String,
+    pub files: Vec<FoundFile>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundFile {
+    /// Its path below the folder.
+    pub inside: RelativePath,
+    /// Its facts; those of what it points to where it is a link.
+    pub facts: Facts,
+}
+
+impl Files {
+    /// Where a file lies.
+    pub fn path(&self, file: &FoundFile) -> PathBuf {
+        self.base.join(file.inside.as_str())
+    }
+
+    /// The files as what a table is read from.
+    pub fn source_files(&self) -> Vec<SourceFile> {
+        let source = |file: &FoundFile| SourceFile {
+            path: self.path(file),
+            inside: file.inside.to_string(),
+        };
+        self.files.iter().map(source).collect()
+    }
+
+    /// The path of a file inside the project, for a person.
+    pub fn shown(&self, file: &FoundFile) -> String {
+        if self.location.is_empty() {
+            file.inside.to_string()
+        } else {
+            format!("{}/{}", self.location, file.inside)
+        }
+    }
+}
+
+/// What a source names now. A path that is there is that file or folder, whatever characters stand in
+/// it; otherwise it may be a pattern.
+pub(crate) fn find(
+    project: &Project,
+    name: &StepName,
+    source: &DataSource,
+    cancel: &Cancel,
+) -> Result<Found, EngineError> {
+    let Some(inside) = source.file().map(RelativePath::as_str) else {
+        return Ok(Found::Server);
+    };
+    let search = Search {
+        project,
+        name,
+        inside,
+        format: file_format(source),
+        cancel,
+    };
+    let io = project.io();
+    let path = project.root.join(inside);
+    let path = match io.canonicalize(&path) {
+        Ok(path) => path,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return if Pattern::is_one(inside) && search.format.is_some() {
+                search.fitting().map(Found::Files)
+            } else {
+                Err(search.missing(inside))
+            };
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let facts = io.metadata(&path)?;
+    match facts.kind {
+        FileKind::File => Ok(Found::File {
+            whole: queries::is_whole(project, source, &path)?,
+            path,
+            facts,
+        }),
+        FileKind::Folder if search.format.is_some() => search.folder(path).map(Found::Files),
+        // A pipe would make the run wait for ever, a device might never end.
+        FileKind::Folder | FileKind::Link | FileKind::Other => Err(search.usage(
+            format!("{inside} is not a regular file"),
+            "name a file whose bytes are at rest",
+        )),
+    }
+}
+
+/// A look for the files of a source.
+struct Search<'a> {
+    project: &'a Project,
+    name: &'a StepName,
+    /// The source's path, inside the project.
+    inside: &'a str,
+    /// The format of a table's files; none of a database.
+    format: Option<FileFormat>,
+    cancel: &'a Cancel,
+}
+
+/// What a walk looks for.
+struct Wanted {
+    /// The pattern of paths inside the project; without one, files whose names tell the format.
+    pattern: Option<Pattern>,
+    /// How many folders deep it looks; none without a limit.
+    depth: Option<usize>,
+    /// How many files it left out because of their names.
+    others: usize,
+}
+
+impl Search<'_> {
+    fn io(&self) -> &dyn Io {
+        self.project.io()
+    }
+
+    fn usage(&self, message: impl AsRef<str>, hint: impl Into<String>) -> EngineError {
+        EngineError::Usage {
+            message: format!("data '{}': {}", self.name, message.as_ref()),
+            hint: Some(hint.into()),
+        }
+    }
+
+    /// The error of a file or folder that is not there.
+    fn missing(&self, path: &str) -> EngineError {
+        let nearest = self.nearest(path);
+        let root = self.project.root.display();
+        let hint = if nearest.is_empty() {
+            format!("paths are inside the project, {root}")
+        } else {
+            format!(
+                "the nearest folder that is there is {nearest}; paths are inside the project, {root}"
+            )
+        };
+        self.usage(format!("there is no file {path}"), hint)
+    }
+
+    /// The nearest folder above a path that is there; empty for the project's own.
+    fn nearest<'p>(&self, path: &'p str) -> &'p str {
+        let mut folder = path;
+        while let Some((above, _)) = folder.rsplit_once('/') {
+            folder = above;
+            if self.io().metadata(&self.project.root.join(folder)).is_ok() {
+                return folder;
+            }
+        }
+        ""
+    }
+
+    /// The files of a folder that are of the source's format, also in folders below it.
+    fn folder(&self, base: PathBuf) -> Result<Files, EngineError> {
+        let mut wanted = Wanted {
+            pattern: None,
+            depth: None,
+            others: 0,
+        };
+        let files = self.walk(base, self.inside.to_owned(), &mut wanted)?;
+        if files.files.is_empty() {
+            let endings = self.format.iter().flat_map(FileFormat::endings);
+            let endings: Vec<_> = endings.map(|ending| format!(".{ending}")).collect();
+            let mut message = format!(
+                "the folder {} holds no file that ends in {}",
+                self.inside,
+                endings.join(" or ")
+            );
+            if wanted.others > 0 {
+                message.push_str(&format!("; {} others lie in it", wanted.others));
+            }
+            let hint = "name the files by a pattern, such as data/**/part-*; names that begin with \
+                        '.' or '_' are left out";
+            return Err(self.usage(message, hint));
+        }
+        Ok(files)
+    }
+
+    /// The files that fit the source's pattern.
+    fn fitting(&self) -> Result<Files, EngineError> {
+        let text = self.inside;
+        let pattern = Pattern::new(text).map_err(|reason| {
+            let hint = "write '[[]' for a bracket that is part of a name";
+            self.usage(format!("'{text}' is no pattern: {reason}"), hint)
+        })?;
+        let location = Pattern::base(text);
+        let base = match self.io().canonicalize(&self.project.root.join(location)) {
+            Ok(base) => base,
+            Err(error) if error.is_not_found() => return Err(self.missing(text)),
+            Err(error) => return Err(error.into()),
+        };
+        if self.io().metadata(&base)?.kind != FileKind::Folder {
+            return Err(self.missing(text));
+        }
+        let mut wanted = Wanted {
+            pattern: Some(pattern),
+            depth: Pattern::depth(text),
+            others: 0,
+        };
+        let files = self.walk(base, location.to_owned(), &mut wanted)?;
+        if files.files.is_empty() {
+            let message = format!("no file fits {text}");
+            let folder = match location {
+                "" => "the project's folder".to_owned(),
+                folder => folder.to_owned(),
+            };
+            let others = match wanted.others {
+                0 => "no file".to_owned(),
+                1 => "one file that does not fit".to_owned(),
+                others => format!("{others} files that do not fit"),
+            };
+            let hint = format!(
+                "the nearest folder that is there is {folder}; there lies {others} ('*' stays within \
+                 a folder, '**' does not; names that begin with '.' or '_' are left out)"
+            );
+            return Err(self.usage(message, hint));
+        }
+        Ok(files)
+    }
+
+    /// Goes through a folder and those below it.
+    fn walk(
+        &self,
+        base: PathBuf,
+        location: String,
+        wanted: &mut Wanted,
+    ) -> Result<Files, EngineError> {
+        let mut found = Files {
+            base,
+            location,
+            files: Vec::new(),
+        };
+        let mut folders = vec![(String::new(), 0)];
+        while let Some((folder, depth)) = folders.pop() {
+            if self.cancel.is_cancelled() {
+                return Err(EngineError::Interrupted);
+            }
+            for (name, facts) in self.io().read_dir_facts(&found.base.join(&folder))? {
+                if Self::is_hidden(&name) {
+                    continue;
+                }
+                let name = self.text(&found, &folder, &name)?;
+                let inside = match folder.as_str() {
+                    "" => name.to_owned(),
+                    folder => format!("{folder}/{name}"),
+                };
+                if facts.kind == FileKind::Folder {
+                    if wanted.depth.is_none_or(|most| depth < most) {
+                        folders.push((inside, depth + 1));
+                    }
+                } else if self.is_wanted(&found, &inside, name, wanted) {
+                    let facts = self.facts(&found, &inside, facts)?;
+                    let inside = self.name_of(&inside)?;
+                    found.files.push(FoundFile { inside, facts });
+                } else {
+                    wanted.others += 1;
+                }
+            }
+        }
+        found.files.sort_unstable_by(|a, b| a.inside.cmp(&b.inside));
+        Ok(found)
+    }
+
+    /// Whether a name is left out as those of marks and drafts are: `_SUCCESS`, `.part.crc`. Partitions
+    /// may be named so.
+    fn is_hidden(name: &OsStr) -> bool {
+        let bytes = name.as_encoded_bytes();
+        bytes.starts_with(b".") || bytes.starts_with(b"_") && !bytes.contains(&b'=')
+    }
+
+    fn is_wanted(&self, found: &Files, inside: &str, name: &str, wanted: &Wanted) -> bool {
+        match &wanted.pattern {
+            Some(pattern) if found.location.is_empty() => pattern.is_match(inside),
+            Some(pattern) => pattern.is_match(&format!("{}/{inside}", found.location)),
+            None => self.format.as_ref().is_some_and(|format| format.owns(name)),
+        }
+    }
+
+    /// A name as text.
+    fn text<'n>(
+        &self,
+        found: &Files,
+        folder: &str,
+        name: &'n OsStr,
+    ) -> Result<&'n str, EngineError> {
+        name.to_str().ok_or_else(|| {
+            let path = found.base.join(folder).join(name);
+            let message = format!("the name of {} is not UTF-8", path.display());
+            self.usage(message, "rename it, so that its name can be stored")
+        })
+    }
+
+    /// A path that can be stored.
+    fn name_of(&self, inside: &str) -> Result<RelativePath, EngineError> {
+        RelativePath::new(inside).map_err(|error| {
+            let hint = "rename it, so that its name can be stored";
+            self.usage(error.to_string(), hint)
+        })
+    }
+
+    /// The facts of a file, which must be one: those of what a link points to.
+    fn facts(&self, found: &Files, inside: &str, facts: Facts) -> Result<Facts, EngineError> {
+        let path = found.base.join(inside);
+        let facts = match facts.kind {
+            FileKind::Link => {
+                let target = self.io().canonicalize(&path);
+                target
+                    .and_then(|target| self.io().metadata(&target))
+                    .map_err(|error| self.dangling(&path, error))?
+            }
+            _ => facts,
+        };
+        match facts.kind {
+            FileKind::File => Ok(facts),
+            FileKind::Folder => Err(self.usage(
+                format!("{} is a link to a folder", path.display()),
+                "name that folder itself, or copy it: links to folders are not followed",
+            )),
+            FileKind::Link | FileKind::Other => Err(self.usage(
+                format!("{} is not a regular file", path.display()),
+                "name files whose bytes are at rest",
+            )),
+        }
+    }
+
+    fn dangling(&self, path: &Path, error: IoError) -> EngineError {
+        if !error.is_not_found() {
+            return error.into();
+        }
+        let message = format!("{} is a link to nothing", path.display());
+        self.usage(message, "remove it, or put back what it points to")
+    }
+}
