@@ -12,6 +12,7 @@ use reproof_table::{
 };
 
 use crate::observer::{Event, Observer};
+use crate::queries::Opened;
 use crate::{Cancel, EngineError, Project, cache, queries};
 
 /// The version of a source: the known one if the file's facts are unchanged and every byte of the
@@ -201,12 +202,9 @@ fn read(
         },
         replaced: replaced(project, source)?,
     };
-    let file = file.map(|file| file.path.clone());
     let (format, path) = match (file_format(source), file) {
-        (Some(format), Some(path)) => (format, path),
-        (_, file) => {
-            return queries::read(project, name, source, file.as_deref(), options, cancel);
-        }
+        (Some(format), Some(file)) => (format, file.path.clone()),
+        (_, file) => return ask(project, name, source, file, &options, cancel),
     };
     let store = project.store.clone();
     let read = cancel.wait_for(move || {
@@ -219,6 +217,32 @@ fn read(
         name: name.to_string(),
         error,
     })
+}
+
+/// Asks a database. A file of one that is at rest needs no locks, if it stayed so.
+fn ask(
+    project: &Project,
+    name: &StepName,
+    source: &DataSource,
+    file: Option<&File>,
+    options: &SnapshotOptions,
+    cancel: &Cancel,
+) -> Result<Snapshot, EngineError> {
+    let read = |still: bool| {
+        let opened = file.map(|file| Opened {
+            path: &file.path,
+            still,
+        });
+        queries::read(project, name, source, opened, options.clone(), cancel)
+    };
+    let now = project.services.clock.now().0.saturating_mul(1000);
+    if file.is_some_and(|file| file.whole && file.facts.settled(now)) {
+        let read = read(true);
+        if File::find(project, name, source)?.as_ref() == file {
+            return read;
+        }
+    }
+    read(false)
 }
 
 /// How the file of a source is read; none of a database.
