@@ -94,7 +94,8 @@ fn a_result_is_the_table_that_a_file_with_the_same_rows_is() {
         .reproof(&["data", "show", "customers"])
         .expect(0)
         .out;
-    assert!(shown.contains("data/shop.db"), "{shown}");
+    let source = format!("source    data/shop.db\nquery     -- Ours.\n          {QUERY}\nrows ");
+    assert!(shown.contains(&source), "{shown}");
     // There are no bytes to give back, but values.
     let restore = ["data", "restore", "customers", "out.db"];
     project.reproof(&restore).expect(2).says(&["were not kept"]);
