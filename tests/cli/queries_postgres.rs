@@ -382,6 +382,7 @@ fn stopping_ends_the_query_at_once_there_too() {
     let query = "SELECT pg_sleep(600)::text AS id";
     let child = project
         .command(&add(&connection, query, &[]))
+        .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
     let active = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reproof' AND datname = \
