@@ -417,6 +417,44 @@ fn stopping_ends_the_query_at_once_there_too() {
 }
 
 #[test]
+fn another_result_is_refused_by_locked_and_a_version_needs_no_server() {
+    let database = Database::new(
+        "CREATE TABLE t AS SELECT i AS id, i * 37 % 101 / 10.0::float8 AS x, i * 37 % 101 > 50 AS yes FROM \
+         generate_series(1, 300) i",
+    );
+    let project = project();
+    let connection = database.trusted();
+    let pipeline = |data: &str| {
+        let rest = "label: yes\nfeatures: [x]\nsplit: {random: {train: 0.6, eval: 0.4}}\ntrain: \
+                    logistic_regression\nevaluate: {metrics: [accuracy]}\n";
+        let text = format!(
+            "pipeline: p\ndata: {data}\n{}",
+            rest.replace("yes", "\"yes\"")
+        );
+        project.write("pipelines/p.yaml", &text);
+    };
+    pipeline("rows");
+    project
+        .reproof(&add(&connection, "SELECT * FROM t", &[]))
+        .expect(0);
+    let first = project.record(&[]);
+    project.reproof(&["data", "tag", "rows", "v1"]).expect(0);
+    assert_eq!(project.record(&["--locked"]), first);
+    database.sql("DELETE FROM t WHERE id = 7; UPDATE t SET x = 3 WHERE id = 8");
+    project
+        .reproof(&["run", "--locked"])
+        .expect(40)
+        .says(&["is not the version that the lock file pins", "299"]);
+    assert_ne!(project.record(&[]), first);
+    let log = project.reproof(&["data", "log", "rows", "--json"]).json();
+    assert_eq!(log["versions"].as_array().unwrap().len(), 2);
+    project.edit("reproof.toml", "127.0.0.1", "nowhere.invalid");
+    project.reproof(&["run"]).expect(31);
+    pipeline("{version: rows@v1}");
+    assert_eq!(project.record(&[]), first);
+}
+
+#[test]
 fn tables_of_very_many_columns_are_read_in_parts() {
     let columns: Vec<_> = (0..300)
         .map(|index| format!("i * {index} AS c{index}"))
