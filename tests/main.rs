@@ -69,6 +69,8 @@ mod predict;
 mod programs;
 #[path = "cli/queries.rs"]
 mod queries;
+#[path = "cli/queries_login.rs"]
+mod queries_login;
 #[path = "cli/queries_postgres.rs"]
 mod queries_postgres;
 #[path = "cli/remotes.rs"]

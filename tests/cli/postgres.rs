@@ -50,7 +50,8 @@ struct Server {
 static STARTED: OnceLock<Server> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// The folder with the certificates of the server and of authorities.
+/// The folder with the certificates of the server (for `localhost`, until 2126), of the authority that
+/// signed it, and of another one. The keys of authorities were thrown away.
 pub fn certificates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cli/tls")
 }
@@ -92,6 +93,11 @@ fn server() -> &'static Server {
         let mut socket = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         out.read_line(&mut socket).unwrap();
+        assert!(
+            !socket.is_empty(),
+            "no database can be made with {}",
+            programs.display()
+        );
         let server = Server {
             _child: Mutex::new(child),
             programs,

@@ -94,7 +94,8 @@ fn a_result_is_the_table_that_a_file_with_the_same_rows_is() {
         .reproof(&["data", "show", "customers"])
         .expect(0)
         .out;
-    assert!(shown.contains("data/shop.db"), "{shown}");
+    let source = format!("source    data/shop.db\nquery     -- Ours.\n          {QUERY}\nrows ");
+    assert!(shown.contains(&source), "{shown}");
     // There are no bytes to give back, but values.
     let restore = ["data", "restore", "customers", "out.db"];
     project.reproof(&restore).expect(2).says(&["were not kept"]);
@@ -204,13 +205,33 @@ fn what_stands_in_the_log_beside_the_database_is_read() {
 }
 
 #[test]
+fn reading_leaves_nothing_beside_a_database_at_rest() {
+    let (project, database) = shop(&format!("PRAGMA journal_mode=WAL; {CUSTOMERS}"));
+    database.close().unwrap();
+    std::thread::sleep(Duration::from_millis(2100));
+    project
+        .reproof(&add(QUERY, &["--order-by", "id"]))
+        .expect(0);
+    let names = std::fs::read_dir(project.path("data")).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["shop.db"]);
+    // An odd name is one, too.
+    let odd = "data/shop #1 %41?é.db";
+    std::fs::rename(project.path("data/shop.db"), project.path(odd)).unwrap();
+    std::thread::sleep(Duration::from_millis(2100));
+    let mut arguments = add(QUERY, &["--order-by", "id"]);
+    (arguments[2], arguments[4]) = ("odd", odd);
+    project.reproof(&arguments).expect(0);
+}
+
+#[test]
 fn a_database_that_is_written_to_gives_one_state_or_another() {
     let statements = "PRAGMA journal_mode=WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); WITH \
         RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t \
         SELECT i, 0 FROM n";
     for mode in ["WAL", "DELETE"] {
         let (project, writer) = shop(&statements.replace("WAL", mode));
-        writer.busy_timeout(Duration::from_secs(60)).unwrap();
+        writer.busy_timeout(Duration::from_mins(1)).unwrap();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let done = &done;

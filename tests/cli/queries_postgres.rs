@@ -1,19 +1,20 @@
 //! Queries to a PostgreSQL server as data sources: a real one.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::postgres::{Database, PASSWORD, breaking, certificates};
-use crate::support::{Call, Project, call};
+use crate::postgres::{Database, breaking};
+use crate::support::Project;
 
-fn project() -> Project {
+/// A project without anything.
+pub fn project() -> Project {
     let project = Project::empty();
     project.write("reproof.toml", "");
     project
 }
 
-fn add<'a>(connection: &'a str, query: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+/// The arguments that add the data `rows`.
+pub fn add<'a>(connection: &'a str, query: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let first = [
         "data",
         "add",
@@ -26,10 +27,6 @@ fn add<'a>(connection: &'a str, query: &'a str, more: &[&'a str]) -> Vec<&'a str
         "id",
     ];
     first.iter().chain(more).copied().collect()
-}
-
-fn with_password(project: &Project, arguments: &[&str]) -> Call {
-    call(project.command(arguments).env("PGPASSWORD", PASSWORD))
 }
 
 /// A table of many types, not in the order of its IDs.
@@ -272,201 +269,6 @@ fn mistakes_are_explained_and_nothing_is_written() {
         .says(&["database \"nowhere\" does not exist"]);
 }
 
-/// All files below a folder that hold this text.
-fn holding(folder: &Path, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(holding(&path, text));
-        } else if let Ok(bytes) = std::fs::read(&path)
-            && bytes
-                .windows(text.len())
-                .any(|window| window == text.as_bytes())
-        {
-            found.push(path.display().to_string());
-        }
-    }
-    found
-}
-
-#[test]
-fn a_password_is_used_and_stands_nowhere() {
-    let database = Database::new("CREATE TABLE t AS SELECT i AS id FROM generate_series(1, 5) i");
-    let guarded = database.guarded();
-    let query = "SELECT id FROM t";
-    let mut said = String::new();
-    let mut note = |call: &Call| {
-        said.push_str(&call.out);
-        said.push_str(&call.err);
-    };
-    let project = project();
-    let without = project.reproof(&add(&guarded, query, &[])).expect(2);
-    note(&without);
-    without.says(&["asks for a password of 'ada'", "PGPASSWORD"]);
-    let wrong = call(
-        project
-            .command(&add(&guarded, query, &[]))
-            .env("PGPASSWORD", "wrong-wrong"),
-    );
-    note(&wrong);
-    let wrong = wrong.expect(2);
-    assert!(!wrong.err.contains("wrong-wrong"), "{}", wrong.err);
-    wrong.says(&["password authentication failed for user \"ada\""]);
-    let right = with_password(&project, &add(&guarded, query, &["--json"]));
-    note(&right);
-    right.expect(0);
-    // From the file of passwords, if nobody else may read it.
-    project.write(
-        ".pgpass",
-        &format!("# Ours.\n*:*:*:ada:{}\n", PASSWORD.replace(' ', "\\ ")),
-    );
-    let commit = ["data", "commit", "rows", "-m", "x"];
-    let shared = project.reproof(&commit);
-    note(&shared);
-    shared.expect(2).says(&["others may read that file"]);
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(project.path(".pgpass"), mode).unwrap();
-    project.reproof(&commit).expect(0);
-    std::fs::remove_file(project.path(".pgpass")).unwrap();
-    // From a variable that holds the whole connection.
-    project.write("pipelines/p.yaml", "
-pipeline: p
-data: {postgres: {env: SHOP}, query: 'SELECT id, id % 2 = 0 AS even FROM generate_series(1, 200) id', order_by: [id]}
-label: even
-features: [id]
-split: {random: {train: 0.5, eval: 0.5}}
-train: logistic_regression
-evaluate: {metrics: [accuracy]}
-");
-    let unset = project.reproof(&["run"]);
-    unset
-        .expect(2)
-        .says(&["the environment variable SHOP is not set"]);
-    let url = format!(
-        "postgresql://ada:{}@127.0.0.1:{}/{}",
-        PASSWORD.replace(' ', "%20"),
-        database.port(),
-        database.name
-    );
-    for arguments in [
-        &["run"][..],
-        &["run", "--json"],
-        &["run", "--locked"],
-        &["plan"],
-        &["data", "list"],
-    ] {
-        let call = call(project.command(arguments).env("SHOP", &url)).expect(0);
-        note(&call);
-        assert!(!arguments.contains(&"--json") || call.out.contains("env:SHOP"));
-    }
-    let broken = url.replace("127.0.0.1", "127.0.0.1:x");
-    let call = call(project.command(&["run"]).env("SHOP", broken)).expect(2);
-    note(&call);
-    call.says(&["the environment variable SHOP: the host must be"]);
-    for argument in [format!("{guarded} password='{PASSWORD}'"), url.clone()] {
-        let call = project.reproof(&add(&argument, query, &[])).expect(2);
-        note(&call);
-        call.says(&["a password must not be written into reproof.toml"]);
-    }
-    assert!(!said.contains("horse"), "{said}");
-    assert_eq!(holding(project.root(), "horse"), [""; 0]);
-    assert!(project.read("reproof.lock").contains(":env:SHOP\""));
-}
-
-#[test]
-fn sslmode_is_what_libpq_knows_by_that_name() {
-    let database = Database::new("");
-    let project = project();
-    project.write(
-        "ca.pem",
-        &std::fs::read_to_string(certificates().join("ca.pem")).unwrap(),
-    );
-    project.write(
-        "other.pem",
-        &std::fs::read_to_string(certificates().join("other.pem")).unwrap(),
-    );
-    let query = "SELECT 1 AS id, (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS ssl";
-    let by_name = database.trusted().replace("127.0.0.1", "localhost");
-    let by_number = database.trusted();
-    for (connection, options, expect) in [
-        (&by_number, "sslmode=disable", Ok("false")),
-        (&by_number, "", Ok("true")),
-        (&by_number, "sslmode=require", Ok("true")),
-        (
-            &by_name,
-            "sslmode=verify-full sslrootcert=ca.pem",
-            Ok("true"),
-        ),
-        (
-            &by_number,
-            "sslmode=verify-ca sslrootcert=ca.pem",
-            Ok("true"),
-        ),
-        (
-            &by_number,
-            "sslmode=verify-full sslrootcert=ca.pem",
-            Err("certificate"),
-        ),
-        (
-            &by_name,
-            "sslmode=verify-ca sslrootcert=other.pem",
-            Err("certificate"),
-        ),
-        (
-            &by_name,
-            "sslmode=verify-full sslrootcert=nowhere.pem",
-            Err("nowhere.pem"),
-        ),
-        (
-            &by_name,
-            "sslmode=verify-full sslrootcert=reproof.toml",
-            Err("no certificate"),
-        ),
-    ] {
-        project.write("reproof.toml", "");
-        let connection = format!("{connection} {options}");
-        let call = project.reproof(&add(&connection, query, &[]));
-        match expect {
-            Ok(ssl) => {
-                call.expect(0);
-                project
-                    .reproof(&["data", "export", "rows", "out.csv", "--force"])
-                    .expect(0);
-                assert_eq!(
-                    project.read("out.csv"),
-                    format!("id,ssl\n1,{ssl}\n"),
-                    "{options}"
-                );
-            }
-            Err(says) => {
-                call.expect(2).says(&[says]);
-            }
-        }
-    }
-    // A server without TLS, where it is asked for.
-    let plain = format!(
-        "host=127.0.0.1 port={} dbname=x user=x sslmode=require",
-        without_tls()
-    );
-    let call = project.reproof(&add(&plain, query, &[]));
-    call.expect(2).says(&["does not support TLS"]);
-}
-
-/// The port of a server that answers that it cannot encrypt.
-fn without_tls() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 8];
-        std::io::Read::read_exact(&mut stream, &mut request).unwrap();
-        stream.write_all(b"N").unwrap();
-        std::thread::sleep(Duration::from_secs(1));
-    });
-    port
-}
-
 #[test]
 fn a_table_that_is_written_to_gives_one_state() {
     let database = Database::new(
@@ -580,6 +382,7 @@ fn stopping_ends_the_query_at_once_there_too() {
     let query = "SELECT pg_sleep(600)::text AS id";
     let child = project
         .command(&add(&connection, query, &[]))
+        .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
     let active = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reproof' AND datname = \
@@ -611,6 +414,44 @@ fn stopping_ends_the_query_at_once_there_too() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(project.read("reproof.toml"), "");
+}
+
+#[test]
+fn another_result_is_refused_by_locked_and_a_version_needs_no_server() {
+    let database = Database::new(
+        "CREATE TABLE t AS SELECT i AS id, i * 37 % 101 / 10.0::float8 AS x, i * 37 % 101 > 50 AS yes FROM \
+         generate_series(1, 300) i",
+    );
+    let project = project();
+    let connection = database.trusted();
+    let pipeline = |data: &str| {
+        let rest = "label: yes\nfeatures: [x]\nsplit: {random: {train: 0.6, eval: 0.4}}\ntrain: \
+                    logistic_regression\nevaluate: {metrics: [accuracy]}\n";
+        let text = format!(
+            "pipeline: p\ndata: {data}\n{}",
+            rest.replace("yes", "\"yes\"")
+        );
+        project.write("pipelines/p.yaml", &text);
+    };
+    pipeline("rows");
+    project
+        .reproof(&add(&connection, "SELECT * FROM t", &[]))
+        .expect(0);
+    let first = project.record(&[]);
+    project.reproof(&["data", "tag", "rows", "v1"]).expect(0);
+    assert_eq!(project.record(&["--locked"]), first);
+    database.sql("DELETE FROM t WHERE id = 7; UPDATE t SET x = 3 WHERE id = 8");
+    project
+        .reproof(&["run", "--locked"])
+        .expect(40)
+        .says(&["is not the version that the lock file pins", "299"]);
+    assert_ne!(project.record(&[]), first);
+    let log = project.reproof(&["data", "log", "rows", "--json"]).json();
+    assert_eq!(log["versions"].as_array().unwrap().len(), 2);
+    project.edit("reproof.toml", "127.0.0.1", "nowhere.invalid");
+    project.reproof(&["run"]).expect(31);
+    pipeline("{version: rows@v1}");
+    assert_eq!(project.record(&[]), first);
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl PostgresAddress {
             text.push_str(&format!("{}@", escaped(user)));
         }
         // A colon would begin the port.
-        if self.host.contains(':') {
+        if self.host.parse::<Ipv6Addr>().is_ok() {
             text.push_str(&format!("[{}]", self.host));
         } else {
             text.push_str(&escaped(&self.host));
@@ -382,7 +382,25 @@ pub(crate) fn masked(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken_or_refused(
+            begin in "(postgres(ql)?://|host=|)",
+            text in "[a-c1:@/?&=%' é\\\\\\[\\]]{0,24}",
+            end in "( dbname=d| password='a|@h/d|)",
+        ) {
+            let text = format!("{begin}{text}{end}");
+            if let Ok(read) = PostgresConnection::parse(&text) {
+                let again = PostgresConnection::parse(&read.address.to_string());
+                prop_assert_eq!(again.map(|again| again.address), Ok(read.address));
+            }
+            prop_assert_eq!(masked(&text).chars().count(), text.chars().count());
+        }
+    }
 
     fn parse(text: &str) -> PostgresConnection {
         PostgresConnection::parse(text).unwrap()

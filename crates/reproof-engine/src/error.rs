@@ -159,10 +159,13 @@ impl EngineError {
                 ..
             } if error.is_not_found() => Class::Usage,
             Self::Data { error, .. } => table_class(error).unwrap_or(Class::Usage),
-            Self::Sql {
-                unreachable: true, ..
-            } => Class::Storage,
-            Self::Sql { .. } => Class::Usage,
+            Self::Sql { unreachable, .. } => {
+                if *unreachable {
+                    Class::Storage
+                } else {
+                    Class::Usage
+                }
+            }
             Self::Interrupted => Class::Interrupted,
             Self::Damaged { .. } => Class::Integrity,
             Self::Bug(_) => Class::Bug,
@@ -173,7 +176,11 @@ impl EngineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } | Self::Refused { hint, .. } => hint.clone(),
-            Self::Sql { trouble, .. } => trouble.hint.clone(),
+            Self::Sql { trouble, .. } if trouble.hint.is_some() => trouble.hint.clone(),
+            Self::Sql { unreachable, .. } => {
+                let again = || "nothing is half-written: run the same command again".to_owned();
+                unreachable.then(again)
+            }
             Self::Unsupported(_) => Some(WITHOUT_ISOLATION.to_owned()),
             Self::Remote(error) if error.hint().is_some() => error.hint(),
             Self::Data { error: TableError::Csv { problem: CsvProblem::Pinned { .. }, .. }, .. } => {

@@ -46,9 +46,12 @@ pub(crate) fn resolved(
     let bytes = project
         .io()
         .read(&project.root.join(path.as_str()), MAX_QUERY);
-    let bytes = bytes.map_err(|error| match error.is_not_found() {
-        true => usage(format!("there is no file {path}")),
-        false => error.into(),
+    let bytes = bytes.map_err(|error| {
+        if error.is_not_found() {
+            usage(format!("there is no file {path}"))
+        } else {
+            error.into()
+        }
     })?;
     let text = String::from_utf8(bytes);
     let text = text.map_err(|_| usage(format!("the query in {path} is not UTF-8")))?;
@@ -101,12 +104,21 @@ pub(crate) fn is_whole(
     Ok(true)
 }
 
+/// The file of a database.
+#[derive(Clone, Copy)]
+pub(crate) struct Opened<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// Whether it seems that nobody writes to it.
+    pub still: bool,
+}
+
 /// Asks the database. What it gives is in the batch, and not stored yet.
 pub(crate) fn read(
     project: &Project,
     name: &StepName,
     source: &DataSource,
-    file: Option<&Path>,
+    file: Option<Opened<'_>>,
     options: SnapshotOptions,
     cancel: &Cancel,
 ) -> Result<(Snapshot, Batch), EngineError> {
@@ -132,7 +144,7 @@ pub(crate) fn read(
                 Ok((read, batch))
             })
         }
-        (Place::File(_), Some(path)) => {
+        (Place::File(_), Some(Opened { path, still })) => {
             let (path, query) = (path.to_owned(), query.clone());
             cancel
                 .wait_for(move || -> Result<Option<(Snapshot, Batch)>, SqlError> {
@@ -140,7 +152,7 @@ pub(crate) fn read(
                         return Ok(None);
                     };
                     let mut batch = store.batch();
-                    let read = snapshot_sqlite(&mut batch, &path, question, &options)?;
+                    let read = snapshot_sqlite(&mut batch, &path, question, &options, still)?;
                     Ok(Some((read, batch)))
                 })?
                 .transpose()

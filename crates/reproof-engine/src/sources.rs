@@ -9,6 +9,7 @@ use std::path::Path;
 use reproof_catalog::{SourceSnapshot, StepOutput};
 use reproof_config::{DataFormat, DataSource, StatisticsOption};
 use reproof_record::{Digest, Schema, StepName, Timestamp};
+use reproof_store::Batch;
 use reproof_store::fs::{Facts, IoError};
 use reproof_table::{
     CsvOptions, FileFormat, Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError,
@@ -17,6 +18,7 @@ use reproof_table::{
 
 use crate::erase::admit;
 use crate::observer::{Event, Observer};
+use crate::queries::Opened;
 use crate::{Cancel, EngineError, Project, cache, queries};
 use find::{Found, find};
 
@@ -225,10 +227,7 @@ fn read(
                 error,
             })?
         }
-        None => {
-            let file = files.first().map(|file| file.path.as_path());
-            queries::read(project, name, source, file, options, cancel)?
-        }
+        None => ask(project, name, source, found, &options, cancel)?,
     };
     // Before it is stored: of what is refused nothing is.
     let digests = [read.stored.artifact.digest, source_digest(found, &read)?];
@@ -239,6 +238,35 @@ fn read(
     )?;
     batch.commit()?;
     Ok(read)
+}
+
+/// Asks a database. A file of one that is at rest needs no locks, if it stayed so.
+fn ask(
+    project: &Project,
+    name: &StepName,
+    source: &DataSource,
+    found: &Found,
+    options: &SnapshotOptions,
+    cancel: &Cancel,
+) -> Result<(Snapshot, Batch), EngineError> {
+    let read = |still: bool| {
+        let opened = match found {
+            Found::File { path, .. } => Some(Opened { path, still }),
+            Found::Files(_) | Found::Server => None,
+        };
+        queries::read(project, name, source, opened, options.clone(), cancel)
+    };
+    let now = project.services.clock.now().0.saturating_mul(1000);
+    if let Found::File { facts, whole, .. } = found
+        && *whole
+        && facts.settled(now)
+    {
+        let read = read(true);
+        if find(project, name, source, cancel)? == *found {
+            return read;
+        }
+    }
+    read(false)
 }
 
 /// How the file of a source is read; none of a database.

@@ -96,7 +96,8 @@ impl KeyValue {
             Cell::Boolean(value) => Self::Boolean(*value),
             Cell::Integer(value) => Self::Integer(*value),
             Cell::Float(value) => Self::Float(*value),
-            Cell::Number(text) | Cell::Text(text) => Self::Text((*text).to_owned()),
+            Cell::Number(text) => Self::Text(shortest(text).to_owned()),
+            Cell::Text(text) => Self::Text((*text).to_owned()),
             Cell::Time(time, value) => Self::Text(time.text(*value)),
         }
     }
@@ -114,6 +115,15 @@ impl KeyValue {
             (Self::Text(a), Self::Text(b)) => a == b,
             _ => false,
         }
+    }
+}
+
+/// The digits of an exact number without zeros at the end: 1.0 and 1.00 sort alike.
+fn shortest(digits: &str) -> &str {
+    if digits.contains('.') {
+        digits.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        digits
     }
 }
 
@@ -260,6 +270,9 @@ mod tests {
         let large = 9_007_199_254_740_993;
         assert!(!of(Cell::Integer(large)).equals(&of(Cell::Float(9_007_199_254_740_992.0))));
         assert!(!of(Cell::Text("a")).equals(&of(Cell::Text("A"))));
+        assert!(of(Cell::Number("1.0")).equals(&of(Cell::Number("1.00"))));
+        assert!(!of(Cell::Number("10")).equals(&of(Cell::Number("1"))));
+        assert!(!of(Cell::Text("1.0")).equals(&of(Cell::Text("1.00"))));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Queries to a SQLite file.
 //!
 //! The file is opened for reading only, and all readings of the result happen in one transaction:
-//! while another process writes, it shows the state before or after, never a part. Values have types
+//! while another process writes, it shows the state before or after, never a part. A file that is at
+//! rest is read without locks: SQLite would leave files beside one with a write-ahead log. Values have types
 //! of their own, so those of the columns are decided over all of them, as with JSON lines; what a
 //! column is declared as helps where every value agrees.
 
@@ -20,7 +21,8 @@ use crate::{Question, SqlError, place, quoted};
 /// How long is waited for another process that writes.
 const BUSY: Duration = Duration::from_secs(30);
 
-/// Reads the result of a query to a SQLite file into a batch.
+/// Reads the result of a query to a SQLite file into a batch. One that is `still` is read without
+/// locks: the caller looks afterwards whether it stayed so, and else reads it again.
 ///
 /// # Errors
 /// A file that is no database or is locked, a query that it refuses or that writes, rows that are
@@ -30,9 +32,15 @@ pub fn snapshot_sqlite(
     path: &Path,
     question: Question<'_>,
     options: &SnapshotOptions,
+    still: bool,
 ) -> Result<Snapshot, SqlError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags);
+    let connection = if still {
+        let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(still_uri(path), flags)
+    } else {
+        Connection::open_with_flags(path, flags)
+    };
     let mut connection = connection.map_err(|error| explained(&error, ""))?;
     let failed = |error: rusqlite::Error| explained(&error, "");
     connection.busy_timeout(BUSY).map_err(failed)?;
@@ -54,6 +62,19 @@ pub fn snapshot_sqlite(
     }
     let read = read.ok_or_else(|| SqlError::query("the query gives no columns"))?;
     Ok(finish_table(batch, columns, read.rows, read.columns)?)
+}
+
+/// The address of a file that nobody writes to.
+fn still_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?immutable=1"
 }
 
 /// A query whose columns are known.
@@ -188,25 +209,22 @@ impl Plan {
                 Ok(())
             })?;
         }
-        let all = self.names.iter().zip(&self.declared).zip(&pins);
-        let decide = |(((name, declared), pin), evidence): (
-            ((&String, &Option<String>), &Option<LogicalType>),
-            &CellEvidence,
-        )| {
-            let hint = declared.as_deref().and_then(hint);
-            let decided = pin.map_or_else(|| evidence.decide(name, hint), Ok);
+        let mut columns = Vec::with_capacity(self.names.len());
+        for (index, name) in self.names.iter().enumerate() {
+            let hint = self.declared[index].as_deref().and_then(hint);
+            let decided = pins[index].map_or_else(|| evidence[index].decide(name, hint), Ok);
             let logical_type = decided.map_err(|(row, why)| {
                 SqlError::hinted(
                     format!("row {row}: {why}"),
                     "declare the column under 'schema', or cast it in the query",
                 )
             })?;
-            Ok(Column {
+            columns.push(Column {
                 name: name.clone(),
                 logical_type,
-            })
-        };
-        all.zip(&evidence).map(decide).collect()
+            });
+        }
+        Ok(columns)
     }
 }
 
@@ -252,13 +270,13 @@ fn explained(error: &rusqlite::Error, query: &str) -> SqlError {
         ),
         Some(ErrorCode::CannotOpen) => SqlError::hinted(
             message,
-            "a database with a write-ahead log is read only where its folder can be written: make it \
-             so, or set PRAGMA journal_mode=DELETE in a copy",
+            "changes stand in its write-ahead log, which is read only where its folder can be written: make \
+             it so, or close the programs that write",
         ),
         Some(ErrorCode::ReadOnly) => SqlError::hinted(
             message,
-            "either the query writes, or a program that wrote died: opening the database once with \
-             sqlite3 finishes what it left",
+            "a program that wrote to it died, or changes stand in its write-ahead log and its folder cannot \
+             be written: opening it once with sqlite3, where that may write, puts it right",
         ),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             SqlError::hinted(message, "name a SQLite database that is whole")

@@ -85,10 +85,8 @@ impl Cell<'_> {
             }
             (LogicalType::String, Self::Text(text)) => return put_text(out, Some(text.as_bytes())),
             (LogicalType::String, other) => return put_text(out, Some(other.text().as_bytes())),
-            (LogicalType::Integer | LogicalType::Float, Self::Number(text)) => {
-                return put_field(out, logical_type, text.as_bytes());
-            }
-            (LogicalType::Decimal(_), Self::Number(text) | Self::Text(text)) => {
+            (LogicalType::Integer | LogicalType::Float, Self::Number(text))
+            | (LogicalType::Decimal(_), Self::Number(text) | Self::Text(text)) => {
                 return put_field(out, logical_type, text.as_bytes());
             }
             // A double stands for the decimal that its shortest text is.
@@ -356,6 +354,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods)]
     fn the_same_values_are_the_table_that_a_file_holds() {
         let (folder, store) = scratch();
         let path = folder.path().join("a.csv");

@@ -331,7 +331,7 @@ pub(crate) static NAMED_DATA: Object = Object {
         ..optional(
             "keep",
             "Whether the bytes of the source are stored with each version, so that `reproof data \
-             restore` gives them back. The values are stored either way.",
+             restore` gives them back. The values are stored either way; a query has no bytes.",
             Shape::Boolean,
         )
     }],

@@ -196,9 +196,8 @@ impl Plan {
         for (name, column) in names.into_iter().zip(statement.columns()) {
             let kind = Kind::of(column)?;
             let declared = options.declared.get(&name).copied();
-            let logical_type = match declared.or(kind.logical_type()) {
-                Some(logical_type) => logical_type,
-                None => return Err(kind::undeclared(&name)),
+            let Some(logical_type) = declared.or(kind.logical_type()) else {
+                return Err(kind::undeclared(&name));
             };
             columns.push(Column { name, logical_type });
             kinds.push(kind);

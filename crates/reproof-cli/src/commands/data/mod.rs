@@ -29,7 +29,7 @@ pub struct Arguments {
 /// What can be done with data.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Give a name to a file and read its first version; the name goes into reproof.toml.
+    /// Give a name to a file or a query and read its first version; the name goes into reproof.toml.
     Add(history::Add),
     /// Read named data now and append a version if it changed.
     Commit(history::Commit),

@@ -89,6 +89,20 @@ pub fn stats(options: &Stats, global: &Global, printer: &Printer) -> Result<Exit
     Ok(Exit::Done)
 }
 
+/// The query that a version was asked by, if it was.
+fn print_query(found: &FoundData, printer: &Printer) {
+    let entry = found.version.as_ref().map(|(_, entry)| entry);
+    let query = entry.and_then(|entry| entry.source.options.get("query")?.as_str());
+    for (index, line) in query.unwrap_or_default().lines().enumerate() {
+        let head = if index == 0 { "query" } else { "" };
+        let text = match line {
+            "" => String::new(),
+            line => format::visible(line),
+        };
+        printer.line(format!("{head:<10}{text}").trim_end());
+    }
+}
+
 fn print(found: &FoundData, statistics: &Statistics, printer: &Printer) {
     let id = printer.paint(Style::Strong, &found.content.to_string());
     printer.line(&format!("data      {id}"));
@@ -109,6 +123,7 @@ fn print(found: &FoundData, statistics: &Statistics, printer: &Printer) {
     if let Some(source) = found.source() {
         printer.line(&format!("source    {source}"));
     }
+    print_query(found, printer);
     printer.line(&format!("rows      {}", format::count(statistics.rows)));
     printer.line(&format!("columns   {}\n", statistics.columns.len()));
     let widest = |texts: &mut dyn Iterator<Item = String>| {
