@@ -159,7 +159,7 @@ fn no_byte_of_an_erased_version_stays() {
     let shown = project.reproof(&["show", &record]).expect(0).out;
     assert!(shown.contains("was erased on"), "{shown}");
     let shown = project.reproof(&["show", &record, "--json"]).json();
-    assert_eq!(shown["erased"]["people"]["reason"], "asked for", "{shown}");
+    assert_eq!(shown["erased"]["data"]["reason"], "asked for", "{shown}");
     let file = project.path("again.bundle");
     project
         .reproof(&["bundle", "create", &record, file.to_str().unwrap()])

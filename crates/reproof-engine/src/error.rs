@@ -198,7 +198,8 @@ impl EngineError {
                     },
                 ..
             } => Some("mend the value, or declare another type in the pipeline".to_owned()),
-            Self::Store(StoreError::Damaged { .. } | StoreError::Missing { .. }) => Some(
+            Self::Store(StoreError::Damaged { .. } | StoreError::Missing { .. })
+            | Self::Remote(RemoteError::Store(StoreError::Damaged { .. })) => Some(
                 "'reproof fsck' lists all that is damaged or missing, 'reproof repair' fetches it \
                  again from a remote"
                     .to_owned(),

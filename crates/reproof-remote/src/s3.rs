@@ -77,6 +77,8 @@ impl S3 {
         let base = builder(settings, variables, profile)?
             .with_bucket_name(bucket)
             .with_virtual_hosted_style_request(endpoint.is_none())
+            // One object at a time: not every server deletes several.
+            .with_disable_bulk_delete(true)
             .with_retry(RetryConfig {
                 backoff: BackoffConfig {
                     init_backoff: Duration::from_millis(100),

@@ -174,7 +174,7 @@ fn a_later_version_is_refused_by_name() {
     );
     let text = error.to_string();
     assert!(
-        text.contains("version 3") && text.contains("up to 2"),
+        text.contains("version 4") && text.contains("up to 3"),
         "{text}"
     );
 }

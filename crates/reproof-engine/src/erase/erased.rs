@@ -33,10 +33,17 @@ pub fn erasure_of(project: &Project, digest: &Digest) -> Result<Option<Erasure>,
 pub fn erasure_text(event: &Erasure) -> String {
     let author = event.author.name.as_ref().unwrap_or(&event.author.user);
     format!(
-        "was erased on {} by {author}: {}",
+        "was erased on {} by {}: {}",
         day(event.time),
-        event.reason
+        plain(author),
+        plain(&event.reason)
     )
+}
+
+/// A text without what could change how a terminal shows it: events also come from others.
+fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(plain).collect()
 }
 
 /// The day of a time, in UTC.

@@ -121,6 +121,27 @@ fn forged_bundles_are_refused() {
     };
     let text = String::from_utf8(right[12..12 + length].to_vec()).unwrap();
     with_header(&text).unwrap();
+    // Versions are for format 2, sorted, each once.
+    let [low, high] = [b'1', b'2'].map(|digit| String::from_utf8(vec![digit; 64]).unwrap());
+    let with_versions = |format: &str, list: &str| {
+        let text = text.replace("reproof.bundle/1", format);
+        with_header(&text.replace('}', &format!(",\"versions\":[{list}]}}")))
+    };
+    let two = format!("\"{low}\",\"{high}\"");
+    let found = with_versions("reproof.bundle/2", &two).unwrap();
+    assert_eq!(found.header.versions.len(), 2);
+    for (format, list) in [
+        ("reproof.bundle/1", two),
+        ("reproof.bundle/2", format!("\"{high}\",\"{low}\"")),
+        ("reproof.bundle/2", format!("\"{low}\",\"{low}\"")),
+        ("reproof.bundle/2", String::new()),
+    ] {
+        let found = with_versions(format, &list);
+        assert!(
+            matches!(found, Err(BundleError::Damaged { .. })),
+            "{list}: {found:?}"
+        );
+    }
     for (from, to) in [
         ("\"entries\":2", "\"entries\":1"),
         ("\"entries\":2", "\"entries\":3"),
@@ -128,11 +149,12 @@ fn forged_bundles_are_refused() {
         ("\"entries\":2", "\"entries\":99999999999"),
         ("\"entries\":2", "\"entries\":2,\"more\":1"),
         ("reproof.bundle/1", "reproof.bundle/2"),
+        ("reproof.bundle/1", "reproof.bundle/3"),
     ] {
         assert!(text.contains(from));
         let found = with_header(&text.replace(from, to));
         match to {
-            "reproof.bundle/2" => assert!(matches!(found, Err(BundleError::Format { .. }))),
+            "reproof.bundle/3" => assert!(matches!(found, Err(BundleError::Format { .. }))),
             _ => assert!(
                 matches!(found, Err(BundleError::Damaged { .. })),
                 "{to}: {found:?}"
