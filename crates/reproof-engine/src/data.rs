@@ -2,249 +2,25 @@
 
 mod find;
 mod many;
+mod pin;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use reproof_catalog::{SourceSnapshot, StepOutput};
-use reproof_config::{
-    DataFormat, DataFrom, DataSource, Lock, LockEntry, NamedData, Pipeline, StatisticsOption,
-    VersionSpec, nearest,
-};
-use reproof_record::{Artifact, DataUse, Digest, Schema, StepName};
+use reproof_config::{DataFormat, DataSource, StatisticsOption};
+use reproof_record::{Artifact, ArtifactKind, Digest, Schema, StepName};
 use reproof_store::fs::{Facts, IoError};
+use reproof_store::{Store, StoreError, StoredArtifact};
 use reproof_table::{
-    CsvOptions, FileFormat, Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError,
+    CsvOptions, FileFormat, SnapshotOptions, SourceFile, StatisticsLevel, TableError,
     partition_names, snapshot_files,
 };
 
-use crate::observer::{DataChange, Event, Observer};
-use crate::{Cancel, EngineError, Project, cache, versions};
+use crate::observer::{Event, Observer};
+use crate::{Cancel, EngineError, Project, cache};
 use find::{Found, find};
-
-/// A data source with the version that this run uses.
-pub(crate) struct Pinned {
-    /// What names the source in the lock file.
-    pub key: String,
-    /// What was read.
-    pub used: DataUse,
-    /// Its columns.
-    pub schema: Schema,
-    /// The digest of the source's bytes.
-    pub source_digest: Digest,
-    /// How many files those are, if the source is a folder or a pattern.
-    pub files: Option<u64>,
-    /// The named data that was read, if it has a name.
-    pub named: Option<StepName>,
-}
-
-impl Pinned {
-    /// The lock file's entry for it.
-    pub fn entry(&self) -> LockEntry {
-        LockEntry {
-            source: self.key.clone(),
-            version: self.used.version,
-            source_digest: self.source_digest,
-            rows: self.used.rows,
-            schema: self.schema.clone(),
-        }
-    }
-}
-
-/// Reads every data source of a pipeline into its version.
-pub(crate) fn pin_all(
-    project: &Project,
-    pipeline: &Pipeline,
-    lock: &Lock,
-    locked: bool,
-    observer: &dyn Observer,
-    cancel: &Cancel,
-) -> Result<BTreeMap<StepName, Pinned>, EngineError> {
-    let mut all = BTreeMap::new();
-    for (name, from) in &pipeline.data {
-        if cancel.is_cancelled() {
-            return Err(EngineError::Interrupted);
-        }
-        let (pinned, read) = match from {
-            DataFrom::Source(source) => {
-                // Whoever writes the file means the same source as whoever writes its name.
-                let data = &project.settings.data;
-                let mut same = data
-                    .iter()
-                    .filter(|(_, data)| data.source.key() == source.key());
-                let data = same.next().map(|(data, _)| data);
-                read_pinned(project, name, source, data, lock, locked, observer, cancel)?
-            }
-            DataFrom::Named(data) => {
-                let named = named(project, data)?;
-                let source = &named.source;
-                read_pinned(
-                    project,
-                    name,
-                    source,
-                    Some(data),
-                    lock,
-                    locked,
-                    observer,
-                    cancel,
-                )?
-            }
-            DataFrom::Version(spec) => (stored(project, spec, lock)?, false),
-        };
-        let entry = lock.get(&pinned.key);
-        let change = change(entry, &pinned);
-        observer.event(&Event::Data {
-            name,
-            used: &pinned.used,
-            change: &change,
-            read,
-        });
-        if locked && change != DataChange::Unchanged {
-            return Err(not_the_pinned(project, name, entry, &pinned));
-        }
-        all.insert(name.clone(), pinned);
-    }
-    Ok(all)
-}
-
-/// The data that `reproof.toml` declares under this name.
-pub(crate) fn named<'a>(
-    project: &'a Project,
-    name: &StepName,
-) -> Result<&'a NamedData, EngineError> {
-    let all = &project.settings.data;
-    all.get(name).ok_or_else(|| {
-        let names = all.keys().map(StepName::as_str);
-        EngineError::Usage {
-            message: format!("reproof.toml declares no data '{name}'"),
-            hint: Some(match nearest(name.as_str(), names.clone()) {
-                Some(near) => format!("did you mean '{near}'?"),
-                None if all.is_empty() => format!("'reproof data add {name} FILE' declares it"),
-                None => format!("it declares {}", names.collect::<Vec<_>>().join(", ")),
-            }),
-        }
-    })
-}
-
-/// A source with the version that its bytes are now. Says whether they were read.
-#[allow(clippy::too_many_arguments)] // Each is one word of what `pin_all` knows.
-fn read_pinned(
-    project: &Project,
-    name: &StepName,
-    source: &DataSource,
-    named: Option<&StepName>,
-    lock: &Lock,
-    locked: bool,
-    observer: &dyn Observer,
-    cancel: &Cancel,
-) -> Result<(Pinned, bool), EngineError> {
-    let key = source.key();
-    let entry = lock.get(&key);
-    if locked && entry.is_none() {
-        return Err(refuse(format!(
-            "data '{name}' ({}) is not in the lock file",
-            source.path
-        )));
-    }
-    let head = match (entry, named) {
-        (None, Some(named)) => versions::head(project, named)?,
-        _ => None,
-    };
-    let types = entry.map(|entry| &entry.schema);
-    let types = types.or(head.as_ref().map(|(_, head)| &head.schema));
-    let (snapshot, read) = snapshot(project, name, source, types, observer, cancel)?;
-    let used = DataUse {
-        source: source.path.to_string(),
-        version: snapshot.version.artifact,
-        manifest: Some(snapshot.version.manifest),
-        rows: snapshot.rows,
-        columns: snapshot.schema.columns().len() as u64,
-    };
-    let pinned = Pinned {
-        key,
-        used,
-        schema: snapshot.schema,
-        source_digest: snapshot.source_digest,
-        files: snapshot.files,
-        named: named.cloned(),
-    };
-    Ok((pinned, read))
-}
-
-/// A stored version of named data. Where its history is not known here, what the lock file pins.
-fn stored(project: &Project, spec: &VersionSpec, lock: &Lock) -> Result<Pinned, EngineError> {
-    let key = format!("version:{spec}");
-    let pinned = |content: Artifact, manifest, rows, schema: Schema, source_digest| Pinned {
-        key: key.clone(),
-        used: DataUse {
-            source: spec.to_string(),
-            version: content,
-            manifest,
-            rows,
-            columns: schema.columns().len() as u64,
-        },
-        schema,
-        source_digest,
-        files: None,
-        named: None,
-    };
-    match versions::resolve_version(project, spec) {
-        Ok((_, entry)) => {
-            let (content, rows) = (entry.content, entry.rows);
-            Ok(pinned(
-                content,
-                Some(entry.manifest),
-                rows,
-                entry.schema,
-                entry.source.digest,
-            ))
-        }
-        Err(EngineError::Usage { message, hint }) => match lock.get(&key) {
-            Some(entry) if project.store.contains(&entry.version.digest)? => {
-                let (content, rows) = (entry.version, entry.rows);
-                Ok(pinned(
-                    content,
-                    None,
-                    rows,
-                    entry.schema.clone(),
-                    entry.source_digest,
-                ))
-            }
-            _ => Err(EngineError::Usage { message, hint }),
-        },
-        Err(other) => Err(other),
-    }
-}
-
-/// The refusal of a version that is not the pinned one. Says how it differs, where that is cheap.
-fn not_the_pinned(
-    project: &Project,
-    name: &StepName,
-    entry: Option<&LockEntry>,
-    now: &Pinned,
-) -> EngineError {
-    let source = &now.used.source;
-    let Some(entry) = entry else {
-        return refuse(format!("data '{name}' ({source}) is not in the lock file"));
-    };
-    let mut message = format!(
-        "data '{name}' ({source}) is not the version that the lock file pins: {} instead of {}",
-        now.used.version.digest.short(),
-        entry.version.digest.short(),
-    );
-    for line in versions::how_it_changed(project, entry, now) {
-        message.push_str("\n  ");
-        message.push_str(&line);
-    }
-    refuse(message)
-}
-
-fn refuse(message: String) -> EngineError {
-    EngineError::Refused {
-        message,
-        hint: Some("run without --locked (policy.locked) to pin what is there now, and commit reproof.lock".to_owned()),
-    }
-}
+pub(crate) use pin::{Pinned, named, pin_all};
 
 /// The version of a source: the known one if the facts of its files are unchanged and every byte of
 /// the version is there, else the files are read. Columns that `types` names have the types given
@@ -259,12 +35,11 @@ pub(crate) fn snapshot(
 ) -> Result<(SourceSnapshot, bool), EngineError> {
     let found = find(project, name, source, cancel)?;
     let key = source.key();
-    if let Some(known) = project.catalog.source(&key)?
+    if let Some(mut known) = project.catalog.source(&key)?
         && fits(source, &found, types, &known)
-        && is_unchanged(project, name, &found, &known, cancel)?
+        && is_unchanged(project, name, (&found, &key), &mut known, cancel)?
     {
-        let outputs = BTreeMap::from([(name.clone(), known.version.clone())]);
-        match cache::sound(project, &outputs)? {
+        match trouble(project, name, &known.version)? {
             None => return Ok((known, false)),
             Some(trouble) => observer.event(&Event::Note(&format!(
                 "the stored version of data '{name}' {trouble}: it is read again"
@@ -276,18 +51,20 @@ pub(crate) fn snapshot(
         source: source.path.as_str(),
     });
     let hashed_at = project.services.clock.now();
-    let read = read(project, &found, source, types, cancel)
-        .inspect_err(|_| project.store.discard_own())?
-        .map_err(|error| EngineError::Data {
-            name: name.to_string(),
-            error,
-        })?;
-    let (facts, source_digest, files) = match &found {
-        Found::File(_, facts) => (*facts, first_digest(&read)?, None),
+    let read = match (&found, format_of(source)) {
+        (Found::Files(files), None) => many::take(project, name, files, cancel),
+        (_, Some(format)) => read(project, name, &found, (source, format), types, cancel),
+        (Found::File(..), None) => Err(EngineError::Bug("a file that is no table".to_owned())),
+    };
+    let read = read.inspect_err(|_| project.store.discard_own())?;
+    let hashed_at_ns = hashed_at.0.saturating_mul(1000);
+    let (facts, source_digest, files, listing) = match &found {
+        Found::File(_, facts) => (*facts, read.first_digest()?, None, None),
         Found::Files(files) => (
             project.io().metadata(&files.base)?,
             many::tree(files, &read.digests).digest()?,
-            Some(files.files.len() as u64),
+            Some(files.all.len() as u64),
+            files.listing(hashed_at_ns),
         ),
     };
     let snapshot = SourceSnapshot {
@@ -295,6 +72,7 @@ pub(crate) fn snapshot(
         hashed_at,
         source_digest,
         files,
+        listing,
         version: StepOutput {
             artifact: read.stored.artifact,
             manifest: read.stored.manifest,
@@ -305,7 +83,6 @@ pub(crate) fn snapshot(
     match &found {
         Found::File(path, _) => check_at_rest(project, name, path, &snapshot)?,
         Found::Files(files) => {
-            let hashed_at_ns = hashed_at.0.saturating_mul(1000);
             let read = (files, read.digests.as_slice());
             many::check_at_rest(project, name, source, read, hashed_at_ns, cancel)?;
             many::remember(project, files, read.1, hashed_at_ns)?;
@@ -319,23 +96,76 @@ pub(crate) fn snapshot(
 fn is_unchanged(
     project: &Project,
     name: &StepName,
-    found: &Found,
-    known: &SourceSnapshot,
+    (found, key): (&Found, &str),
+    known: &mut SourceSnapshot,
     cancel: &Cancel,
 ) -> Result<bool, EngineError> {
     match found {
+        Found::File(path, _) if project.paranoid => {
+            Ok(known.files.is_none() && hash(project, path)?.0 == known.source_digest)
+        }
         Found::File(_, facts) => Ok(known.holds_for(facts)),
         Found::Files(_) if known.files.is_none() => Ok(false),
         Found::Files(files) => {
+            let hashed_at = project.services.clock.now();
+            let listing = files.listing(hashed_at.0.saturating_mul(1000));
+            if listing.is_some() && listing == known.listing && !project.paranoid {
+                return Ok(true);
+            }
             let digests = many::digests(project, name, files, cancel)?;
-            Ok(many::tree(files, &digests).digest()? == known.source_digest)
+            if many::tree(files, &digests).digest()? != known.source_digest {
+                return Ok(false);
+            }
+            if listing.is_some() {
+                (known.listing, known.hashed_at) = (listing, hashed_at);
+                project.catalog.set_source(key, known)?;
+            }
+            Ok(true)
         }
     }
 }
 
-fn first_digest(read: &Snapshot) -> Result<Digest, EngineError> {
-    let first = read.digests.first().copied();
-    first.ok_or_else(|| EngineError::Bug("a file without a digest".to_owned()))
+/// What is wrong with a stored version, if anything is. The tree of files stands for them: it comes
+/// behind them in its batch, so where it is, they are; damage is for whoever reads them to find.
+fn trouble(
+    project: &Project,
+    name: &StepName,
+    version: &StepOutput,
+) -> Result<Option<String>, EngineError> {
+    let content = version.artifact.digest;
+    if version.artifact.kind != ArtifactKind::Table
+        && cache::believed(project, &[content])?.contains(&content)
+    {
+        return Ok(None);
+    }
+    cache::sound(project, &BTreeMap::from([(name.clone(), version.clone())]))
+}
+
+/// How many rows and columns a stored version has; of files how many there are, and no columns.
+pub(crate) fn size(store: &Store, version: &Artifact) -> Result<(u64, u64), StoreError> {
+    if version.kind == ArtifactKind::Table {
+        let table = store.table_object(&version.digest)?;
+        return Ok((table.rows, table.columns.len() as u64));
+    }
+    Ok((store.tree(&version.digest)?.files.len() as u64, 0))
+}
+
+/// What was read of a source.
+struct Taken {
+    stored: StoredArtifact,
+    /// The columns; none of files that are no table.
+    schema: Schema,
+    /// The rows, or the files.
+    rows: u64,
+    /// The digest of each file.
+    digests: Vec<Digest>,
+}
+
+impl Taken {
+    fn first_digest(&self) -> Result<Digest, EngineError> {
+        let first = self.digests.first().copied();
+        first.ok_or_else(|| EngineError::Bug("a file without a digest".to_owned()))
+    }
 }
 
 /// Stores the bytes of a source: as a blob of their digest, or those of several files as blobs that
@@ -350,6 +180,10 @@ pub(crate) fn keep_bytes(
     digest: &Digest,
     cancel: &Cancel,
 ) -> Result<(), EngineError> {
+    // The tree of several files comes behind them in its batch, so where it is, they are.
+    if cache::believed(project, &[*digest])?.contains(digest) {
+        return Ok(());
+    }
     let path = match find(project, name, source, cancel)? {
         Found::File(path, _) => path,
         Found::Files(files) => return many::keep(project, name, &files, digest, cancel),
@@ -399,9 +233,10 @@ fn hash(project: &Project, path: &Path) -> Result<(Digest, Facts), EngineError> 
     Ok((hasher.finalize().into(), file.facts()?))
 }
 
-/// The format of the files of a source.
-fn format_of(source: &DataSource) -> FileFormat {
-    match &source.format {
+/// The format of the files of a source; none of files that are no table.
+fn format_of(source: &DataSource) -> Option<FileFormat> {
+    Some(match &source.format {
+        DataFormat::Files => return None,
         DataFormat::Parquet => FileFormat::Parquet,
         DataFormat::JsonLines => FileFormat::JsonLines,
         DataFormat::Numpy => FileFormat::Numpy,
@@ -409,18 +244,18 @@ fn format_of(source: &DataSource) -> FileFormat {
             delimiter: options.delimiter,
             null_tokens: options.null_tokens.clone(),
         }),
-    }
+    })
 }
 
-/// Reads a source into the store.
+/// Reads a table into the store.
 fn read(
     project: &Project,
+    name: &StepName,
     found: &Found,
-    source: &DataSource,
+    (source, format): (&DataSource, FileFormat),
     types: Option<&Schema>,
     cancel: &Cancel,
-) -> Result<Result<Snapshot, TableError>, EngineError> {
-    let format = format_of(source);
+) -> Result<Taken, EngineError> {
     let options = SnapshotOptions {
         declared: source.schema.clone(),
         pinned: types.cloned(),
@@ -439,11 +274,21 @@ fn read(
         Found::Files(files) => files.source_files(),
     };
     let store = project.store.clone();
-    cancel.wait_for(move || {
+    let read = cancel.wait_for(move || -> Result<_, TableError> {
         let mut batch = store.batch();
         let read = snapshot_files(&store, &mut batch, &files, &format, &options)?;
         batch.commit()?;
         Ok(read)
+    })?;
+    let read = read.map_err(|error| EngineError::Data {
+        name: name.to_string(),
+        error,
+    })?;
+    Ok(Taken {
+        stored: read.stored,
+        schema: read.schema,
+        rows: read.rows,
+        digests: read.digests,
     })
 }
 
@@ -479,7 +324,7 @@ fn fits(
     };
     let partitions = match found {
         Found::Files(files) if source.has_types() => {
-            let first = files.files.first();
+            let first = files.all.first();
             first.map_or(Vec::new(), |file| partition_names(file.inside.as_str()))
         }
         _ => Vec::new(),
@@ -492,25 +337,4 @@ fn fits(
                 .column(&pinned.name)
                 .is_none_or(|column| column.logical_type == pinned.logical_type)
     })
-}
-
-fn change(entry: Option<&LockEntry>, now: &Pinned) -> DataChange {
-    let Some(before) = entry else {
-        return DataChange::New;
-    };
-    if before.version == now.used.version {
-        return DataChange::Unchanged;
-    }
-    let missing = |from: &Schema, of: &Schema| {
-        let columns = of
-            .columns()
-            .iter()
-            .filter(|column| from.column(&column.name).is_none());
-        columns.map(|column| column.name.clone()).collect()
-    };
-    DataChange::Changed {
-        rows_before: before.rows,
-        added: missing(&before.schema, &now.schema),
-        removed: missing(&now.schema, &before.schema),
-    }
 }

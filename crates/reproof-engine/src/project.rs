@@ -37,6 +37,8 @@ pub struct Project {
     pub catalog: Arc<dyn Catalog>,
     /// What comes from outside.
     pub services: Services,
+    /// Whether facts of files are not believed: then every byte is hashed again.
+    pub paranoid: bool,
     /// Listens to what is fetched from remotes because it is asked for by its ID.
     pub observer: Arc<dyn Observer>,
 }
@@ -88,6 +90,7 @@ impl Project {
             store,
             catalog,
             services,
+            paranoid: false,
             observer: Arc::new(Silent),
         };
         if project.settings.store == StoreLocation::User {

@@ -101,7 +101,7 @@ fn print_source(source: &DataSource) -> String {
     let path = quoted(source.path.as_str());
     // A text that is written to cannot fail.
     let mut text = match &source.format {
-        DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Numpy => {
+        DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Numpy | DataFormat::Files => {
             format!("{{{}: {path}", source.kind())
         }
         DataFormat::Csv(options) => {

@@ -14,11 +14,13 @@ use crate::tree::Node;
 use crate::version::VersionSpec;
 
 /// The keys that name a file, of which a source has one.
-const FORMATS: [&str; 4] = ["csv", "parquet", "jsonl", "numpy"];
+const FORMATS: [&str; 5] = ["csv", "parquet", "jsonl", "numpy", "files"];
 /// The keys of a pipeline that name data which `reproof.toml` declares.
 const NAMES: [&str; 2] = ["name", "version"];
 /// The keys that say how a file is read.
 const READING: [&str; 4] = ["delimiter", "null_tokens", "schema", "statistics"];
+/// The keys that say something of a table.
+const TABLE_KEYS: [&str; 3] = ["schema", "statistics", "expect"];
 /// The keys that say how a CSV file is read.
 const CSV_KEYS: [&str; 2] = ["delimiter", "null_tokens"];
 
@@ -57,6 +59,8 @@ pub enum DataFormat {
     JsonLines,
     /// An array of NumPy, or an archive of arrays.
     Numpy,
+    /// Files as they are, in folders: no table.
+    Files,
 }
 
 /// How a CSV file is read.
@@ -110,6 +114,7 @@ impl DataSource {
             DataFormat::Csv(_) => "csv",
             DataFormat::JsonLines => "jsonl",
             DataFormat::Numpy => "numpy",
+            DataFormat::Files => "files",
         }
     }
 
@@ -122,7 +127,8 @@ impl DataSource {
     pub fn options(&self) -> Map<String, Value> {
         let mut differing = Map::new();
         match &self.format {
-            DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Numpy => {}
+            DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Numpy | DataFormat::Files => {
+            }
             DataFormat::Csv(options) => {
                 let default = CsvOptions::default();
                 if options.delimiter != default.delimiter {
@@ -261,6 +267,12 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
                 let message = format!("'{}' is for CSV files", entry.key.value);
                 report.error(entry.key.span, message);
             }
+            let of_files = only.key.value == "files";
+            let table = TABLE_KEYS.into_iter().filter(|_| of_files);
+            for entry in table.filter_map(|key| node.entry(key)) {
+                let message = format!("'{}' is for tables, and 'files' is none", entry.key.value);
+                report.error(entry.key.span, message);
+            }
         }
         [_] => {}
         [_, other, ..] => {
@@ -280,7 +292,8 @@ fn read_source(node: &Node) -> Option<DataSource> {
         "csv" => DataFormat::Csv(read_csv(node)?),
         "parquet" => DataFormat::Parquet,
         "jsonl" => DataFormat::JsonLines,
-        _ => DataFormat::Numpy,
+        "numpy" => DataFormat::Numpy,
+        _ => DataFormat::Files,
     };
     let declared = node.get("schema").map(Node::entries).unwrap_or_default();
     let declared = declared.iter().filter_map(|entry| {

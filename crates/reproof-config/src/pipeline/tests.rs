@@ -1314,7 +1314,7 @@ fn a_source_is_one_file_and_may_declare_types() {
     };
     assert_eq!(
         errors("{statistics: full}"),
-        ["a key that names the file is missing: 'csv', 'parquet', 'jsonl', 'numpy'"]
+        ["a key that names the file is missing: 'csv', 'parquet', 'jsonl', 'numpy', 'files'"]
     );
     assert_eq!(
         errors("{csv: a.csv, parquet: b}"),

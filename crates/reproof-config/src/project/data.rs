@@ -8,7 +8,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::parse_project;
 use crate::diagnostic::{Diagnostics, Report, Sources, Span};
-use crate::pipeline::{DataSource, StatisticsOption, source};
+use crate::pipeline::{DataFormat, DataSource, StatisticsOption, source};
 use crate::tree::Node;
 
 /// Data whose versions have a history.
@@ -27,6 +27,12 @@ pub(super) fn read(node: Option<&Node>, report: &mut Report<'_>) -> BTreeMap<Ste
         let name = StepName::new(entry.key.value.as_str()).ok()?;
         let source = source::read_named(&entry.value, entry.key.span, report)?;
         let keep = entry.value.get("keep").and_then(Node::boolean) != Some(false);
+        if let Some(said) = entry.value.entry("keep")
+            && !keep
+            && source.format == DataFormat::Files
+        {
+            report.error(said.key.span, "'keep' is for tables: files are always kept");
+        }
         Some((name, NamedData { source, keep }))
     });
     read.collect()
@@ -107,7 +113,7 @@ mod tests {
     use reproof_record::RelativePath;
 
     use super::*;
-    use crate::pipeline::{CsvOptions, DataFormat};
+    use crate::pipeline::CsvOptions;
 
     fn data(path: &str) -> NamedData {
         NamedData {
@@ -157,13 +163,21 @@ mod tests {
         for (text, says) in [
             (
                 "[data.a]\nkeep = true\n",
-                "1:7: a key that names the file is missing: 'csv', 'parquet', 'jsonl', 'numpy'",
+                "1:7: a key that names the file is missing: 'csv', 'parquet', 'jsonl', 'numpy', 'files'",
             ),
             (
                 "[data.a]\ncsv = \"x.csv\"\nname = \"b\"\n",
                 "3:1: unknown key 'name'",
             ),
             ("[data.A]\ncsv = \"x.csv\"\n", "1:7: 'A' is not a name"),
+            (
+                "[data.a]\nfiles = \"x/\"\nkeep = false\n",
+                "3:1: 'keep' is for tables",
+            ),
+            (
+                "[data.a]\nfiles = \"x/\"\nschema = {a = \"date\"}\n",
+                "3:1: 'schema' is for tables, and 'files' is none",
+            ),
             (
                 "[data.a]\ncsv = \"../x.csv\"\n",
                 "2:7: '../x.csv' is not a path",

@@ -52,6 +52,12 @@ macro_rules! source_fields {
                  a pattern is all its files.",
                 Shape::DataPath,
             ),
+            optional(
+                "files",
+                "A folder inside the project, or a pattern of files, as it is: no table, but files for \
+                 the programs under `steps` that take it as an input.",
+                Shape::DataPath,
+            ),
             Field {
                 name: "delimiter",
                 doc: "The character between fields: `\",\"`, `\";\"`, `\"\\t\"`.",
@@ -110,7 +116,6 @@ const LATER: &[Later] = &[
     },
     later_source("arrow"),
     later_source("images"),
-    later_source("files"),
     later_source("postgresql"),
     later_source("sqlite"),
 ];

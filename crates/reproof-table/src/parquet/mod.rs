@@ -116,7 +116,7 @@ impl<'a> All<'a> {
     fn places(&self, file: usize, source: &Source<'_>) -> Result<Vec<(usize, Kind)>, TableError> {
         let (schema, kinds) = source.schema()?;
         let found = schema.columns().iter().map(|column| column.name.as_str());
-        let order = self.sources.order(file, found, &self.names)?;
+        let order = self.sources.order(file, &found, &self.names)?;
         let mut places = Vec::with_capacity(self.columns.len());
         for (index, column) in self.columns.iter().enumerate() {
             let at = order.as_ref().map_or(index, |order| order[index]);

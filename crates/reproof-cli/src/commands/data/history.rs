@@ -68,6 +68,8 @@ pub enum Kind {
     Jsonl,
     /// Arrays of NumPy.
     Numpy,
+    /// Any files, which stay what they are: no table.
+    Files,
 }
 
 impl Kind {
@@ -105,6 +107,9 @@ pub struct Commit {
     /// Decide the types of columns anew, instead of keeping those of the head.
     #[arg(long)]
     pub retype: bool,
+    /// Hash every byte again, whatever size and times of the files say.
+    #[arg(long)]
+    pub paranoid: bool,
 }
 
 /// The options of `data log`.
@@ -166,6 +171,11 @@ pub fn add(options: &Add, global: &Global, printer: &Printer) -> Result<Exit, En
         source: source(options, &project, global)?,
         keep: !options.no_keep,
     };
+    if data.source.format == DataFormat::Files && !data.keep {
+        return Err(EngineError::usage(
+            "--no-keep is for tables: files are always kept",
+        ));
+    }
     let choice = DataChoice {
         message: options.message.clone(),
         retype: false,
@@ -199,6 +209,7 @@ fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSourc
         Kind::Parquet => DataFormat::Parquet,
         Kind::Jsonl => DataFormat::JsonLines,
         Kind::Numpy => DataFormat::Numpy,
+        Kind::Files => DataFormat::Files,
         Kind::Csv => {
             let mut csv = CsvOptions {
                 delimiter: delimiter(&options.delimiter)?,
@@ -261,7 +272,8 @@ fn inside(project: &Project, path: &Path) -> Result<RelativePath, EngineError> {
 
 /// Runs `data commit`.
 pub fn commit(options: &Commit, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
-    let project = session::project(global)?;
+    let mut project = session::project(global)?;
+    project.paranoid = options.paranoid;
     let choice = DataChoice {
         message: options.message.clone(),
         retype: options.retype,
@@ -294,14 +306,11 @@ fn report(committed: &Committed, printer: &Printer) {
         printer.line(&format!("{version}  unchanged"));
         return;
     }
-    let size = format!(
-        "{} x {}",
-        format::counted(entry.rows, "row"),
-        entry.schema.columns().len()
-    );
+    let (kind, columns) = (entry.content.kind, entry.schema.columns().len() as u64);
+    let size = format::size(kind, entry.rows, columns);
     let was = before
         .as_ref()
-        .map(|(_, before)| format!(", was {}", format::counted(before.rows, "row")));
+        .map(|(_, before)| format!(", was {}", format::amount(before.content.kind, before.rows)));
     printer.line(&format!(
         "{version}  {size}{}  data:{}",
         was.unwrap_or_default(),
@@ -352,7 +361,7 @@ fn line(version: &LoggedVersion, printer: &Printer) -> String {
         "{}{names}  {}  {:>12}  {}  {}",
         printer.paint(Style::Strong, &version.id.short()),
         format::local(entry.time),
-        format::counted(entry.rows, "row"),
+        format::amount(entry.content.kind, entry.rows),
         author(entry),
         message(entry),
     )
@@ -422,7 +431,7 @@ pub fn head(options: &Head, global: &Global, printer: &Printer) -> Result<Exit, 
     printer.line(&format!(
         "{}  {}  {}",
         printer.paint(Style::Strong, &found.label()),
-        format::counted(entry.rows, "row"),
+        format::amount(entry.content.kind, entry.rows),
         message(&entry)
     ));
     Ok(Exit::Done)
