@@ -47,6 +47,8 @@ mod examples_programs;
 mod exit_codes;
 #[path = "cli/expect.rs"]
 mod expect;
+#[path = "cli/files.rs"]
+mod files;
 #[path = "cli/identity.rs"]
 mod identity;
 #[path = "cli/init.rs"]
@@ -61,6 +63,8 @@ mod manuals;
 mod many_files;
 #[path = "cli/output.rs"]
 mod output;
+#[path = "cli/paranoid.rs"]
+mod paranoid;
 #[path = "cli/plan.rs"]
 mod plan;
 #[path = "cli/predict.rs"]

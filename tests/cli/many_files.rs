@@ -28,7 +28,7 @@ fn rows(from: usize, to: usize) -> String {
         format!(
             "{},{}\n",
             row * 7 % 13,
-            if row % 3 == 0 { "yes" } else { "no" }
+            if row.is_multiple_of(3) { "yes" } else { "no" }
         )
     };
     std::iter::once("a,y\n".to_owned())

@@ -153,6 +153,10 @@ pub struct SourceSnapshot {
     /// How many files there are, if the source is a folder or a pattern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
+    /// The digest of the names and facts of those files, if all had been at rest for 2 s when they were
+    /// hashed: while it is the same, so are their bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<Digest>,
     /// The version.
     pub version: StepOutput,
     /// Its rows.

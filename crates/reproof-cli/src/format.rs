@@ -1,6 +1,6 @@
 //! Numbers, times and lists as a person reads them.
 
-use reproof_record::{LogicalType, Timestamp};
+use reproof_record::{ArtifactKind, LogicalType, Timestamp};
 
 /// A count with its thousands apart: 7043 as `7,043`.
 pub fn count(number: u64) -> String {
@@ -22,6 +22,26 @@ pub fn counted(number: u64, noun: &str) -> String {
         count(number),
         if number == 1 { "" } else { "s" }
     )
+}
+
+/// How much data is: its rows, or its files.
+pub fn amount(kind: ArtifactKind, count: u64) -> String {
+    counted(
+        count,
+        if kind == ArtifactKind::Table {
+            "row"
+        } else {
+            "file"
+        },
+    )
+}
+
+/// How large data is: `7,043 rows x 20`, `12 files`.
+pub fn size(kind: ArtifactKind, count: u64, columns: u64) -> String {
+    match kind {
+        ArtifactKind::Table => format!("{} x {columns}", amount(kind, count)),
+        _ => amount(kind, count),
+    }
 }
 
 /// A duration in seconds, with as many digits as a person wants.

@@ -103,8 +103,10 @@ pub fn data_line(name: &StepName, used: &DataUse, change: Option<&DataChange>) -
         Some((_, file)) if !used.source.contains('*') => file,
         _ => &used.source,
     };
-    let size = format!("{} x {}", format::counted(used.rows, "row"), used.columns);
-    let change = change.map(change_text).unwrap_or_default();
+    let kind = used.version.kind;
+    let size = format::size(kind, used.rows, used.columns);
+    let change = change.map(|change| change_text(kind, change));
+    let change = change.unwrap_or_default();
     let version = used.version.digest.short();
     format!(
         "  {:<LABEL$}{file:<25}{size:<25}{version}  {change}",
@@ -114,7 +116,7 @@ pub fn data_line(name: &StepName, used: &DataUse, change: Option<&DataChange>) -
     .to_owned()
 }
 
-fn change_text(change: &DataChange) -> String {
+fn change_text(kind: ArtifactKind, change: &DataChange) -> String {
     match change {
         DataChange::Unchanged => "unchanged".to_owned(),
         DataChange::New => "new in reproof.lock".to_owned(),
@@ -123,7 +125,7 @@ fn change_text(change: &DataChange) -> String {
             added,
             removed,
         } => {
-            let mut text = format!("changed, was {}", format::counted(*rows_before, "row"));
+            let mut text = format!("changed, was {}", format::amount(kind, *rows_before));
             for (word, columns) in [("new column", added), ("lost column", removed)] {
                 if !columns.is_empty() {
                     text += &format!(", {word} {}", columns.join(", "));

@@ -150,6 +150,13 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
         _ => std::iter::once(blocks::data_name()?).collect(),
     };
     links::check(&drafts, &declared_data, report);
+    let files = data.iter().filter(|(_, from)| match from {
+        DataFrom::Source(source) => source.format == DataFormat::Files,
+        // What those are is known once they are read.
+        DataFrom::Named(_) | DataFrom::Version(_) => false,
+    });
+    let files = files.map(|(name, _)| name.clone()).collect();
+    links::check_files(&drafts, &files, report);
     let seed = root.get("seed").and_then(Node::integer).unwrap_or(0);
     Some((
         root.get("pipeline")?.text()?.to_owned(),

@@ -143,6 +143,8 @@ pub(crate) const METRICS: &[&str] = &[
 pub(crate) enum Role {
     /// A table with the columns of a data source.
     Table,
+    /// The files of a data source that is no table.
+    Files,
     /// A table of preprocessed, numeric features.
     Features,
     /// A trained model.
@@ -161,6 +163,7 @@ impl Role {
             Self::Table | Self::Features | Self::Predictions => ArtifactKind::Table,
             Self::Model | Self::State => ArtifactKind::Model,
             Self::Metrics => ArtifactKind::Metrics,
+            Self::Files => ArtifactKind::Files,
             Self::Made(kind) => kind,
         }
     }
@@ -168,6 +171,7 @@ impl Role {
     pub const fn described(self) -> &'static str {
         match self {
             Self::Table => "a table of data or of a part of it",
+            Self::Files => "the files of a data source",
             Self::Features => "preprocessed features",
             Self::Model => "a trained model",
             Self::State => "the state of a preprocessing",

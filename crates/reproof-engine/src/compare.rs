@@ -7,8 +7,8 @@ use reproof_learn::{
     Comparison, EvaluateParameters, Metrics, Model, Predictions, compare as paired,
 };
 use reproof_record::{
-    Artifact, CodeState, Digest, ExecutionKind, Recipe, RecipeStep, Record, RecordId, StepName,
-    to_canonical,
+    Artifact, ArtifactKind, CodeState, Digest, ExecutionKind, Recipe, RecipeStep, Record, RecordId,
+    StepName, to_canonical,
 };
 use reproof_table::{Threads, read_table};
 use serde::Serialize;
@@ -63,7 +63,9 @@ pub struct DataDifference {
 pub struct DataVersion {
     /// Its digest.
     pub digest: Digest,
-    /// Its rows; none if it is not in the store.
+    /// What it is: a table, or files.
+    pub kind: ArtifactKind,
+    /// Its rows, or how many files it is; none if it is not in the store.
     pub rows: Option<u64>,
 }
 
@@ -193,11 +195,12 @@ fn is_source(map: &Map<String, Value>) -> bool {
 pub(crate) fn data(project: &Project, first: &Recipe, second: &Recipe) -> Vec<DataDifference> {
     let names: BTreeSet<&StepName> = first.data.keys().chain(second.data.keys()).collect();
     let version = |recipe: &Recipe, name: &StepName| {
-        let digest = recipe.data.get(name)?.digest;
-        let object = project.store.table_object(&digest);
+        let version = recipe.data.get(name)?;
+        let size = crate::sources::size(&project.store, version);
         Some(DataVersion {
-            digest,
-            rows: object.ok().map(|object| object.rows),
+            digest: version.digest,
+            kind: version.kind,
+            rows: size.ok().map(|(rows, _)| rows),
         })
     };
     let differing = names

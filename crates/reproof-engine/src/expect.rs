@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reproof_config::{Lock, Pipeline};
-use reproof_record::{ExpectationOutcome, GateVerdict, StepName, Timestamp};
+use reproof_record::{ArtifactKind, ExpectationOutcome, GateVerdict, StepName, Timestamp};
 use reproof_table::{TableError, judge_data};
 
 use crate::data::Pinned;
@@ -24,6 +24,12 @@ pub(crate) fn judge_all(
         let Some(data) = pinned.get(name) else {
             continue;
         };
+        if data.used.version.kind != ArtifactKind::Table && !expectations.is_empty() {
+            return Err(EngineError::Usage {
+                message: format!("data '{name}' is files, of which nothing can be expected"),
+                hint: Some("leave 'expect' out, or let a program look at the files".to_owned()),
+            });
+        }
         let before = lock.get(&data.key).map(|entry| entry.version);
         for expectation in expectations {
             if cancel.is_cancelled() {

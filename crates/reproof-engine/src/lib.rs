@@ -88,10 +88,11 @@ pub use services::{Cancel, Clock, Services, SystemClock};
 pub use undeclared::{Declare, Undeclared};
 pub use verify::{Verified, read_record, verify};
 pub use versions::{
-    ColumnChange, Committed, DataChoice, ExportFormat, FoundData, LineageNode, LoggedVersion,
-    NamedHead, PinnedData, Restored, Uses, VersionDiff, add_data, commit_data, data_history,
-    data_names, data_versions, diff_versions, export_version, find_data, lineage_of, move_head,
-    restore_version, statistics, tag_version, untag, uses_of,
+    ColumnChange, Committed, DataChoice, ExportFormat, FilesDiff, FoundData, LineageNode,
+    LoggedVersion, NamedHead, PinnedData, Restored, StoredFile, StoredFiles, Uses, VersionDiff,
+    add_data, commit_data, data_history, data_names, data_versions, diff_files, diff_versions,
+    export_files, export_version, find_data, lineage_of, move_head, restore_version, statistics,
+    tag_version, untag, uses_of,
 };
 pub use why::{
     Aspect, Cause, ContentMoved, EnvironmentChange, Explanation, FileChange, FileMoved, FileState,

@@ -37,6 +37,8 @@ pub struct Project {
     pub catalog: Arc<dyn Catalog>,
     /// What comes from outside.
     pub services: Services,
+    /// Whether facts of files are not believed: then every byte is hashed again.
+    pub paranoid: bool,
     /// Listens to what is fetched from remotes because it is asked for by its ID.
     pub observer: Arc<dyn Observer>,
     /// Whether what was erased may come back: that is noted in the history then.
@@ -90,6 +92,7 @@ impl Project {
             store,
             catalog,
             services,
+            paranoid: false,
             observer: Arc::new(Silent),
             allow_erased: false,
         };

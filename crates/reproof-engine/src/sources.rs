@@ -8,8 +8,8 @@ use std::path::Path;
 
 use reproof_catalog::{SourceSnapshot, StepOutput};
 use reproof_config::{DataFormat, DataSource, StatisticsOption};
-use reproof_record::{Digest, Schema, StepName, Timestamp};
-use reproof_store::Batch;
+use reproof_record::{Artifact, ArtifactKind, Digest, Schema, StepName, Timestamp};
+use reproof_store::{Batch, Store, StoreError, StoredArtifact};
 use reproof_store::fs::{Facts, IoError};
 use reproof_table::{
     CsvOptions, FileFormat, Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError,
@@ -35,12 +35,11 @@ pub(crate) fn snapshot(
 ) -> Result<(SourceSnapshot, bool), EngineError> {
     let found = find(project, name, source, cancel)?;
     let key = source.key();
-    if let Some(known) = project.catalog.source(&key)?
+    if let Some(mut known) = project.catalog.source(&key)?
         && fits(source, &found, types, &known)
-        && is_unchanged(project, name, &found, &known, cancel)?
+        && is_unchanged(project, name, (&found, &key), &mut known, cancel)?
     {
-        let outputs = BTreeMap::from([(name.clone(), known.version.clone())]);
-        match cache::sound(project, &outputs)? {
+        match trouble(project, name, &known.version)? {
             None => return Ok((known, false)),
             Some(trouble) => observer.event(&Event::Note(&format!(
                 "the stored version of data '{name}' {trouble}: it is read again"
@@ -54,20 +53,23 @@ pub(crate) fn snapshot(
     let hashed_at = project.services.clock.now();
     let read = read(project, name, source, &found, types, cancel)
         .inspect_err(|_| project.store.discard_own())?;
-    let source_digest = source_digest(&found, &read)?;
-    let (facts, files) = match &found {
-        Found::File { facts, .. } => (*facts, None),
-        Found::Files(files) => {
-            let facts = project.io().metadata(&files.base)?;
-            (facts, Some(files.files.len() as u64))
-        }
-        Found::Server => (queries::NO_FACTS, None),
+    let source_digest = source_digest(&found, &read.digests)?;
+    let hashed_at_ns = hashed_at.0.saturating_mul(1000);
+    let (facts, files, listing) = match &found {
+        Found::File { facts, .. } => (*facts, None, None),
+        Found::Files(files) => (
+            project.io().metadata(&files.base)?,
+            Some(files.all.len() as u64),
+            files.listing(hashed_at_ns),
+        ),
+        Found::Server => (queries::NO_FACTS, None, None),
     };
     let mut snapshot = SourceSnapshot {
         facts,
         hashed_at,
         source_digest,
         files,
+        listing,
         version: StepOutput {
             artifact: read.stored.artifact,
             manifest: read.stored.manifest,
@@ -80,7 +82,6 @@ pub(crate) fn snapshot(
             check_at_rest(project, name, path, &snapshot)?;
         }
         Found::Files(files) => {
-            let hashed_at_ns = hashed_at.0.saturating_mul(1000);
             let read = (files, read.digests.as_slice());
             many::check_at_rest(project, name, source, read, hashed_at_ns, cancel)?;
             many::remember(project, files, read.1, hashed_at_ns)?;
@@ -97,27 +98,89 @@ pub(crate) fn snapshot(
 fn is_unchanged(
     project: &Project,
     name: &StepName,
-    found: &Found,
-    known: &SourceSnapshot,
+    (found, key): (&Found, &str),
+    known: &mut SourceSnapshot,
     cancel: &Cancel,
 ) -> Result<bool, EngineError> {
     match found {
+        Found::File { path, whole, .. } if project.paranoid => Ok(*whole
+            && known.files.is_none()
+            && hash(project, path)?.0 == known.source_digest),
         Found::File { facts, whole, .. } => Ok(*whole && known.holds_for(facts)),
         Found::Files(_) if known.files.is_none() => Ok(false),
         Found::Files(files) => {
+            let hashed_at = project.services.clock.now();
+            let listing = files.listing(hashed_at.0.saturating_mul(1000));
+            if listing.is_some() && listing == known.listing && !project.paranoid {
+                return Ok(true);
+            }
             let digests = many::digests(project, name, files, cancel)?;
-            Ok(many::tree(files, &digests).digest()? == known.source_digest)
+            if many::tree(files, &digests).digest()? != known.source_digest {
+                return Ok(false);
+            }
+            if listing.is_some() {
+                (known.listing, known.hashed_at) = (listing, hashed_at);
+                project.catalog.set_source(key, known)?;
+            }
+            Ok(true)
         }
         Found::Server => Ok(false),
     }
 }
 
-/// The digest of the bytes that were read: of several files that of their tree.
-fn source_digest(found: &Found, read: &Snapshot) -> Result<Digest, EngineError> {
-    if let Found::Files(files) = found {
-        return Ok(many::tree(files, &read.digests).digest()?);
+/// What is wrong with a stored version, if anything is. The tree of files stands for them: it comes
+/// behind them in its batch, so where it is, they are; damage is for whoever reads them to find.
+fn trouble(
+    project: &Project,
+    name: &StepName,
+    version: &StepOutput,
+) -> Result<Option<String>, EngineError> {
+    let content = version.artifact.digest;
+    if version.artifact.kind != ArtifactKind::Table
+        && cache::believed(project, &[content])?.contains(&content)
+    {
+        return Ok(None);
     }
-    let first = read.digests.first().copied();
+    cache::sound(project, &BTreeMap::from([(name.clone(), version.clone())]))
+}
+
+/// How many rows and columns a stored version has; of files how many there are, and no columns.
+pub(crate) fn size(store: &Store, version: &Artifact) -> Result<(u64, u64), StoreError> {
+    if version.kind == ArtifactKind::Table {
+        let table = store.table_object(&version.digest)?;
+        return Ok((table.rows, table.columns.len() as u64));
+    }
+    Ok((store.tree(&version.digest)?.files.len() as u64, 0))
+}
+
+/// What was read of a source.
+struct Taken {
+    stored: StoredArtifact,
+    /// The columns; none of files that are no table.
+    schema: Schema,
+    /// The rows, or the files.
+    rows: u64,
+    /// The digest of each file; of a query that of its table.
+    digests: Vec<Digest>,
+}
+
+impl From<Snapshot> for Taken {
+    fn from(read: Snapshot) -> Self {
+        Self {
+            stored: read.stored,
+            schema: read.schema,
+            rows: read.rows,
+            digests: read.digests,
+        }
+    }
+}
+
+/// The digest of the bytes that were read: of several files that of their tree.
+fn source_digest(found: &Found, digests: &[Digest]) -> Result<Digest, EngineError> {
+    if let Found::Files(files) = found {
+        return Ok(many::tree(files, digests).digest()?);
+    }
+    let first = digests.first().copied();
     first.ok_or_else(|| EngineError::Bug("a source without a digest".to_owned()))
 }
 
@@ -133,8 +196,9 @@ pub(crate) fn keep_bytes(
     digest: &Digest,
     cancel: &Cancel,
 ) -> Result<(), EngineError> {
-    // A query has no bytes.
-    if source.query().is_some() {
+    // A query has no bytes. The tree of several files comes behind them in its batch, so where it is,
+    // they are.
+    if source.query().is_some() || cache::believed(project, &[*digest])?.contains(digest) {
         return Ok(());
     }
     let path = match find(project, name, source, cancel)? {
@@ -195,7 +259,7 @@ fn read(
     found: &Found,
     types: Option<&Schema>,
     cancel: &Cancel,
-) -> Result<Snapshot, EngineError> {
+) -> Result<Taken, EngineError> {
     let options = SnapshotOptions {
         declared: source.schema.clone(),
         pinned: types.cloned(),
@@ -206,36 +270,39 @@ fn read(
         },
         replaced: replaced(project, source)?,
     };
-    let files = match found {
-        Found::File { path, .. } => vec![SourceFile {
-            path: path.clone(),
-            inside: String::new(),
-        }],
-        Found::Files(files) => files.source_files(),
-        Found::Server => Vec::new(),
-    };
-    let (read, batch) = match file_format(source) {
-        Some(format) => {
+    let (read, batch): (Taken, Batch) = match (found, file_format(source)) {
+        (Found::Files(files), None) => many::take(project, name, files, cancel)?,
+        (_, None) => {
+            let (read, batch) = ask(project, name, source, found, &options, cancel)?;
+            (read.into(), batch)
+        }
+        (_, Some(format)) => {
+            let files = match found {
+                Found::File { path, .. } => vec![SourceFile {
+                    path: path.clone(),
+                    inside: String::new(),
+                }],
+                Found::Files(files) => files.source_files(),
+                Found::Server => Vec::new(),
+            };
             let store = project.store.clone();
-            let read = cancel.wait_for(move || {
+            let read = cancel.wait_for(move || -> Result<_, TableError> {
                 let mut batch = store.batch();
                 let read = snapshot_files(&store, &mut batch, &files, &format, &options)?;
-                Ok((read, batch))
+                Ok((read.into(), batch))
             })?;
-            read.map_err(|error: TableError| EngineError::Data {
+            read.map_err(|error| EngineError::Data {
                 name: name.to_string(),
                 error,
             })?
         }
-        None => ask(project, name, source, found, &options, cancel)?,
     };
     // Before it is stored: of what is refused nothing is.
-    let digests = [read.stored.artifact.digest, source_digest(found, &read)?];
-    admit(
-        project,
-        &format!("what {} holds", source.location()),
-        &digests,
-    )?;
+    let digests = [
+        read.stored.artifact.digest,
+        source_digest(found, &read.digests)?,
+    ];
+    admit(project, &format!("what {} holds", source.location()), &digests)?;
     batch.commit()?;
     Ok(read)
 }
@@ -269,7 +336,7 @@ fn ask(
     read(false)
 }
 
-/// How the file of a source is read; none of a database.
+/// How the files of a source are read; none of files that are no table, and of a database.
 fn file_format(source: &DataSource) -> Option<FileFormat> {
     Some(match &source.format {
         DataFormat::Parquet => FileFormat::Parquet,
@@ -280,7 +347,7 @@ fn file_format(source: &DataSource) -> Option<FileFormat> {
             delimiter: options.delimiter,
             null_tokens: options.null_tokens.clone(),
         }),
-        DataFormat::Sql(_) => return None,
+        DataFormat::Files | DataFormat::Sql(_) => return None,
     })
 }
 
@@ -316,7 +383,7 @@ fn fits(
     };
     let partitions = match found {
         Found::Files(files) if source.has_types() => {
-            let first = files.files.first();
+            let first = files.all.first();
             first.map_or(Vec::new(), |file| partition_names(file.inside.as_str()))
         }
         _ => Vec::new(),

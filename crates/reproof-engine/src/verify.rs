@@ -19,7 +19,7 @@ use crate::programs::{NOT_ISOLATED, of_recipe};
 use crate::run::blank;
 use crate::schedule::{Mode, Ran, execute};
 use crate::undeclared::Tracing;
-use crate::{Cancel, Class, EngineError, OperationError, Project, pins, remote};
+use crate::{Cancel, Class, EngineError, OperationError, Project, pins, remote, sources};
 
 /// What came of a verification.
 #[derive(Debug)]
@@ -213,13 +213,13 @@ fn check_data(
         if let Some(trouble) = integrity::check_artifact(&project.store, &what, version)? {
             return Ok(Some(trouble));
         }
-        let table = project.store.table_object(&version.digest)?;
+        let (rows, columns) = sources::size(&project.store, version)?;
         let used = DataUse {
             source: format!("data:{}", version.digest.short()),
             version: *version,
             manifest: None,
-            rows: table.rows,
-            columns: table.columns.len() as u64,
+            rows,
+            columns,
         };
         execution.data.insert(name.clone(), used);
     }

@@ -9,20 +9,23 @@ mod uses;
 pub(crate) use append::append_read;
 pub use append::{Committed, DataChoice, add_data, commit_data};
 pub(crate) use changes::how_it_changed;
-pub use changes::{ColumnChange, VersionDiff, diff_versions};
-pub use files::{ExportFormat, Restored, export_version, restore_version};
+pub use changes::{ColumnChange, FilesDiff, VersionDiff, diff_files, diff_versions};
+pub use files::{ExportFormat, Restored, export_files, export_version, restore_version};
 pub use names::{
     LoggedVersion, NamedHead, data_history, data_names, move_head, tag_version, untag,
 };
 pub(crate) use names::{MAX_ENTRY, head, no_history, read_version, resolve_version};
 pub use uses::{LineageNode, Uses, lineage_of, uses_of};
 
+use std::collections::BTreeMap;
+
 use names::{is_known, known_names};
 use reproof_catalog::Named;
 use reproof_config::{LockEntry, VersionAt, VersionSpec, nearest};
-use reproof_record::{Digest, StepName, VersionEntry, VersionId};
+use reproof_record::{ArtifactKind, Digest, RelativePath, StepName, Tree, VersionEntry, VersionId};
 use reproof_table::statistics::Statistics;
 use reproof_table::{StatisticsLevel, TableError, Threads, read_statistics, table_statistics};
+use serde::Serialize;
 
 use crate::needs::{Object, Objects};
 use crate::prepare::read_lock;
@@ -66,6 +69,22 @@ fn path(source: &str) -> &str {
     &source[begin..]
 }
 
+/// A file of a data version that is files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoredFile {
+    /// Its path in the source's folder.
+    pub path: RelativePath,
+    /// Its size in bytes, if it is known.
+    pub size: Option<u64>,
+    /// Whether its owner may execute it.
+    pub executable: bool,
+    /// The digest of its bytes.
+    pub digest: Digest,
+}
+
+/// The files of a data version, sorted by path.
+pub type StoredFiles = Vec<StoredFile>;
+
 /// What a text names: data that is pinned, or a version in a history, or both.
 #[derive(Clone, Debug)]
 pub struct FoundData {
@@ -84,6 +103,47 @@ impl FoundData {
             Some((id, entry)) => format!("{}@{}", entry.name, id.short()),
             None => format!("data:{}", self.content.short()),
         }
+    }
+
+    /// What it is: a table, or files.
+    ///
+    /// # Errors
+    /// Trouble of the storage.
+    pub fn kind(&self, project: &Project) -> Result<ArtifactKind, EngineError> {
+        let version = self.version.as_ref().map(|(_, entry)| entry.content.kind);
+        let pinned = self.pinned.as_ref().map(|one| one.entry.version.kind);
+        if let Some(kind) = version.or(pinned) {
+            return Ok(kind);
+        }
+        // What is neither is for whoever reads it as a table to say.
+        Ok(match project.store.tree(&self.content) {
+            Ok(tree) if tree.format == Tree::FORMAT => ArtifactKind::Files,
+            _ => ArtifactKind::Table,
+        })
+    }
+
+    /// The files of a version that is no table; none of a table.
+    ///
+    /// # Errors
+    /// A version that is not in the store, or damaged.
+    pub fn files(&self, project: &Project) -> Result<Option<StoredFiles>, EngineError> {
+        if self.kind(project)? == ArtifactKind::Table {
+            return Ok(None);
+        }
+        let mut sizes = BTreeMap::new();
+        if let Some(manifest) = self.manifest(project)? {
+            let manifest = project.store.manifest(&manifest)?;
+            let files = manifest.files.into_iter();
+            sizes = files.map(|file| (file.path, file.size)).collect();
+        }
+        let tree = project.store.tree(&self.content)?;
+        let files = tree.files.into_iter().map(|file| StoredFile {
+            size: sizes.get(&file.path).copied(),
+            path: file.path,
+            executable: file.executable,
+            digest: file.digest,
+        });
+        Ok(Some(files.collect()))
     }
 
     /// Where it was read from, if that is known.
@@ -112,7 +172,11 @@ impl FoundData {
 /// # Errors
 /// If it cannot be had.
 pub(crate) fn need_content(project: &Project, found: &FoundData) -> Result<(), EngineError> {
-    let wanted = Objects::from([(found.content, Object::Table)]);
+    let content = Artifact {
+        kind: found.kind(project)?,
+        digest: found.content,
+    };
+    let wanted = Objects::from([(found.content, Object::of(&content))]);
     let manifest = found.version.as_ref().map(|(_, entry)| entry.manifest);
     let beside = manifest.map(|manifest| (manifest, Object::Manifest));
     fetch_content(
@@ -225,6 +289,7 @@ pub fn statistics(
     found: &FoundData,
     threads: Threads,
 ) -> Result<Statistics, EngineError> {
+    refuse_files(project, found, "statistics are")?;
     need_content(project, found)?;
     if let Some(manifest) = found.manifest(project)?
         && let Ok(Some(stored)) = read_statistics(&project.store, &manifest)
@@ -234,6 +299,17 @@ pub fn statistics(
     let level = StatisticsLevel::Full;
     let computed = table_statistics(&project.store, &found.content, level, threads);
     computed.map_err(|error| of_table(found, error))
+}
+
+/// Refuses a version that is files, for what only tables have.
+fn refuse_files(project: &Project, found: &FoundData, what: &str) -> Result<(), EngineError> {
+    if found.kind(project)? == ArtifactKind::Table {
+        return Ok(());
+    }
+    Err(EngineError::Usage {
+        message: format!("{} is files: {what} for tables", found.label()),
+        hint: Some("'reproof data show' lists the files".to_owned()),
+    })
 }
 
 /// An error of a stored table.

@@ -125,7 +125,7 @@ pub enum SchemaError {
 }
 
 /// The columns of a table, in their order, each name once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Column>", into = "Vec<Column>")]
 pub struct Schema(Vec<Column>);
 

@@ -207,7 +207,7 @@ impl<'s, 'a> All<'s, 'a> {
     ) -> Result<Vec<(usize, F::Kind)>, TableError> {
         let (schema, kinds) = source.schema()?;
         let found = schema.columns().iter().map(|column| column.name.as_str());
-        let order = self.sources.order(file, found, &self.names)?;
+        let order = self.sources.order(file, &found, &self.names)?;
         let mut places = Vec::with_capacity(self.columns.len());
         for (index, column) in self.columns.iter().enumerate() {
             let at = order.as_ref().map_or(index, |order| order[index]);

@@ -46,6 +46,9 @@ pub(crate) struct Sources<'a> {
     keys: Vec<String>,
 }
 
+/// The name that a folder gives to a column, and the value; none if it is missing.
+type Partition<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
+
 /// What all files together are, before the columns of their paths are added.
 pub(crate) struct Taken {
     pub columns: Vec<Column>,
@@ -114,7 +117,7 @@ impl<'a> Sources<'a> {
     pub fn order<'n>(
         &self,
         file: usize,
-        names: impl ExactSizeIterator<Item = &'n str> + Clone,
+        names: &(impl Iterator<Item = &'n str> + Clone),
         first: &[String],
     ) -> Result<Option<Vec<usize>>, TableError> {
         self.no_partition(file, names.clone())?;
@@ -164,10 +167,7 @@ impl<'a> Sources<'a> {
     }
 
     /// What the path of a file says: names and values, none where it is missing.
-    fn partitions(
-        &self,
-        file: usize,
-    ) -> Result<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>, TableError> {
+    fn partitions(&self, file: usize) -> Result<Vec<Partition<'a>>, TableError> {
         let file = &self.files[file];
         let Some((folders, _)) = file.inside.rsplit_once('/') else {
             return Ok(Vec::new());

@@ -1,6 +1,6 @@
 //! Several files as one table.
 
-#![allow(clippy::disallowed_methods)] // The files that tests read are written plainly.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::sync::Arc;
 

@@ -191,6 +191,7 @@ pub fn snapshot(text: &str) -> SourceSnapshot {
         hashed_at: at(5),
         source_digest: digest("source"),
         files: None,
+        listing: None,
         version: StepOutput {
             artifact: table(text),
             manifest: digest("manifest"),

@@ -118,7 +118,7 @@ pub(super) fn data_line(difference: &DataDifference) -> String {
     let shown = |version: &Option<DataVersion>| match version {
         None => "(none)".to_owned(),
         Some(version) => {
-            let rows = version.rows.map(|rows| format::counted(rows, "row"));
+            let rows = version.rows.map(|rows| format::amount(version.kind, rows));
             let rows = rows.unwrap_or_else(|| "not in the store".to_owned());
             format!("data:{} ({rows})", version.digest.short())
         }

@@ -25,7 +25,8 @@ pub fn execute(
     global: &Global,
     printer: &Printer,
 ) -> Result<Exit, EngineError> {
-    let project = session::project(global)?;
+    let mut project = session::project(global)?;
+    project.paranoid = arguments.pipeline.paranoid;
     let request = arguments.pipeline.request(&project, global)?;
     let progress = Progress::new(printer);
     let plan = plan(&project, &request, &progress);

@@ -30,6 +30,9 @@ pub struct PipelineOptions {
     /// Refuse to run if files differ from the git commit.
     #[arg(long)]
     pub require_clean: bool,
+    /// Hash every byte of data, code and stored results again, whatever sizes and times say.
+    #[arg(long)]
+    pub paranoid: bool,
     /// Score the test part instead of the eval part. Each such look is counted in the history.
     #[arg(long = "final")]
     pub final_look: bool,
@@ -84,6 +87,7 @@ pub fn execute(
 ) -> Result<Exit, EngineError> {
     let mut project = session::project(global)?;
     project.allow_erased = arguments.allow_erased;
+    project.paranoid = arguments.pipeline.paranoid;
     let options = RunOptions {
         request: arguments.pipeline.request(&project, global)?,
         use_cache: !arguments.no_cache,

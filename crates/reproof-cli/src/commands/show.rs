@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::log::ending;
 use crate::arguments::Global;
+use crate::commands::data::show_files;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
 use crate::{contributions, format, session, summary};
@@ -357,6 +358,11 @@ fn show_data(project: &Project, digest: &Digest, printer: &Printer) -> Result<()
             "data:{} {erased}",
             digest.short()
         )));
+    }
+    let found = find_data(project, &format!("data:{digest}"))?;
+    if let Some(files) = found.files(project)? {
+        show_files(project, &found, &files, printer)?;
+        return Ok(());
     }
     let table = project.store.table_object(digest)?;
     let uses = project.catalog.lineage(digest)?;

@@ -1,6 +1,6 @@
 //! Expansion: from checked steps and the schemas of the data to the graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{Column, Operation, Program, RecipeStep, Schema, Seed, Source, StepName};
 use serde_json::{Map, Value, json};
@@ -59,8 +59,8 @@ impl Pipeline {
         report.finish()
     }
 
-    /// Expands the pipeline to its graph. `schemas` holds the schema of every data source,
-    /// `programs` what each of [`Pipeline::programs`] is in the recipe.
+    /// Expands the pipeline to its graph. `schemas` holds the schema of every data source, one without
+    /// columns where it is files, `programs` what each of [`Pipeline::programs`] is in the recipe.
     ///
     /// # Errors
     /// Columns that are not there or do not suit what is done with them; programs that are not
@@ -75,6 +75,15 @@ impl Pipeline {
         let mut drafts = self.drafts.clone();
         if options.final_look {
             final_look::score_test(&mut drafts, &self.data, &mut report);
+        }
+        let files = schemas
+            .iter()
+            .filter(|(_, schema)| schema.columns().is_empty());
+        let files: BTreeSet<_> = files.map(|(name, _)| name.clone()).collect();
+        links::check_files(&drafts, &files, &mut report);
+        if report.count() > 0 {
+            report.finish()?;
+            report = Report::new(&self.sources);
         }
         for (name, written) in &self.expect {
             if let Some(schema) = schemas.get(name) {

@@ -53,6 +53,29 @@ pub(super) fn check(drafts: &Drafts, data: &BTreeSet<StepName>, report: &mut Rep
     }
 }
 
+/// Refuses built-in steps that take data which is files, where tables are wanted.
+pub(super) fn check_files(drafts: &Drafts, files: &BTreeSet<StepName>, report: &mut Report<'_>) {
+    for draft in drafts.steps.values() {
+        for (input, from) in &draft.inputs {
+            let Source::Data { data } = &from.value else {
+                continue;
+            };
+            if let Some(wanted) = draft.spec.input(input.as_str())
+                && files.contains(data)
+            {
+                refuse_role(
+                    input,
+                    wanted.role,
+                    &from.value,
+                    Role::Files,
+                    from.span,
+                    report,
+                );
+            }
+        }
+    }
+}
+
 fn check_input(
     drafts: &Drafts,
     data: &BTreeSet<StepName>,
@@ -122,6 +145,12 @@ fn refuse_role(
             format!("the columns of '{from}' are not known before the program ran"),
             "a table that a program makes may go to another program, or as 'predictions' to \
              evaluate_predictions",
+        ),
+        (_, Role::Files) => report.hinted(
+            span,
+            message,
+            "files go to programs: write the graph under 'steps', with a program that takes the data \
+             as an input and makes a table, a model or metrics of it",
         ),
         (Role::Model, Role::Made(_)) => report.hinted(
             span,

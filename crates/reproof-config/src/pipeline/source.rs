@@ -15,8 +15,8 @@ use crate::tree::Node;
 use crate::version::VersionRef;
 
 /// The keys that name a file or a server, of which a source has one.
-const FORMATS: [&str; 7] = [
-    "csv", "parquet", "jsonl", "arrow", "numpy", "sqlite", "postgres",
+const FORMATS: [&str; 8] = [
+    "csv", "parquet", "jsonl", "arrow", "numpy", "files", "sqlite", "postgres",
 ];
 /// Those of them that name a database.
 const DATABASES: [&str; 2] = ["sqlite", "postgres"];
@@ -32,6 +32,8 @@ const READING: [&str; 7] = [
     "query_file",
     "order_by",
 ];
+/// The keys that say something of a table.
+const TABLE_KEYS: [&str; 3] = ["schema", "statistics", "expect"];
 /// The keys that say how a CSV file is read.
 const CSV_KEYS: [&str; 2] = ["delimiter", "null_tokens"];
 
@@ -81,6 +83,8 @@ pub enum DataFormat {
     Arrow,
     /// An array of NumPy, or an archive of arrays.
     Numpy,
+    /// Files as they are, in folders: no table.
+    Files,
     /// A query to a database: the file is one of SQLite, the server one of PostgreSQL.
     Sql(SqlQuery),
 }
@@ -139,6 +143,7 @@ impl DataSource {
             (DataFormat::JsonLines, _) => "jsonl",
             (DataFormat::Arrow, _) => "arrow",
             (DataFormat::Numpy, _) => "numpy",
+            (DataFormat::Files, _) => "files",
         }
     }
 
@@ -193,7 +198,7 @@ impl DataSource {
         let mut differing = Map::new();
         match &self.format {
             DataFormat::Sql(query) => query.add_options(&mut differing, digest),
-            DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Arrow | DataFormat::Numpy => {
+            DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Arrow | DataFormat::Numpy | DataFormat::Files => {
             }
             DataFormat::Csv(options) => {
                 let default = CsvOptions::default();
@@ -344,6 +349,12 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
             } else {
                 refuse(&QUERY_KEYS, "is for databases");
             }
+            let of_files = only.key.value == "files";
+            let table = TABLE_KEYS.into_iter().filter(|_| of_files);
+            for entry in table.filter_map(|key| node.entry(key)) {
+                let message = format!("'{}' is for tables, and 'files' is none", entry.key.value);
+                report.error(entry.key.span, message);
+            }
         }
         [_, other, ..] => {
             report.hinted(
@@ -371,6 +382,7 @@ fn read_source(node: &Node) -> Option<DataSource> {
         "jsonl" => DataFormat::JsonLines,
         "arrow" => DataFormat::Arrow,
         "numpy" => DataFormat::Numpy,
+        "files" => DataFormat::Files,
         _ => DataFormat::Sql(sql::read_query(node)?),
     };
     let declared = node.get("schema").map(Node::entries).unwrap_or_default();

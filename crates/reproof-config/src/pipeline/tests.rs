@@ -1315,7 +1315,7 @@ fn a_source_is_one_file_and_may_declare_types() {
     assert_eq!(
         errors("{statistics: full}"),
         [
-            "a key that names the source is missing: 'csv', 'parquet', 'jsonl', 'arrow', 'numpy', 'sqlite', 'postgres'"
+            "a key that names the source is missing: 'csv', 'parquet', 'jsonl', 'arrow', 'numpy', 'files', 'sqlite', 'postgres'"
         ]
     );
     assert_eq!(

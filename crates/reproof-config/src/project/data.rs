@@ -8,7 +8,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::parse_project;
 use crate::diagnostic::{Diagnostics, Report, Sources, Span};
-use crate::pipeline::{DataSource, Place, PostgresServer, StatisticsOption, source};
+use crate::pipeline::{DataFormat, DataSource, Place, PostgresServer, StatisticsOption, source};
 use crate::tree::Node;
 
 /// Data whose versions have a history.
@@ -27,6 +27,12 @@ pub(super) fn read(node: Option<&Node>, report: &mut Report<'_>) -> BTreeMap<Ste
         let name = StepName::new(entry.key.value.as_str()).ok()?;
         let source = source::read_named(&entry.value, entry.key.span, report)?;
         let keep = entry.value.get("keep").and_then(Node::boolean) != Some(false);
+        if let Some(said) = entry.value.entry("keep")
+            && !keep
+            && source.format == DataFormat::Files
+        {
+            report.error(said.key.span, "'keep' is for tables: files are always kept");
+        }
         // A query has no bytes.
         let keep = keep && source.query().is_none();
         Some((name, NamedData { source, keep }))
@@ -116,7 +122,7 @@ mod tests {
     use reproof_record::RelativePath;
 
     use super::*;
-    use crate::pipeline::{CsvOptions, DataFormat};
+    use crate::pipeline::CsvOptions;
 
     fn data(path: &str) -> NamedData {
         NamedData {
@@ -166,13 +172,21 @@ mod tests {
         for (text, says) in [
             (
                 "[data.a]\nkeep = true\n",
-                "1:7: a key that names the source is missing: 'csv', 'parquet', 'jsonl', 'arrow', 'numpy', 'sqlite', 'postgres'",
+                "1:7: a key that names the source is missing: 'csv', 'parquet', 'jsonl', 'arrow', 'numpy', 'files', 'sqlite', 'postgres'",
             ),
             (
                 "[data.a]\ncsv = \"x.csv\"\nname = \"b\"\n",
                 "3:1: unknown key 'name'",
             ),
             ("[data.A]\ncsv = \"x.csv\"\n", "1:7: 'A' is not a name"),
+            (
+                "[data.a]\nfiles = \"x/\"\nkeep = false\n",
+                "3:1: 'keep' is for tables",
+            ),
+            (
+                "[data.a]\nfiles = \"x/\"\nschema = {a = \"date\"}\n",
+                "3:1: 'schema' is for tables, and 'files' is none",
+            ),
             (
                 "[data.a]\ncsv = \"../x.csv\"\n",
                 "2:7: '../x.csv' is not a path",

@@ -58,6 +58,12 @@ macro_rules! source_fields {
                 Shape::DataPath,
             ),
             optional(
+                "files",
+                "A folder inside the project, or a pattern of files, as it is: no table, but files for \
+                 the programs under `steps` that take it as an input.",
+                Shape::DataPath,
+            ),
+            optional(
                 "sqlite",
                 "A SQLite database inside the project, of which `query` asks. It is only read, in one \
                  transaction.",
@@ -148,7 +154,6 @@ const LATER: &[Later] = &[
     },
     later_source("arrow"),
     later_source("images"),
-    later_source("files"),
     Later {
         key: "postgresql",
         message: "write 'postgres'",

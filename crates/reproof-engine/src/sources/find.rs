@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use reproof_capture::Pattern;
-use reproof_config::DataSource;
-use reproof_record::{RelativePath, StepName};
+use reproof_config::{DataFormat, DataSource};
+use reproof_record::{Digest, RelativePath, StepName};
 use reproof_store::fs::{Facts, FileKind, Io, IoError};
 use reproof_table::{FileFormat, SourceFile};
 
@@ -38,7 +38,7 @@ pub(crate) struct Files {
     pub base: PathBuf,
     /// The same folder inside the project; empty for the project's own.
     pub location: String,
-    pub files: Vec<FoundFile>,
+    pub all: Vec<FoundFile>,
 }
 
 /// One of them.
@@ -56,13 +56,34 @@ impl Files {
         self.base.join(file.inside.as_str())
     }
 
+    /// What stands for the names and facts of all files, if all have been at rest for 2 s at this time,
+    /// in nanoseconds since 1970: only then do equal facts later mean equal bytes.
+    pub fn listing(&self, hashed_at_ns: i64) -> Option<Digest> {
+        let mut hasher = blake3::Hasher::new();
+        for FoundFile { inside, facts } in &self.all {
+            if !facts.settled(hashed_at_ns) {
+                return None;
+            }
+            let path = inside.as_str().as_bytes();
+            hasher.update(&(path.len() as u64).to_le_bytes());
+            hasher.update(path);
+            for number in [facts.size, facts.inode, u64::from(facts.executable)] {
+                hasher.update(&number.to_le_bytes());
+            }
+            for time in [facts.mtime_ns, facts.ctime_ns] {
+                hasher.update(&time.to_le_bytes());
+            }
+        }
+        Some(hasher.finalize().into())
+    }
+
     /// The files as what a table is read from.
     pub fn source_files(&self) -> Vec<SourceFile> {
         let source = |file: &FoundFile| SourceFile {
             path: self.path(file),
             inside: file.inside.to_string(),
         };
-        self.files.iter().map(source).collect()
+        self.all.iter().map(source).collect()
     }
 
     /// The path of a file inside the project, for a person.
@@ -98,7 +119,7 @@ pub(crate) fn find(
     let path = match io.canonicalize(&path) {
         Ok(path) => path,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return if Pattern::is_one(inside) && search.format.is_some() {
+            return if Pattern::is_one(inside) && source.query().is_none() {
                 search.fitting().map(Found::Files)
             } else {
                 Err(search.missing(inside))
@@ -108,12 +129,15 @@ pub(crate) fn find(
     };
     let facts = io.metadata(&path)?;
     match facts.kind {
+        FileKind::File if source.format == DataFormat::Files => {
+            search.only(&path, facts).map(Found::Files)
+        }
         FileKind::File => Ok(Found::File {
             whole: queries::is_whole(project, source, &path)?,
             path,
             facts,
         }),
-        FileKind::Folder if search.format.is_some() => search.folder(path).map(Found::Files),
+        FileKind::Folder if source.query().is_none() => search.folder(path).map(Found::Files),
         // A pipe would make the run wait for ever, a device might never end.
         FileKind::Folder | FileKind::Link | FileKind::Other => Err(search.usage(
             format!("{inside} is not a regular file"),
@@ -128,7 +152,7 @@ struct Search<'a> {
     name: &'a StepName,
     /// The source's path, inside the project.
     inside: &'a str,
-    /// The format of a table's files; none of a database.
+    /// The format of a table's files; none of files that are kept as they are.
     format: Option<FileFormat>,
     cancel: &'a Cancel,
 }
@@ -181,6 +205,24 @@ impl Search<'_> {
         ""
     }
 
+    /// A single file that is wanted as files.
+    fn only(&self, path: &Path, facts: Facts) -> Result<Files, EngineError> {
+        let written = self.inside;
+        let (location, file) = written.rsplit_once('/').unwrap_or(("", written));
+        let whole = self.project.root.join(written);
+        if self.io().metadata(&whole)?.kind == FileKind::Link {
+            return Err(self.link(&whole));
+        }
+        Ok(Files {
+            base: path.parent().unwrap_or(path).to_owned(),
+            location: location.to_owned(),
+            all: vec![FoundFile {
+                inside: self.name_of(file)?,
+                facts,
+            }],
+        })
+    }
+
     /// The files of a folder that are of the source's format, also in folders below it.
     fn folder(&self, base: PathBuf) -> Result<Files, EngineError> {
         let mut wanted = Wanted {
@@ -189,14 +231,14 @@ impl Search<'_> {
             others: 0,
         };
         let files = self.walk(base, self.inside.to_owned(), &mut wanted)?;
-        if files.files.is_empty() {
-            let endings = self.format.iter().flat_map(FileFormat::endings);
-            let endings: Vec<_> = endings.map(|ending| format!(".{ending}")).collect();
-            let mut message = format!(
-                "the folder {} holds no file that ends in {}",
-                self.inside,
-                endings.join(" or ")
-            );
+        if files.all.is_empty() {
+            let ending = |format: &FileFormat| {
+                let endings = format.endings().iter();
+                let endings: Vec<_> = endings.map(|ending| format!(".{ending}")).collect();
+                format!(" that ends in {}", endings.join(" or "))
+            };
+            let what = self.format.as_ref().map(ending).unwrap_or_default();
+            let mut message = format!("the folder {} holds no file{what}", self.inside);
             if wanted.others > 0 {
                 message.push_str(&format!("; {} others lie in it", wanted.others));
             }
@@ -229,7 +271,7 @@ impl Search<'_> {
             others: 0,
         };
         let files = self.walk(base, location.to_owned(), &mut wanted)?;
-        if files.files.is_empty() {
+        if files.all.is_empty() {
             let message = format!("no file fits {text}");
             let folder = match location {
                 "" => "the project's folder".to_owned(),
@@ -259,7 +301,7 @@ impl Search<'_> {
         let mut found = Files {
             base,
             location,
-            files: Vec::new(),
+            all: Vec::new(),
         };
         let mut folders = vec![(String::new(), 0)];
         while let Some((folder, depth)) = folders.pop() {
@@ -267,7 +309,7 @@ impl Search<'_> {
                 return Err(EngineError::Interrupted);
             }
             for (name, facts) in self.io().read_dir_facts(&found.base.join(&folder))? {
-                if Self::is_hidden(&name) {
+                if self.format.is_some() && is_hidden(&name) {
                     continue;
                 }
                 let name = self.text(&found, &folder, &name)?;
@@ -282,28 +324,21 @@ impl Search<'_> {
                 } else if self.is_wanted(&found, &inside, name, wanted) {
                     let facts = self.facts(&found, &inside, facts)?;
                     let inside = self.name_of(&inside)?;
-                    found.files.push(FoundFile { inside, facts });
+                    found.all.push(FoundFile { inside, facts });
                 } else {
                     wanted.others += 1;
                 }
             }
         }
-        found.files.sort_unstable_by(|a, b| a.inside.cmp(&b.inside));
+        found.all.sort_unstable_by(|a, b| a.inside.cmp(&b.inside));
         Ok(found)
-    }
-
-    /// Whether a name is left out as those of marks and drafts are: `_SUCCESS`, `.part.crc`. Partitions
-    /// may be named so.
-    fn is_hidden(name: &OsStr) -> bool {
-        let bytes = name.as_encoded_bytes();
-        bytes.starts_with(b".") || bytes.starts_with(b"_") && !bytes.contains(&b'=')
     }
 
     fn is_wanted(&self, found: &Files, inside: &str, name: &str, wanted: &Wanted) -> bool {
         match &wanted.pattern {
             Some(pattern) if found.location.is_empty() => pattern.is_match(inside),
             Some(pattern) => pattern.is_match(&format!("{}/{inside}", found.location)),
-            None => self.format.as_ref().is_some_and(|format| format.owns(name)),
+            None => self.format.as_ref().is_none_or(|format| format.owns(name)),
         }
     }
 
@@ -329,10 +364,12 @@ impl Search<'_> {
         })
     }
 
-    /// The facts of a file, which must be one: those of what a link points to.
+    /// The facts of a file, which must be one: those of what a link points to, in
+    /// tables.
     fn facts(&self, found: &Files, inside: &str, facts: Facts) -> Result<Facts, EngineError> {
         let path = found.base.join(inside);
         let facts = match facts.kind {
+            FileKind::Link if self.format.is_none() => return Err(self.link(&path)),
             FileKind::Link => {
                 let target = self.io().canonicalize(&path);
                 target
@@ -354,6 +391,13 @@ impl Search<'_> {
         }
     }
 
+    /// The error of a link among files that are kept as they are: what it points to may be anywhere.
+    fn link(&self, path: &Path) -> EngineError {
+        let message = format!("{} is a symbolic link", path.display());
+        let hint = "put the file itself in its place: a folder of files holds no links";
+        self.usage(message, hint)
+    }
+
     fn dangling(&self, path: &Path, error: IoError) -> EngineError {
         if !error.is_not_found() {
             return error.into();
@@ -361,4 +405,11 @@ impl Search<'_> {
         let message = format!("{} is a link to nothing", path.display());
         self.usage(message, "remove it, or put back what it points to")
     }
+}
+
+/// Whether a name is left out of tables as those of marks and drafts are: `_SUCCESS`, `.part.crc`.
+/// Partitions may be named so.
+fn is_hidden(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    bytes.starts_with(b".") || bytes.starts_with(b"_") && !bytes.contains(&b'=')
 }

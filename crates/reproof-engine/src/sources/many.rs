@@ -4,11 +4,13 @@ use std::path::Path;
 
 use reproof_capture::{CachedDigest, DigestCache};
 use reproof_config::DataSource;
-use reproof_record::{Digest, StepName, Tree, TreeEntry};
+use reproof_record::{ArtifactKind, Digest, Schema, StepName, Tree, TreeEntry};
 use reproof_store::fs::IoError;
+use reproof_store::{Batch, BlobInfo};
+use serde_json::Map;
 
 use super::find::{Files, Found, FoundFile, find};
-use super::{changed_meanwhile, hash};
+use super::{Taken, changed_meanwhile, hash};
 use crate::digests::CatalogDigests;
 use crate::{Cancel, EngineError, Project, cache};
 
@@ -16,7 +18,7 @@ use crate::{Cancel, EngineError, Project, cache};
 pub(super) fn tree(files: &Files, digests: &[Digest]) -> Tree {
     Tree::new(
         files
-            .files
+            .all
             .iter()
             .zip(digests)
             .map(|(file, digest)| TreeEntry {
@@ -43,14 +45,14 @@ pub(super) fn digests(
 ) -> Result<Vec<Digest>, EngineError> {
     let cache = CatalogDigests::new(project);
     let names: Vec<String> = files
-        .files
+        .all
         .iter()
         .map(|file| remembered_as(files, file))
         .collect();
     let known = cache.get(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let mut fresh = Vec::new();
     let mut all = Vec::with_capacity(names.len());
-    for (file, remembered) in files.files.iter().zip(names) {
+    for (file, remembered) in files.all.iter().zip(names) {
         let known = known.get(&remembered);
         if let Some(known) = known.filter(|known| known.holds(&file.facts)) {
             all.push(known.digest);
@@ -88,7 +90,7 @@ pub(super) fn remember(
     hashed_at_ns: i64,
 ) -> Result<(), EngineError> {
     let cache = CatalogDigests::new(project);
-    let read = files.files.iter().zip(digests).map(|(file, digest)| {
+    let read = files.all.iter().zip(digests).map(|(file, digest)| {
         let cached = CachedDigest {
             facts: file.facts,
             hashed_at_ns,
@@ -120,7 +122,7 @@ pub(super) fn check_at_rest(
     if now != *before {
         return Err(changed_meanwhile(name, &first_difference(before, &now)));
     }
-    for (file, read) in before.files.iter().zip(digests) {
+    for (file, read) in before.all.iter().zip(digests) {
         let path = before.path(file);
         if !file.facts.settled(hashed_at_ns) && hash(project, &path)?.0 != *read {
             return Err(changed_meanwhile(name, &path));
@@ -131,7 +133,7 @@ pub(super) fn check_at_rest(
 
 /// The first file that only one has, or that changed.
 fn first_difference(before: &Files, now: &Files) -> std::path::PathBuf {
-    let (mut mine, mut theirs) = (before.files.iter().peekable(), now.files.iter().peekable());
+    let (mut mine, mut theirs) = (before.all.iter().peekable(), now.all.iter().peekable());
     loop {
         match (mine.peek(), theirs.peek()) {
             (Some(a), Some(b)) if a == b => {
@@ -157,23 +159,61 @@ pub(super) fn keep(
     wanted: &Digest,
     cancel: &Cancel,
 ) -> Result<(), EngineError> {
-    // The tree comes behind its files in its batch, so where it is, they are.
-    if cache::believed(project, &[*wanted])?.contains(wanted) {
-        return Ok(());
-    }
     let digests = digests(project, name, files, cancel)?;
     let tree = tree(files, &digests);
     if tree.digest()? != *wanted {
         return Err(changed_meanwhile(name, &files.base));
     }
-    let all: Vec<Digest> = digests.iter().copied().chain([*wanted]).collect();
-    let mut unsound = cache::unsound(project, &all)?;
-    unsound.sort_unstable();
-    if unsound.is_empty() {
-        return Ok(());
-    }
     let mut batch = project.store.batch();
-    for (file, digest) in files.files.iter().zip(&digests) {
+    put_missing(project, name, (files, &digests), &mut batch, cancel)?;
+    if cache::check_blobs(project, &[*wanted])?.is_some() {
+        batch.put(&tree.to_bytes()?)?;
+    }
+    Ok(batch.commit()?)
+}
+
+/// Takes files as they are. What they hold is in the batch, and not stored yet.
+///
+/// # Errors
+/// Files that change meanwhile, and trouble of the storage.
+pub(super) fn take(
+    project: &Project,
+    name: &StepName,
+    files: &Files,
+    cancel: &Cancel,
+) -> Result<(Taken, Batch), EngineError> {
+    let digests = digests(project, name, files, cancel)?;
+    let mut batch = project.store.batch();
+    put_missing(project, name, (files, &digests), &mut batch, cancel)?;
+    let entries = files.all.iter().zip(&digests).map(|(file, digest)| {
+        let blob = BlobInfo {
+            digest: *digest,
+            size: file.facts.size,
+        };
+        (file.inside.clone(), file.facts.executable, blob)
+    });
+    let (kind, entries) = (ArtifactKind::Files, entries.collect());
+    let stored = batch.put_tree(kind, "application/octet-stream", entries, Map::new())?;
+    let read = Taken {
+        stored,
+        schema: Schema::default(),
+        rows: digests.len() as u64,
+        digests,
+    };
+    Ok((read, batch))
+}
+
+/// Copies those files into a batch that the store does not have, or not right.
+fn put_missing(
+    project: &Project,
+    name: &StepName,
+    (files, digests): (&Files, &[Digest]),
+    batch: &mut Batch,
+    cancel: &Cancel,
+) -> Result<(), EngineError> {
+    let mut unsound = cache::unsound(project, digests)?;
+    unsound.sort_unstable();
+    for (file, digest) in files.all.iter().zip(digests) {
         if unsound.binary_search(digest).is_err() {
             continue;
         }
@@ -181,18 +221,17 @@ pub(super) fn keep(
             return Err(EngineError::Interrupted);
         }
         let path = files.path(file);
-        if copy(project, &mut batch, &path)? != *digest {
+        if copy(project, batch, &path)? != *digest {
             return Err(changed_meanwhile(name, &path));
         }
     }
-    batch.put(&tree.to_bytes()?)?;
-    Ok(batch.commit()?)
+    Ok(())
 }
 
 /// Copies the bytes of a file into a batch. Gives their digest.
 pub(super) fn copy(
     project: &Project,
-    batch: &mut reproof_store::Batch,
+    batch: &mut Batch,
     path: &Path,
 ) -> Result<Digest, EngineError> {
     let mut file = project.io().open_read(path)?;

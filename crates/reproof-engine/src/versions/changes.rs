@@ -1,8 +1,9 @@
 //! What differs between two data versions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_config::{LockEntry, nearest};
+use reproof_record::{ArtifactKind, RelativePath};
 use reproof_table::diff::{SchemaDiff, TableDiff, diff_tables};
 use reproof_table::statistics::{ColumnStatistics, Statistics};
 use reproof_table::{Drift, Threads, column_drift};
@@ -36,6 +37,65 @@ pub struct ColumnChange {
     pub statistics: [ColumnStatistics; 2],
     /// How far its values moved; none if its type changed, or a version has no rows.
     pub drift: Option<Drift>,
+}
+
+/// What differs between two versions that are files: paths, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FilesDiff {
+    /// How many files each version has.
+    pub files: [u64; 2],
+    /// The files that only the second has.
+    pub added: Vec<RelativePath>,
+    /// The files that only the first has.
+    pub removed: Vec<RelativePath>,
+    /// The files whose bytes, or whether they may be executed, differ.
+    pub changed: Vec<RelativePath>,
+}
+
+impl FilesDiff {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
+}
+
+/// Compares two versions file by file; none if they are tables.
+///
+/// # Errors
+/// A table and files, and a version that is not in the store.
+pub fn diff_files(
+    project: &Project,
+    versions: [&FoundData; 2],
+) -> Result<Option<FilesDiff>, EngineError> {
+    let [before, after] = versions.map(|version| version.files(project));
+    let (before, after) = match (before?, after?) {
+        (None, None) => return Ok(None),
+        (Some(before), Some(after)) => (before, after),
+        _ => {
+            let [a, b] = versions.map(FoundData::label);
+            let message = format!("of {a} and {b} one is a table, the other files");
+            return Err(EngineError::usage(message));
+        }
+    };
+    let mut diff = FilesDiff {
+        files: [before.len() as u64, after.len() as u64],
+        ..FilesDiff::default()
+    };
+    let mut old: BTreeMap<_, _> = before
+        .into_iter()
+        .map(|file| (file.path.clone(), file))
+        .collect();
+    for file in after {
+        match old.remove(&file.path) {
+            None => diff.added.push(file.path),
+            Some(was) if (was.digest, was.executable) != (file.digest, file.executable) => {
+                diff.changed.push(file.path);
+            }
+            Some(_) => {}
+        }
+    }
+    diff.removed = old.into_keys().collect();
+    Ok(Some(diff))
 }
 
 /// Compares two versions: their columns, their rows by the values of `key` (by content if it is
@@ -126,6 +186,9 @@ fn check_key(
 /// How a source differs from what the lock file pins, as lines for a person: columns, rows, and the
 /// first rows that differ where the tables are small. What cannot be read is left out.
 pub(crate) fn how_it_changed(project: &Project, before: &LockEntry, now: &Pinned) -> Vec<String> {
+    if now.used.version.kind != ArtifactKind::Table {
+        return vec![format!("{} files, were {}", now.used.rows, before.rows)];
+    }
     let mut lines = columns_changed(&SchemaDiff::of(&before.schema, &now.schema));
     lines.push(format!("{} rows, were {}", now.used.rows, before.rows));
     let cheap = before.rows.max(now.used.rows) <= CHEAP_ROWS;

@@ -3,12 +3,12 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use reproof_record::Tree;
+use reproof_record::{ArtifactKind, Tree};
 use reproof_store::fs::{Io, IoError, WriteFile, unique};
 use reproof_store::{LayOut, StoreError, lay_out};
 use reproof_table::{Table, TableError, read_table, write_csv, write_json_lines, write_parquet};
 
-use super::{FoundData, need_content, of_table};
+use super::{FoundData, need_content, of_table, refuse_files};
 use crate::needs::{self, Objects};
 use crate::remote::fetch_content;
 use crate::{EngineError, Project, exists};
@@ -77,6 +77,23 @@ pub fn restore_version(
     written.map(Restored::File)
 }
 
+/// Writes the files of a version that is no table into a folder, which must be new or empty. Gives
+/// their number; none of a table.
+///
+/// # Errors
+/// A version that is not in the store, a folder that is not empty, and trouble of the storage.
+pub fn export_files(
+    project: &Project,
+    found: &FoundData,
+    folder: &Path,
+) -> Result<Option<u64>, EngineError> {
+    if found.kind(project)? == ArtifactKind::Table {
+        return Ok(None);
+    }
+    let tree = project.store.tree(&found.content)?;
+    lay_out_files(project, &tree, folder).map(Some)
+}
+
 /// Lays files out in a folder that is new or empty. Gives their number.
 fn lay_out_files(project: &Project, tree: &Tree, folder: &Path) -> Result<u64, EngineError> {
     let options = LayOut {
@@ -111,6 +128,7 @@ pub fn export_version(
     replace: bool,
 ) -> Result<u64, EngineError> {
     refuse_existing(project, file, replace)?;
+    refuse_files(project, found, "formats are")?;
     need_content(project, found)?;
     let table = read_table(&project.store, &found.content, None);
     let table = table.map_err(|error| of_table(found, error))?;

@@ -6,29 +6,27 @@
 //! file that changes in between is found.
 
 mod encode;
+mod files;
 mod infer;
 mod number;
 mod reader;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
 use reproof_record::{Column, Digest, LogicalType, Schema};
-use reproof_store::fs::{Io, IoError};
+use reproof_store::fs::Io;
 use reproof_store::{Batch, Store};
 
 use crate::encoding::put_missing;
 use crate::snapshot::{FileFormat, FinishedColumn};
 use crate::sources::{Sources, Taken};
 use crate::storage::ColumnWriter;
-use crate::{
-    CsvProblem, Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError, snapshot_file,
-};
+use crate::{Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError, snapshot_file};
 use encode::NullTokens;
-use reader::{RowError, RowReader};
+use files::CsvSource;
 
 pub(crate) use encode::{misfit, put_field};
 pub(crate) use infer::{Evidence, Place, shown};
@@ -273,249 +271,6 @@ struct Target {
     missing: u64,
 }
 
-/// CSV files that may be read several times.
-struct CsvSource<'a> {
-    io: &'a dyn Io,
-    sources: &'a Sources<'a>,
-    delimiter: u8,
-    nulls: NullTokens,
-    buffer_size: usize,
-}
-
-/// A row, whose fields are named by the columns of the first file.
-struct Ordered<'a> {
-    row: reader::Row<'a>,
-    /// Which field of the row each column has, where they do not lie alike.
-    order: Option<&'a [usize]>,
-}
-
-impl<'a> Ordered<'a> {
-    #[inline]
-    fn field(&self, column: usize) -> &'a [u8] {
-        self.row
-            .field(self.order.map_or(column, |order| order[column]))
-    }
-}
-
-impl<'a> CsvSource<'a> {
-    fn new(
-        io: &'a dyn Io,
-        sources: &'a Sources<'a>,
-        options: &CsvOptions,
-        buffer_size: usize,
-    ) -> Result<Self, TableError> {
-        let delimiter = options.delimiter;
-        let source = Self {
-            io,
-            sources,
-            delimiter,
-            nulls: NullTokens::new(&options.null_tokens),
-            buffer_size,
-        };
-        if !delimiter.is_ascii() || matches!(delimiter, b'"' | b'\n' | b'\r') {
-            let problem = CsvProblem::Delimiter(char::from(delimiter));
-            return Err(source.problem(0, None, problem));
-        }
-        Ok(source)
-    }
-
-    fn problem(&self, file: usize, line: Option<u64>, problem: CsvProblem) -> TableError {
-        TableError::Csv {
-            path: self.sources.path(file).to_owned(),
-            line,
-            problem,
-        }
-    }
-
-    fn changed(&self, file: usize) -> TableError {
-        self.problem(file, None, CsvProblem::Changed)
-    }
-
-    /// The columns of the first file.
-    fn first_names(&self) -> Result<Vec<String>, TableError> {
-        let (names, _) = self.read(0, &[], |_, _| Ok(false))?;
-        self.sources
-            .order(0, names.iter().map(String::as_str), &[])?;
-        Ok(names)
-    }
-
-    /// Reads a file from its start. Gives the header, and the digest if it was read to its end.
-    /// Every row has as many fields as the header, whose columns are those of the first file in any
-    /// order. The reading ends early if `row` says false.
-    fn read(
-        &self,
-        file: usize,
-        first: &[String],
-        mut row: impl FnMut(&NullTokens, &Ordered<'_>) -> Result<bool, Stop>,
-    ) -> Result<(Vec<String>, Digest), TableError> {
-        let path = self.sources.path(file);
-        let failed = |error: RowError| match error {
-            RowError::Io(source) => match unpacking_problem(&source) {
-                Some(problem) => Stop::Unpacking(problem),
-                None => IoError::new("read", path, source).into(),
-            },
-            RowError::Csv { line, problem } => Stop::Csv(line, problem),
-        };
-        let mut opened = self.io.open_read(path)?;
-        let compression = Compression::of_file(path, opened.as_mut())?;
-        let compression = compression.map_err(|problem| self.problem(file, None, problem))?;
-        let rewound = opened.seek(SeekFrom::Start(0));
-        rewound.map_err(|source| IoError::new("seek in", path, source))?;
-        let unpacked = Unpacked::new(opened.as_mut(), compression)
-            .map_err(|source| IoError::new("read", path, source))?;
-        let mut rows = RowReader::new(unpacked, self.delimiter, self.buffer_size);
-        let nulls = &self.nulls;
-        let mut all = || -> Result<Vec<String>, Stop> {
-            let header = rows.next().map_err(failed)?;
-            let header = header.ok_or(Stop::Csv(1, CsvProblem::Empty))?;
-            let names = names(&header)?;
-            let found = names.iter().map(String::as_str);
-            let order = if file == 0 {
-                None
-            } else {
-                self.sources.order(file, found, first)?
-            };
-            while let Some(next) = rows.next().map_err(failed)? {
-                if next.len() != names.len() {
-                    let problem = CsvProblem::Ragged {
-                        wanted: names.len(),
-                        found: next.len(),
-                    };
-                    return Err(Stop::Csv(next.line, problem));
-                }
-                let next = Ordered {
-                    row: next,
-                    order: order.as_deref(),
-                };
-                if !row(nulls, &next)? {
-                    break;
-                }
-            }
-            Ok(names)
-        };
-        let names = all();
-        let digest = rows.into_source().digest();
-        match names {
-            // The rows of a first file with other columns were read as what they are not.
-            Ok(names) if file == 0 && !first.is_empty() && names != first => {
-                Err(self.changed(file))
-            }
-            Ok(names) => Ok((names, digest)),
-            Err(Stop::Table(error)) => Err(error),
-            Err(Stop::Csv(line, problem)) => Err(self.problem(file, Some(line), problem)),
-            Err(Stop::Unpacking(problem)) => Err(self.problem(file, None, problem)),
-        }
-    }
-
-    /// Decides the types that are not pinned.
-    fn survey(&self, names: &[String], pins: &[Option<Pin>]) -> Result<Survey, TableError> {
-        let mut evidence = vec![Evidence::default(); names.len()];
-        let mut digests = Vec::with_capacity(self.sources.len());
-        for file in 0..self.sources.len() {
-            let (_, digest) = self.read(file, names, |nulls, row| {
-                if row.row.len() != pins.len() {
-                    return Err(Stop::Csv(row.row.line, CsvProblem::Changed));
-                }
-                let place = Place {
-                    file,
-                    line: row.row.line,
-                };
-                for ((column, evidence), pin) in evidence.iter_mut().enumerate().zip(pins) {
-                    let field = row.field(column);
-                    if pin.is_none() && !nulls.matches(field) {
-                        evidence.observe(field, place);
-                    }
-                }
-                Ok(true)
-            })?;
-            digests.push(digest);
-        }
-        let mut types = Vec::with_capacity(names.len());
-        for ((name, pin), evidence) in names.iter().zip(pins).zip(&evidence) {
-            let pinned = pin.map(|pin| pin.logical_type);
-            let decided = pinned.map_or_else(|| evidence.decide(name), Ok);
-            types.push(
-                decided.map_err(|(place, problem)| {
-                    self.problem(place.file, Some(place.line), problem)
-                })?,
-            );
-        }
-        Ok(Survey {
-            columns: named(names, types.into_iter()),
-            digests,
-        })
-    }
-
-    /// Encodes a range of the columns, and checks that the bytes are those of earlier readings.
-    fn encode(
-        &self,
-        batch: &mut Batch,
-        job: &Job<'_>,
-        encoded: &mut Encoded,
-    ) -> Result<(), TableError> {
-        let range = job.range.clone();
-        let mut targets = Vec::with_capacity(range.len());
-        for column in &job.columns[range.clone()] {
-            targets.push(Target::new(batch, column, job.options)?);
-        }
-        let mut rows = Vec::with_capacity(self.sources.len());
-        let mut digests = Vec::with_capacity(self.sources.len());
-        for file in 0..self.sources.len() {
-            let before = encoded.digests.get(file).copied();
-            let (count, digest) = self.encode_file(file, job, &mut targets, before)?;
-            rows.push(count);
-            digests.push(digest);
-        }
-        encoded.digests = digests;
-        encoded.rows = rows;
-        for (target, column) in targets.into_iter().zip(&job.columns[range]) {
-            let missing = target.missing;
-            let finished = target.writer.finish(batch)?.finish(&column.name, missing);
-            encoded.columns.push(finished);
-        }
-        Ok(())
-    }
-
-    /// Encodes a range of the columns of one file, whose bytes an earlier reading found to be of the
-    /// digest `before`. Gives its rows and its digest.
-    fn encode_file(
-        &self,
-        file: usize,
-        job: &Job<'_>,
-        targets: &mut [Target],
-        before: Option<Digest>,
-    ) -> Result<(u64, Digest), TableError> {
-        let mut rows = 0;
-        let read = self.read(file, job.names, |nulls, row| {
-            rows += 1;
-            if row.row.len() != job.names.len() {
-                return Err(Stop::Csv(row.row.line, CsvProblem::Changed));
-            }
-            for (index, target) in job.range.clone().zip(targets.iter_mut()) {
-                let field = row.field(index);
-                if !target.put(nulls, field)? {
-                    let Some(pin) = job.pins[index] else {
-                        return Err(Stop::Csv(row.row.line, CsvProblem::Changed));
-                    };
-                    let problem = misfit(&job.columns[index].name, pin, field);
-                    return Err(Stop::Csv(row.row.line, problem));
-                }
-            }
-            Ok(true)
-        });
-        match (read, before) {
-            (Ok((_, digest)), Some(before)) if digest != before => Err(self.changed(file)),
-            (Ok((_, digest)), _) => Ok((rows, digest)),
-            // An earlier reading went through these bytes.
-            (Err(TableError::Csv { problem, .. }), Some(_)) if !about_a_pin(&problem) => {
-                Err(self.changed(file))
-            }
-            (Err(TableError::Differ { .. }), Some(_)) => Err(self.changed(file)),
-            (Err(error), _) => Err(error),
-        }
-    }
-}
-
 impl Target {
     fn new(
         batch: &mut Batch,
@@ -543,63 +298,6 @@ impl Target {
         self.writer.spill()?;
         Ok(fits)
     }
-}
-
-/// Whether a problem is that a value does not fit a pinned type, which only encoding finds.
-fn about_a_pin(problem: &CsvProblem) -> bool {
-    matches!(
-        problem,
-        CsvProblem::Pinned { .. }
-            | CsvProblem::Declared { .. }
-            | CsvProblem::IntegerTooLarge { .. }
-            | CsvProblem::InexactInteger { .. }
-            | CsvProblem::FloatTooLarge { .. }
-            | CsvProblem::Decimal { .. }
-    )
-}
-
-/// Why a reading ends.
-enum Stop {
-    Csv(u64, CsvProblem),
-    /// Compressed bytes have no lines.
-    Unpacking(CsvProblem),
-    Table(TableError),
-}
-
-impl From<TableError> for Stop {
-    fn from(error: TableError) -> Self {
-        Self::Table(error)
-    }
-}
-
-impl From<IoError> for Stop {
-    fn from(error: IoError) -> Self {
-        Self::Table(error.into())
-    }
-}
-
-/// The names of the columns.
-fn names(header: &reader::Row<'_>) -> Result<Vec<String>, Stop> {
-    let mut names = Vec::with_capacity(header.len());
-    let mut positions = BTreeMap::new();
-    for (field, position) in header.fields().zip(1..) {
-        // The reader gives UTF-8 only.
-        let name = String::from_utf8_lossy(field).into_owned();
-        let problem = if name.is_empty() {
-            CsvProblem::EmptyName { position }
-        } else if let Some(first) = positions.insert(name.clone(), position) {
-            CsvProblem::DuplicateName {
-                name,
-                first,
-                second: position,
-            }
-        } else {
-            names.push(name);
-            continue;
-        };
-        return Err(Stop::Csv(header.line, problem));
-    }
-    Ok(names)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 #![allow(clippy::disallowed_methods)] // The files that tests read are written plainly.
 
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -381,7 +381,9 @@ mod changing {
     use std::io::Cursor;
     use std::sync::{Arc, Mutex};
 
-    use reproof_store::fs::{DirEntry, Facts, FileLock, Io, LockKind, ReadFile, WriteFile};
+    use reproof_store::fs::{
+        DirEntry, Facts, FileLock, Io, IoError, LockKind, ReadFile, WriteFile,
+    };
 
     use super::*;
 

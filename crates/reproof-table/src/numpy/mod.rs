@@ -119,7 +119,7 @@ impl<'a> All<'a> {
     fn places(&self, file: usize, schema: &Schema) -> Result<Option<Vec<usize>>, TableError> {
         let found = schema.columns();
         let names = found.iter().map(|column| column.name.as_str());
-        let order = self.sources.order(file, names, &self.names)?;
+        let order = self.sources.order(file, &names, &self.names)?;
         for (index, column) in self.columns.iter().enumerate() {
             let theirs = found.get(order.as_ref().map_or(index, |order| order[index]));
             let theirs = theirs.map(|column| column.logical_type);

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use reproof_engine::{ColumnChange, EngineError, FoundData, VersionDiff, diff_versions, find_data};
+use reproof_engine::{
+    ColumnChange, EngineError, FilesDiff, FoundData, VersionDiff, diff_files, diff_versions,
+    find_data,
+};
+use reproof_record::RelativePath;
 use reproof_table::diff::{ChangedRow, SampleRow, SchemaDiff};
 use serde_json::json;
 
@@ -29,7 +33,7 @@ pub struct Diff {
     /// The columns that tell which row is which. Left out, rows are compared by their content.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub key: Vec<String>,
-    /// Show at most this many rows of each kind.
+    /// Show at most this many rows or files of each kind.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub limit: usize,
 }
@@ -39,6 +43,10 @@ pub fn execute(options: &Diff, global: &Global, printer: &Printer) -> Result<Exi
     let project = session::project(global)?;
     let before = find_data(&project, &options.before)?;
     let after = find_data(&project, &options.after)?;
+    if let Some(diff) = diff_files(&project, [&before, &after])? {
+        print_files([&before, &after], &diff, options, printer)?;
+        return Ok(Exit::Done);
+    }
     let threads = session::threads(None);
     let diff = diff_versions(
         &project,
@@ -63,6 +71,54 @@ pub fn execute(options: &Diff, global: &Global, printer: &Printer) -> Result<Exi
     print_rows(&diff, printer);
     print_columns(&diff.columns, printer);
     Ok(Exit::Done)
+}
+
+/// What differs between files.
+fn print_files(
+    versions: [&FoundData; 2],
+    diff: &FilesDiff,
+    options: &Diff,
+    printer: &Printer,
+) -> Result<(), EngineError> {
+    if !options.key.is_empty() {
+        return Err(EngineError::usage(
+            "--key is for tables: files have no columns",
+        ));
+    }
+    let [before, after] = versions;
+    if printer.json {
+        printer.document(&json!({ "versions": [of(before), of(after)], "diff": diff }));
+        return Ok(());
+    }
+    printer.line(&format!("{} → {}", before.label(), after.label()));
+    if diff.is_empty() {
+        printer.line("nothing differs");
+        return Ok(());
+    }
+    let count = |paths: &[RelativePath]| format::count(paths.len() as u64);
+    printer.line(&format!(
+        "files {} → {}: {} added, {} removed, {} changed",
+        format::count(diff.files[0]),
+        format::count(diff.files[1]),
+        count(&diff.added),
+        count(&diff.removed),
+        count(&diff.changed)
+    ));
+    for (sign, style, paths) in [
+        ('-', Style::Bad, &diff.removed),
+        ('+', Style::Good, &diff.added),
+        ('~', Style::Warning, &diff.changed),
+    ] {
+        for path in paths.iter().take(options.limit) {
+            let text = format!("{sign} {}", format::visible(path.as_str()));
+            printer.line(&printer.paint(style, &text));
+        }
+        let more = paths.len().saturating_sub(options.limit);
+        if more > 0 {
+            printer.line(&format!("{sign} … {} more", format::count(more as u64)));
+        }
+    }
+    Ok(())
 }
 
 fn of(found: &FoundData) -> serde_json::Value {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use reproof_engine::{
-    EngineError, ExportFormat, Restored, export_version, find_data, restore_version,
+    EngineError, ExportFormat, FoundData, Project, Restored, export_files, export_version,
+    find_data, restore_version,
 };
 use serde_json::json;
 
@@ -33,7 +34,7 @@ pub struct Export {
     /// A version, as `data show` takes it.
     #[arg(value_name = "VERSION")]
     pub version: String,
-    /// The file to write.
+    /// The file to write; for a version that is files the folder, which must be new or empty.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// What to write; left out, the file's name tells it.
@@ -96,30 +97,45 @@ pub fn restore(options: &Restore, global: &Global, printer: &Printer) -> Result<
 
 /// Runs `data export`.
 pub fn export(options: &Export, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
+    let project = session::project(global)?;
+    let found = find_data(&project, &options.version)?;
+    let file = session::folder(global)?.join(&options.file);
+    let (what, count) = match export_files(&project, &found, &file)? {
+        Some(files) => ("file", files),
+        None => ("row", export_table(options, &project, &found, &file)?),
+    };
+    if printer.json {
+        printer.document(&json!({
+            "version": found.label(), "file": file, format!("{what}s"): count,
+        }));
+    } else {
+        printer.line(&format!(
+            "{} in {}, {}",
+            found.label(),
+            file.display(),
+            format::counted(count, what)
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes the values of a table. Gives the rows.
+fn export_table(
+    options: &Export,
+    project: &Project,
+    found: &FoundData,
+    file: &Path,
+) -> Result<u64, EngineError> {
     let Some(format) = options.format.or_else(|| Format::of(&options.file)) else {
         return Err(EngineError::Usage {
             message: format!("{} does not tell the format", options.file.display()),
             hint: Some("say it with --format csv, parquet or jsonl".to_owned()),
         });
     };
-    let project = session::project(global)?;
-    let found = find_data(&project, &options.version)?;
-    let file = session::folder(global)?.join(&options.file);
     let format = match format {
         Format::Csv => ExportFormat::Csv,
         Format::Parquet => ExportFormat::Parquet,
         Format::Jsonl => ExportFormat::JsonLines,
     };
-    let rows = export_version(&project, &found, format, &file, options.force)?;
-    if printer.json {
-        printer.document(&json!({ "version": found.label(), "file": file, "rows": rows }));
-    } else {
-        printer.line(&format!(
-            "{} in {}, {}",
-            found.label(),
-            file.display(),
-            format::counted(rows, "row")
-        ));
-    }
-    Ok(Exit::Done)
+    export_version(project, found, format, file, options.force)
 }

@@ -96,6 +96,8 @@ pub enum Kind {
     Arrow,
     /// Arrays of NumPy.
     Numpy,
+    /// Any files, which stay what they are: no table.
+    Files,
 }
 
 impl Kind {
@@ -137,6 +139,9 @@ pub struct Commit {
     /// Take in what was erased with 'reproof data erase', too. The history notes it.
     #[arg(long)]
     pub allow_erased: bool,
+    /// Hash every byte again, whatever size and times of the files say.
+    #[arg(long)]
+    pub paranoid: bool,
 }
 
 /// The options of `data log`.
@@ -200,6 +205,11 @@ pub fn add(options: &Add, global: &Global, printer: &Printer) -> Result<Exit, En
         // A query has no bytes to keep.
         keep: !options.no_keep && options.source.is_some(),
     };
+    if data.source.format == DataFormat::Files && !data.keep {
+        return Err(EngineError::usage(
+            "--no-keep is for tables: files are always kept",
+        ));
+    }
     let choice = DataChoice {
         message: options.message.clone(),
         retype: false,
@@ -266,6 +276,7 @@ fn file_format(
         Kind::Jsonl => DataFormat::JsonLines,
         Kind::Arrow => DataFormat::Arrow,
         Kind::Numpy => DataFormat::Numpy,
+        Kind::Files => DataFormat::Files,
         Kind::Csv => {
             let mut csv = CsvOptions {
                 delimiter: delimiter(&options.delimiter)?,
@@ -373,6 +384,7 @@ fn inside(project: &Project, path: &Path) -> Result<RelativePath, EngineError> {
 pub fn commit(options: &Commit, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
     let mut project = session::project(global)?;
     project.allow_erased = options.allow_erased;
+    project.paranoid = options.paranoid;
     let choice = DataChoice {
         message: options.message.clone(),
         retype: options.retype,
@@ -405,14 +417,11 @@ fn report(committed: &Committed, printer: &Printer) {
         printer.line(&format!("{version}  unchanged"));
         return;
     }
-    let size = format!(
-        "{} x {}",
-        format::counted(entry.rows, "row"),
-        entry.schema.columns().len()
-    );
+    let (kind, columns) = (entry.content.kind, entry.schema.columns().len() as u64);
+    let size = format::size(kind, entry.rows, columns);
     let was = before
         .as_ref()
-        .map(|(_, before)| format!(", was {}", format::counted(before.rows, "row")));
+        .map(|(_, before)| format!(", was {}", format::amount(before.content.kind, before.rows)));
     printer.line(&format!(
         "{version}  {size}{}  data:{}",
         was.unwrap_or_default(),
@@ -470,7 +479,7 @@ fn line(version: &LoggedVersion, printer: &Printer) -> String {
         "{}{names}  {}  {:>12}  {}  {}",
         printer.paint(Style::Strong, &version.id.short()),
         format::local(entry.time),
-        format::counted(entry.rows, "row"),
+        format::amount(entry.content.kind, entry.rows),
         author(entry),
         message(entry),
     )
@@ -540,7 +549,7 @@ pub fn head(options: &Head, global: &Global, printer: &Printer) -> Result<Exit, 
     printer.line(&format!(
         "{}  {}  {}",
         printer.paint(Style::Strong, &found.label()),
-        format::counted(entry.rows, "row"),
+        format::amount(entry.content.kind, entry.rows),
         message(&entry)
     ));
     Ok(Exit::Done)

@@ -8,6 +8,8 @@ mod page;
 mod show;
 mod uses;
 
+pub use show::show_files;
+
 use clap::{Args, Subcommand};
 use reproof_engine::{EngineError, PinnedData, data_names, data_versions};
 use reproof_record::{VersionEntry, VersionId};
@@ -108,22 +110,24 @@ fn list(global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
     }
     for named in &names {
         printer.line(&match &named.head {
-            Some((id, entry)) => format!(
-                "{}@{}  {}  {} x {}",
-                named.name,
-                id.short(),
-                entry.source.location,
-                format::counted(entry.rows, "row"),
-                entry.schema.columns().len(),
-            ),
+            Some((id, entry)) => {
+                let columns = entry.schema.columns().len() as u64;
+                format!(
+                    "{}@{}  {}  {}",
+                    named.name,
+                    id.short(),
+                    entry.source.location,
+                    format::size(entry.content.kind, entry.rows, columns),
+                )
+            }
             None => format!("{}  not read yet", named.name),
         });
     }
     let width = versions.iter().map(|one| one.path.chars().count()).max();
     for version in &versions {
         let entry = &version.entry;
-        let columns = entry.schema.columns().len();
-        let size = format!("{} x {columns}", format::counted(entry.rows, "row"));
+        let columns = entry.schema.columns().len() as u64;
+        let size = format::size(entry.version.kind, entry.rows, columns);
         let gone = if version.stored {
             ""
         } else {

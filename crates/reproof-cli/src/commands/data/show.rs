@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use reproof_engine::{EngineError, FoundData, exists, find_data, statistics};
+use reproof_engine::{EngineError, FoundData, Project, StoredFiles, exists, find_data, statistics};
 use reproof_record::LogicalType;
 use reproof_store::fs::write_atomic;
 use reproof_table::statistics::{ColumnStatistics, Histogram, Statistics};
@@ -14,6 +14,9 @@ use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
 use crate::{format, session};
+
+/// How many files of a version are shown.
+const SHOWN_FILES: usize = 40;
 
 /// The options of `data show`.
 #[derive(Debug, Args)]
@@ -42,6 +45,9 @@ pub struct Stats {
 pub fn show(show: &Show, global: &Global, printer: &Printer) -> Result<Exit, EngineError> {
     let project = session::project(global)?;
     let found = find_data(&project, &show.name)?;
+    if let Some(files) = found.files(&project)? {
+        return show_files(&project, &found, &files, printer);
+    }
     let statistics = statistics(&project, &found, session::threads(None))?;
     if printer.json {
         printer.document(&json!({
@@ -103,7 +109,55 @@ fn print_query(found: &FoundData, printer: &Printer) {
     }
 }
 
+/// Shows a version that is files.
+pub fn show_files(
+    project: &Project,
+    found: &FoundData,
+    files: &StoredFiles,
+    printer: &Printer,
+) -> Result<Exit, EngineError> {
+    if printer.json {
+        printer.document(&json!({
+            "data_id": found.content,
+            "version": found.pinned.as_ref().map(described),
+            "history": found.version.as_ref().map(|(id, entry)| version_json(id, entry)),
+            "lineage": project.catalog.lineage(&found.content)?,
+            "files": files,
+        }));
+        return Ok(Exit::Done);
+    }
+    print_origin(found, printer);
+    let sizes: Option<Vec<u64>> = files.iter().map(|file| file.size).collect();
+    let bytes = sizes.map(|sizes| sizes.into_iter().sum());
+    let bytes = bytes.map_or_else(String::new, |bytes| {
+        format!(", {}", format::counted(bytes, "byte"))
+    });
+    let count = format::count(files.len() as u64);
+    printer.line(&format!("files     {count}{bytes}\n"));
+    for file in files.iter().take(SHOWN_FILES) {
+        let size = file.size.map(format::count).unwrap_or_default();
+        let (digest, path) = (file.digest.short(), format::visible(file.path.as_str()));
+        printer.line(&format!("  {digest}  {size:>14}  {path}"));
+    }
+    let more = files.len().saturating_sub(SHOWN_FILES);
+    if more > 0 {
+        printer.line(&format!(
+            "  … {} more; --json lists all",
+            format::count(more as u64)
+        ));
+    }
+    Ok(Exit::Done)
+}
+
 fn print(found: &FoundData, statistics: &Statistics, printer: &Printer) {
+    print_origin(found, printer);
+    printer.line(&format!("rows      {}", format::count(statistics.rows)));
+    printer.line(&format!("columns   {}\n", statistics.columns.len()));
+    print_columns(statistics, printer);
+}
+
+/// What a version is, and where it comes from.
+fn print_origin(found: &FoundData, printer: &Printer) {
     let id = printer.paint(Style::Strong, &found.content.to_string());
     printer.line(&format!("data      {id}"));
     if let Some((id, entry)) = &found.version {
@@ -126,6 +180,9 @@ fn print(found: &FoundData, statistics: &Statistics, printer: &Printer) {
     print_query(found, printer);
     printer.line(&format!("rows      {}", format::count(statistics.rows)));
     printer.line(&format!("columns   {}\n", statistics.columns.len()));
+}
+
+fn print_columns(statistics: &Statistics, printer: &Printer) {
     let widest = |texts: &mut dyn Iterator<Item = String>| {
         texts.map(|text| text.chars().count()).max().unwrap_or(0)
     };
