@@ -104,7 +104,9 @@ fn places_that_hold_no_file() {
         "paths are inside the project",
     ]);
     std::fs::create_dir(project.path("data/a.csv")).unwrap();
-    run(&project).expect(USAGE).says(&["not a regular file"]);
+    run(&project)
+        .expect(USAGE)
+        .says(&["the folder data/a.csv holds no file that ends in .csv or .tsv"]);
     std::fs::remove_dir(project.path("data/a.csv")).unwrap();
     // A pipe that nobody writes to.
     let made = std::process::Command::new("mkfifo")
