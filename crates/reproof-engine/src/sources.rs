@@ -9,8 +9,8 @@ use std::path::Path;
 use reproof_catalog::{SourceSnapshot, StepOutput};
 use reproof_config::{DataFormat, DataSource, StatisticsOption};
 use reproof_record::{Artifact, ArtifactKind, Digest, Schema, StepName, Timestamp};
-use reproof_store::{Batch, Store, StoreError, StoredArtifact};
 use reproof_store::fs::{Facts, IoError};
+use reproof_store::{Batch, Store, StoreError, StoredArtifact};
 use reproof_table::{
     CsvOptions, FileFormat, Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError,
     partition_names, snapshot_files,
@@ -103,9 +103,9 @@ fn is_unchanged(
     cancel: &Cancel,
 ) -> Result<bool, EngineError> {
     match found {
-        Found::File { path, whole, .. } if project.paranoid => Ok(*whole
-            && known.files.is_none()
-            && hash(project, path)?.0 == known.source_digest),
+        Found::File { path, whole, .. } if project.paranoid => {
+            Ok(*whole && known.files.is_none() && hash(project, path)?.0 == known.source_digest)
+        }
         Found::File { facts, whole, .. } => Ok(*whole && known.holds_for(facts)),
         Found::Files(_) if known.files.is_none() => Ok(false),
         Found::Files(files) => {
@@ -302,7 +302,11 @@ fn read(
         read.stored.artifact.digest,
         source_digest(found, &read.digests)?,
     ];
-    admit(project, &format!("what {} holds", source.location()), &digests)?;
+    admit(
+        project,
+        &format!("what {} holds", source.location()),
+        &digests,
+    )?;
     batch.commit()?;
     Ok(read)
 }

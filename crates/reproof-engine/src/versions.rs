@@ -22,7 +22,9 @@ use std::collections::BTreeMap;
 use names::{is_known, known_names};
 use reproof_catalog::Named;
 use reproof_config::{LockEntry, VersionAt, VersionSpec, nearest};
-use reproof_record::{ArtifactKind, Digest, RelativePath, StepName, Tree, VersionEntry, VersionId};
+use reproof_record::{
+    Artifact, ArtifactKind, Digest, RelativePath, StepName, Tree, VersionEntry, VersionId,
+};
 use reproof_table::statistics::Statistics;
 use reproof_table::{StatisticsLevel, TableError, Threads, read_statistics, table_statistics};
 use serde::Serialize;

@@ -106,7 +106,11 @@ fn print_source(source: &DataSource) -> String {
     };
     // A text that is written to cannot fail.
     let mut text = match &source.format {
-        DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Arrow | DataFormat::Numpy | DataFormat::Files => {
+        DataFormat::Parquet
+        | DataFormat::JsonLines
+        | DataFormat::Arrow
+        | DataFormat::Numpy
+        | DataFormat::Files => {
             format!("{{{}: {place}", source.kind())
         }
         DataFormat::Sql(query) => {

@@ -198,8 +198,11 @@ impl DataSource {
         let mut differing = Map::new();
         match &self.format {
             DataFormat::Sql(query) => query.add_options(&mut differing, digest),
-            DataFormat::Parquet | DataFormat::JsonLines | DataFormat::Arrow | DataFormat::Numpy | DataFormat::Files => {
-            }
+            DataFormat::Parquet
+            | DataFormat::JsonLines
+            | DataFormat::Arrow
+            | DataFormat::Numpy
+            | DataFormat::Files => {}
             DataFormat::Csv(options) => {
                 let default = CsvOptions::default();
                 if options.delimiter != default.delimiter {

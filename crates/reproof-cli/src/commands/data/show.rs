@@ -178,8 +178,6 @@ fn print_origin(found: &FoundData, printer: &Printer) {
         printer.line(&format!("source    {source}"));
     }
     print_query(found, printer);
-    printer.line(&format!("rows      {}", format::count(statistics.rows)));
-    printer.line(&format!("columns   {}\n", statistics.columns.len()));
 }
 
 fn print_columns(statistics: &Statistics, printer: &Printer) {
