@@ -15,6 +15,8 @@ mod s3;
 #[path = "cli/support.rs"]
 mod support;
 
+#[path = "cli/addresses.rs"]
+mod addresses;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/book.rs"]

@@ -8,6 +8,7 @@ use reproof_record::{DecimalType, Operation, RelativePath, StepName};
 
 use crate::diagnostic::{Report, Span};
 use crate::names::{nearest, shown};
+use crate::pipeline::check_address;
 use crate::registry::{OPERATIONS, OperationSpec, operation};
 use crate::shape::{KeyShape, Object, Shape, wanted_tag};
 use crate::tables::{PROGRAM_STEP, REQUIRE_FIELD, STEP};
@@ -178,9 +179,11 @@ fn check_scalar(shape: &Shape, node: &Node, report: &mut Report<'_>) {
         (Shape::DataVersion, Value::Text(text)) => check_data_version(text, node.span, report),
         (Shape::Column, Value::Text(text)) => check_column(text, node.span, report),
         (Shape::Path, Value::Text(text)) => check_path(text, node.span, report),
-        (Shape::DataPath, Value::Text(text)) => {
-            check_path(text.strip_suffix('/').unwrap_or(text), node.span, report);
-        }
+        (Shape::DataPath, Value::Text(text)) => match check_address(text) {
+            Some(Err((message, hint))) => report.hinted(node.span, message, hint),
+            Some(Ok(())) => {}
+            None => check_path(text.strip_suffix('/').unwrap_or(text), node.span, report),
+        },
         (Shape::Variable, Value::Text(text)) => programs::check_variable(text, node.span, report),
         (Shape::Delimiter, Value::Text(text)) if delimiter(text).is_none() => {
             report.hinted(

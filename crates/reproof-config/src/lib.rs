@@ -34,7 +34,8 @@ pub use lock::{Lock, LockEntry, StepPin, parse_lock};
 pub use names::nearest;
 pub use pipeline::{
     CsvOptions, DataFormat, DataFrom, DataSource, ExpandOptions, Graph, Note, Pipeline, Place,
-    PostgresServer, QueryText, SqlQuery, StatisticsOption, parse_bound, parse_pipeline,
+    PostgresServer, QueryText, SqlQuery, StatisticsOption, check_address, parse_bound,
+    parse_pipeline,
 };
 pub use postgres::{Password, PostgresAddress, PostgresConnection, SslMode};
 pub use program::{OutputSpec, ProgramSpec, Resources, is_reserved_variable};

@@ -30,7 +30,9 @@ use reproof_record::{Expectation, StepName};
 pub use expand::ExpandOptions;
 pub use gates::parse_bound;
 pub use graph::{Graph, Note};
-pub use source::{CsvOptions, DataFormat, DataFrom, DataSource, Place, StatisticsOption};
+pub use source::{
+    CsvOptions, DataFormat, DataFrom, DataSource, Place, StatisticsOption, check_address,
+};
 pub use sql::{PostgresServer, QueryText, SqlQuery};
 
 use crate::check::{check_object, is_named};

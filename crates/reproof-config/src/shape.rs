@@ -170,7 +170,7 @@ impl Shape {
             Self::DataVersion => "a version of named data".to_owned(),
             Self::Column => "a column's name".to_owned(),
             Self::Path => "the path of a file".to_owned(),
-            Self::DataPath => "the path of a file or folder, or a pattern".to_owned(),
+            Self::DataPath => "the path of a file or folder, a pattern, or an address".to_owned(),
             Self::Variable => "the name of an environment variable".to_owned(),
             Self::Delimiter => "one character".to_owned(),
             Self::Scalar => "a boolean, a number or text".to_owned(),

@@ -106,6 +106,14 @@ pub enum EngineError {
         /// Whether it cannot be reached, or not any more.
         unreachable: bool,
     },
+    /// What a server keeps cannot be had.
+    #[error("{message}")]
+    Unreachable {
+        /// What happened.
+        message: String,
+        /// What to check.
+        hint: String,
+    },
     /// An environment could not be built, or a program not isolated.
     #[error("{0}")]
     Environment(String),
@@ -150,7 +158,9 @@ impl EngineError {
             Self::Remote(error) => error.class().map_or(Class::Interrupted, store_error_class),
             Self::Bundle(error) => error.class().map_or(Class::Interrupted, store_error_class),
             Self::Catalog(error) => store_error_class(error.class()),
-            Self::Io(_) | Self::Capture(CaptureError::Io(_)) => Class::Storage,
+            Self::Io(_) | Self::Unreachable { .. } | Self::Capture(CaptureError::Io(_)) => {
+                Class::Storage
+            }
             Self::Capture(_) | Self::Environment(_) | Self::Sandbox(_) | Self::Unsupported(_) => {
                 Class::Environment
             }
@@ -181,6 +191,7 @@ impl EngineError {
                 let again = || "nothing is half-written: run the same command again".to_owned();
                 unreachable.then(again)
             }
+            Self::Unreachable { hint, .. } => Some(hint.clone()),
             Self::Unsupported(_) => Some(WITHOUT_ISOLATION.to_owned()),
             Self::Remote(error) if error.hint().is_some() => error.hint(),
             Self::Data { error: TableError::Csv { problem: CsvProblem::Pinned { .. }, .. }, .. } => {

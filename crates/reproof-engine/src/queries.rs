@@ -158,7 +158,7 @@ pub(crate) fn read(
                 .transpose()
                 .ok_or_else(unread)?
         }
-        (Place::File(_), None) => return Err(unread()),
+        (Place::File(_), None) | (Place::Address(_), _) => return Err(unread()),
     };
     read.map_err(|error| explained(name, error))
 }

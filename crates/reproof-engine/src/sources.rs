@@ -1,5 +1,6 @@
 //! Reads data sources into versions, where they changed since they were last read.
 
+mod fetched;
 mod find;
 mod many;
 

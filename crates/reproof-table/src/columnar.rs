@@ -60,7 +60,7 @@ pub(crate) trait Columnar<'a>: Sized {
     fn problem(&self, problem: ColumnarProblem) -> TableError {
         TableError::Columnar {
             path: self.path().to_owned(),
-            problem,
+            problem: Box::new(problem),
         }
     }
 
@@ -99,10 +99,10 @@ pub(crate) fn damaged<'a, F: Columnar<'a>>(
     }
     TableError::Columnar {
         path: path.to_owned(),
-        problem: ColumnarProblem::Format {
+        problem: Box::new(ColumnarProblem::Format {
             format: F::FORMAT,
             what,
-        },
+        }),
     }
 }
 

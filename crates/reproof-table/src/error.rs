@@ -48,7 +48,7 @@ pub enum TableError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        problem: ColumnarProblem,
+        problem: Box<ColumnarProblem>,
     },
     /// A table that cannot be written as Parquet.
     #[error("the table cannot be written as Parquet: {0}")]

@@ -7,6 +7,7 @@ use reproof_engine::{
     Aspect, Cause, ContentMoved, EngineError, Explanation, FileChange, FileState, Moved,
     OutputDifference, Side, StepDifference, sides, why,
 };
+use reproof_record::StepName;
 use reproof_table::{ColumnMoved, TableMoved};
 
 use super::compare::{data_line, print_changes, print_metrics};
@@ -74,7 +75,7 @@ fn print(found: &Explanation, arguments: &Arguments, printer: &Printer) {
     if !found.environments.is_empty() {
         printer.line("\nenvironment");
         for change in &found.environments {
-            let steps: Vec<_> = change.steps.iter().map(|step| step.as_str()).collect();
+            let steps: Vec<_> = change.steps.iter().map(StepName::as_str).collect();
             printer.line(&format!("  of {}", steps.join(", ")));
             let lines = match &change.diff {
                 Some(diff) => summary::environment(diff),
@@ -208,7 +209,7 @@ fn print_file(file: &FileChange, lines: bool, printer: &Printer) {
         FileState::Removed => "removed",
         FileState::Changed => "changed",
     };
-    let steps: Vec<_> = file.steps.iter().map(|step| step.as_str()).collect();
+    let steps: Vec<_> = file.steps.iter().map(StepName::as_str).collect();
     let mut line = format!("  {}   {state}", format::visible(&file.path));
     if let Some(definitions) = file.definitions.as_ref().filter(|names| !names.is_empty()) {
         line += &format!(": {}", definitions.join(", "));

@@ -101,6 +101,7 @@ fn print_from(from: &DataFrom, checks: Map<String, Value>) -> String {
 fn print_source(source: &DataSource) -> String {
     let place = match &source.place {
         Place::File(path) => quoted(path.as_str()),
+        Place::Address(address) => quoted(address),
         Place::Server(PostgresServer::Variable(name)) => format!("{{env: {}}}", quoted(name)),
         Place::Server(PostgresServer::Address(address)) => quoted(&address.to_string()),
     };

@@ -9,6 +9,7 @@ use super::sql::{self, PostgresServer, QUERY_KEYS, QueryText, SqlQuery};
 use super::{blocks, expect};
 use crate::check::{delimiter, is_named};
 use crate::diagnostic::{Report, Span};
+use crate::is_loopback;
 use crate::names::nearest;
 use crate::tables::DATA_SOURCE;
 use crate::tree::Node;
@@ -66,6 +67,8 @@ pub struct DataSource {
 pub enum Place {
     /// A file, inside the project.
     File(RelativePath),
+    /// A file on a server: `s3://BUCKET/KEY`, `https://HOST/…`, or `http://…` on this machine.
+    Address(String),
     /// A database of a PostgreSQL server.
     Server(PostgresServer),
 }
@@ -136,7 +139,7 @@ impl DataSource {
     /// What kind of source it is: the key that names it.
     pub const fn kind(&self) -> &'static str {
         match (&self.format, &self.place) {
-            (DataFormat::Sql(_), Place::File(_)) => "sqlite",
+            (DataFormat::Sql(_), Place::File(_) | Place::Address(_)) => "sqlite",
             (_, Place::Server(_)) => "postgres",
             (DataFormat::Parquet, _) => "parquet",
             (DataFormat::Csv(_), _) => "csv",
@@ -151,6 +154,7 @@ impl DataSource {
     pub fn location(&self) -> String {
         match &self.place {
             Place::File(path) => path.to_string(),
+            Place::Address(address) => address.clone(),
             Place::Server(server) => server.identity(),
         }
     }
@@ -159,7 +163,7 @@ impl DataSource {
     pub const fn file(&self) -> Option<&RelativePath> {
         match &self.place {
             Place::File(path) => Some(path),
-            Place::Server(_) => None,
+            Place::Address(_) | Place::Server(_) => None,
         }
     }
 
@@ -338,6 +342,11 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
         }
         [only] => {
             let kind = only.key.value.as_str();
+            let address = only.value.text().and_then(check_address);
+            if kind == "files" && address.is_some() {
+                let message = "'files' names files inside the project";
+                report.error(only.value.span, message);
+            }
             let mut refuse = |keys: &[&str], what: &str| {
                 for entry in keys.iter().filter_map(|key| node.entry(key)) {
                     report.error(entry.key.span, format!("'{}' {what}", entry.key.value));
@@ -369,6 +378,41 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
     }
 }
 
+/// Checks a text that is the address of a file on a server: `s3://BUCKET/KEY`, `https://HOST/…`, or
+/// `http://…` on this machine. None if it is no address, but a path.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub fn check_address(text: &str) -> Option<Result<(), (String, &'static str)>> {
+    let (scheme, rest) = text.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_named = |text: &str| !text.is_empty() && !text.chars().any(char::is_whitespace);
+    let wrong = |what: &str, hint| Some(Err((what.to_owned(), hint)));
+    match scheme {
+        "s3" => match rest.split_once('/') {
+            Some((bucket, key)) if is_named(bucket) && !key.is_empty() => Some(Ok(())),
+            _ => wrong("the address names no object", "write it as s3://BUCKET/KEY"),
+        },
+        "http" | "https" if host.contains('@') => wrong(
+            "a user and a password must not stand in an address",
+            "only what everyone may read is fetched by HTTP: fetch it yourself, or put it in a bucket",
+        ),
+        "http" | "https" if !is_named(host) || rest.contains(char::is_whitespace) => wrong(
+            "the address names no host",
+            "write it as https://HOST/FILE, with %20 for a blank",
+        ),
+        "http" if !is_loopback(rest) => wrong(
+            "without TLS only a server on this machine may be reached",
+            "use https://",
+        ),
+        "http" | "https" => Some(Ok(())),
+        _ => Some(Err((
+            format!("files are not fetched by '{scheme}'"),
+            "write a path inside the project, s3://BUCKET/KEY or https://HOST/FILE",
+        ))),
+    }
+}
+
 fn read_source(node: &Node) -> Option<DataSource> {
     let (kind, named) = FORMATS
         .iter()
@@ -376,8 +420,11 @@ fn read_source(node: &Node) -> Option<DataSource> {
     let place = if kind == "postgres" {
         Place::Server(sql::read_server(named)?)
     } else {
-        let path = named.text()?;
-        Place::File(RelativePath::new(path.strip_suffix('/').unwrap_or(path)).ok()?)
+        let text = named.text()?;
+        match check_address(text) {
+            Some(checked) => checked.ok().map(|()| Place::Address(text.to_owned()))?,
+            None => Place::File(RelativePath::new(text.strip_suffix('/').unwrap_or(text)).ok()?),
+        }
     };
     let format = match kind {
         "csv" => DataFormat::Csv(read_csv(node)?),

@@ -79,6 +79,7 @@ fn section(name: &StepName, data: &NamedData) -> String {
     let mut table = Table::new();
     let place = match &source.place {
         Place::File(path) => Value::from(path.as_str()),
+        Place::Address(address) => Value::from(address.as_str()),
         Place::Server(PostgresServer::Variable(name)) => {
             Value::InlineTable(InlineTable::from_iter([("env", name.as_str())]))
         }

@@ -29,7 +29,8 @@ macro_rules! source_fields {
                 "A file with values separated by commas, inside the project; its first row names the \
                  columns. It may be compressed with gzip or zstd. The types of columns are decided over \
                  the whole file and pinned in `reproof.lock`, unless `schema` declares them. A folder, \
-                 or a pattern such as `\"data/*.csv\"`, is all its files as one table.",
+                 or a pattern such as `\"data/*.csv\"`, is all its files as one table. The file may also lie on \
+                 a server: `s3://BUCKET/KEY` or `https://HOST/FILE`; so may those of the other formats.",
                 Shape::DataPath,
             ),
             optional(
@@ -47,8 +48,9 @@ macro_rules! source_fields {
             ),
             optional(
                 "arrow",
-                "An Arrow IPC file inside the project (also called Feather), or a stream of Arrow.",
-                Shape::Path,
+                "An Arrow IPC file inside the project (also called Feather), or a stream of Arrow. \
+                 A folder or a pattern is all its files.",
+                Shape::DataPath,
             ),
             optional(
                 "numpy",
@@ -152,7 +154,6 @@ const LATER: &[Later] = &[
         key: "run",
         message: "data that a program makes is not supported by this version",
     },
-    later_source("arrow"),
     later_source("images"),
     Later {
         key: "postgresql",

@@ -5,12 +5,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use reproof_capture::Pattern;
-use reproof_config::{DataFormat, DataSource};
+use reproof_config::{DataFormat, DataSource, Place};
 use reproof_record::{Digest, RelativePath, StepName};
 use reproof_store::fs::{Facts, FileKind, Io, IoError};
 use reproof_table::{FileFormat, SourceFile};
 
-use super::file_format;
+use super::{fetched, file_format};
 use crate::{Cancel, EngineError, Project, queries};
 
 /// What a source names.
@@ -104,8 +104,14 @@ pub(crate) fn find(
     source: &DataSource,
     cancel: &Cancel,
 ) -> Result<Found, EngineError> {
-    let Some(inside) = source.file().map(RelativePath::as_str) else {
-        return Ok(Found::Server);
+    let inside = match &source.place {
+        Place::File(path) => path.as_str(),
+        Place::Server(_) => return Ok(Found::Server),
+        Place::Address(address) => {
+            let (path, facts) = fetched::find(project, name, address, cancel)?;
+            let whole = true;
+            return Ok(Found::File { path, facts, whole });
+        }
     };
     let search = Search {
         project,

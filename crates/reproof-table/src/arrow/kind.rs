@@ -47,8 +47,14 @@ impl Kind {
         use DataType as T;
         match data_type {
             T::Boolean => Ok(Self::Boolean),
-            T::Int8 | T::Int16 | T::Int32 | T::Int64 => Ok(Self::Integer),
-            T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => Ok(Self::Integer),
+            T::Int8
+            | T::Int16
+            | T::Int32
+            | T::Int64
+            | T::UInt8
+            | T::UInt16
+            | T::UInt32
+            | T::UInt64 => Ok(Self::Integer),
             T::Float16 | T::Float32 | T::Float64 => Ok(Self::Float),
             T::Utf8 | T::LargeUtf8 | T::Utf8View => Ok(Self::Text),
             T::Date32 => Ok(Self::Date),

@@ -93,7 +93,7 @@ fn check_unpacked(
     if batch.compression().is_none() {
         return Ok(());
     }
-    for buffer in batch.buffers().iter().flat_map(|buffers| buffers.iter()) {
+    for buffer in batch.buffers().into_iter().flatten() {
         let place = u64::try_from(buffer.offset()).unwrap_or(u64::MAX);
         if buffer.length() < 8 {
             continue;
@@ -118,8 +118,7 @@ pub(super) fn directory(source: &Arrow<'_>) -> Result<Vec<u64>, TableError> {
     let begin = end.checked_sub(length as u64).ok_or_else(damaged)?;
     let bytes = source.bytes(begin, length)?;
     let footer = root_as_footer(&bytes).map_err(|_| damaged())?;
-    let blocks = footer.recordBatches();
-    let places = blocks.iter().flat_map(|blocks| blocks.iter());
+    let places = footer.recordBatches().into_iter().flatten();
     places
         .map(|block| u64::try_from(block.offset()).map_err(|_| damaged()))
         .collect()

@@ -75,7 +75,8 @@ fn plain(bytes: &[u8]) -> Result<(Vec<(String, ColumnData)>, Digest), String> {
 
 fn two() -> [RecordBatch; 2] {
     [(0_i64, 3), (3, 5)].map(|(begin, end)| {
-        let numbers = Int64Array::from_iter((begin..end).map(|n| (n != 1).then_some(n)));
+        let numbers = (begin..end).map(|n| (n != 1).then_some(n));
+        let numbers: Int64Array = numbers.collect();
         let keys = (begin..end).map(|n| (n != 2).then_some(["a", "b"][n as usize % 2]));
         let kinds: DictionaryArray<Int8Type> = keys.collect();
         batch(vec![
@@ -116,7 +117,8 @@ fn files_streams_and_compressions_are_the_same_table() {
 
 /// All rows in one batch.
 fn one_batch() -> [RecordBatch; 1] {
-    let numbers = Int64Array::from_iter((0..5).map(|n| (n != 1).then_some(n)));
+    let numbers = (0..5).map(|n| (n != 1).then_some(n));
+    let numbers: Int64Array = numbers.collect();
     let keys = (0..5).map(|n| (n != 2).then_some(["a", "b"][n as usize % 2]));
     let kinds: DictionaryArray<Int8Type> = keys.collect();
     [batch(vec![

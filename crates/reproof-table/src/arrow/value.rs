@@ -82,25 +82,24 @@ pub(super) fn put_all(
         },
         None => Rows::Plain(array),
     };
-    use DataType as T;
     let values = rows.values();
     match values.data_type() {
-        T::Boolean => {
+        DataType::Boolean => {
             let values = values.as_boolean();
             each(writer, &rows, |out, place| {
                 put_boolean(out, Some(values.value(place)));
                 Ok(())
             })
         }
-        T::Utf8 => {
+        DataType::Utf8 => {
             let values = values.as_string::<i32>();
             each(writer, &rows, |out, place| text(out, values.value(place)))
         }
-        T::LargeUtf8 => {
+        DataType::LargeUtf8 => {
             let values = values.as_string::<i64>();
             each(writer, &rows, |out, place| text(out, values.value(place)))
         }
-        T::Utf8View => {
+        DataType::Utf8View => {
             let values = values.as_string_view();
             each(writer, &rows, |out, place| text(out, values.value(place)))
         }

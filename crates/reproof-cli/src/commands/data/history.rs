@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use reproof_config::{
     CsvOptions, DataFormat, DataSource, NamedData, Place, PostgresConnection, PostgresServer,
-    QueryText, SqlQuery, StatisticsOption, VersionAt, VersionSpec,
+    QueryText, SqlQuery, StatisticsOption, VersionAt, VersionSpec, check_address,
 };
 use reproof_engine::{
     Committed, DataChoice, EngineError, LoggedVersion, Pattern, Project, add_data, commit_data,
@@ -225,6 +225,17 @@ pub fn add(options: &Add, global: &Global, printer: &Printer) -> Result<Exit, En
 fn source(options: &Add, project: &Project, global: &Global) -> Result<DataSource, EngineError> {
     let folder = session::folder(global)?;
     let (place, format) = match &options.source {
+        Some(file) if file.to_str().and_then(check_address).is_some() => {
+            let text = file.to_str().unwrap_or_default();
+            if let Some(Err((message, hint))) = check_address(text) {
+                let hint = Some(hint.to_owned());
+                return Err(EngineError::Usage { message, hint });
+            }
+            (
+                Place::Address(text.to_owned()),
+                address_format(options, text)?,
+            )
+        }
         Some(file) => {
             let path = inside(project, &folder.join(file))?;
             let format = file_format(options, project, &path)?;
@@ -268,6 +279,22 @@ fn file_format(
         }
         None => Kind::of(Path::new(path.as_str())),
     };
+    format_of(options, kind)
+}
+
+/// The format of a file on a server, whose name is what stands before a question mark.
+fn address_format(options: &Add, address: &str) -> Result<DataFormat, EngineError> {
+    let name = address.split(['?', '#']).next().unwrap_or_default();
+    let kind = options.format.unwrap_or_else(|| Kind::of(Path::new(name)));
+    if kind == Kind::Files {
+        return Err(EngineError::usage(
+            "--format files is for files inside the project",
+        ));
+    }
+    format_of(options, kind)
+}
+
+fn format_of(options: &Add, kind: Kind) -> Result<DataFormat, EngineError> {
     if kind != Kind::Csv {
         only_csv(options)?;
     }

@@ -1,0 +1,186 @@
+//! Data on servers.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use crate::support::{Project, statuses};
+
+/// A server of one file that tells its state by a tag, and which requests it got.
+struct Server {
+    address: String,
+    file: Arc<Mutex<Option<String>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn new(file: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/data.csv", listener.local_addr().unwrap());
+        let file = Arc::new(Mutex::new(Some(file.to_owned())));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (served, noted) = (Arc::clone(&file), Arc::clone(&asked));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                let mut lines = BufReader::new(&stream).lines();
+                let mut known = None;
+                while let Some(Ok(line)) = lines.next()
+                    && !line.is_empty()
+                {
+                    let line = line.to_ascii_lowercase();
+                    known = known.or(line.strip_prefix("if-none-match: ").map(str::to_owned));
+                }
+                let file = served.lock().unwrap().clone();
+                let tag =
+                    |file: &str| format!("\"{}\"", reproof_record::Digest::of(file.as_bytes()));
+                let (status, body) = match file {
+                    None => ("404 Not Found".to_owned(), String::new()),
+                    Some(file) if known.as_deref() == Some(&tag(&file)) => {
+                        ("304 Not Modified".to_owned(), String::new())
+                    }
+                    Some(file) => (format!("200 OK\r\nETag: {}", tag(&file)), file),
+                };
+                noted.lock().unwrap().push(status[..3].to_owned());
+                let length = body.len();
+                let head = "Connection: close\r\nContent-Length";
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\n{head}: {length}\r\n\r\n{body}"
+                );
+            }
+        });
+        Self {
+            address,
+            file,
+            asked,
+        }
+    }
+
+    fn put(&self, file: Option<&str>) {
+        *self.file.lock().unwrap() = file.map(str::to_owned);
+    }
+
+    /// The answers since the last time.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+/// The example, whose data lies at this address.
+fn diabetes_at(address: &str) -> Project {
+    let project = Project::diabetes();
+    project.edit(
+        "pipelines/diabetes.yaml",
+        "csv: data/pima_diabetes.csv",
+        &format!("csv: \"{address}\""),
+    );
+    project
+}
+
+#[test]
+fn a_file_on_a_server_is_the_same_data_and_fetched_once() {
+    let table = Project::diabetes().read("data/pima_diabetes.csv");
+    let server = Server::new(&table);
+    let project = diabetes_at(&server.address);
+    let first = project.run(&[]);
+    assert!(
+        first["record"]
+            .as_str()
+            .unwrap()
+            .starts_with("e7293bbf1890")
+    );
+    assert!(server.asked().contains(&"200".to_owned()));
+    let again = project.run(&[]);
+    assert!(
+        statuses(&again)
+            .iter()
+            .all(|(_, status)| status == "cached")
+    );
+    let asked = server.asked();
+    assert!(
+        !asked.is_empty() && asked.iter().all(|status| status == "304"),
+        "{asked:?}"
+    );
+    assert!(project.read("reproof.lock").contains(&server.address));
+    // One row less.
+    let shorter = table.trim_end().rsplit_once('\n').unwrap().0;
+    server.put(Some(&format!("{shorter}\n")));
+    project.reproof(&["run", "--locked"]).expect(40).says(&[
+        "is not the version that the lock file pins",
+        "531 rows, were 532",
+    ]);
+    let other = project.run(&[]);
+    assert_ne!(other["record"], first["record"]);
+}
+
+#[test]
+fn a_server_that_has_it_no_more_ends_the_run() {
+    let server = Server::new("a,has_diabetes\n");
+    server.put(None);
+    let project = diabetes_at(&server.address);
+    project.reproof(&["run"]).expect(31).says(&[
+        "data 'data': there is nothing at http://127.0.0.1",
+        "look at the address",
+    ]);
+    let kept = std::fs::read_dir(project.path(".reproof/fetched")).unwrap();
+    assert_eq!(kept.count(), 0);
+}
+
+#[test]
+fn addresses_are_checked_where_they_are_written() {
+    for (address, expect) in [
+        (
+            "https://me:secret@example.org/a.csv",
+            "a user and a password must not stand",
+        ),
+        (
+            "http://example.org/a.csv",
+            "without TLS only a server on this machine",
+        ),
+        ("s3://bucket", "the address names no object"),
+        ("ftp://example.org/a.csv", "files are not fetched by 'ftp'"),
+        ("https:///a.csv", "the address names no host"),
+    ] {
+        let project = diabetes_at(address);
+        let call = project.reproof(&["plan"]).expect(2);
+        assert!(call.err.contains(expect), "{address}: {}", call.err);
+        assert!(
+            call.err.contains("pipelines/diabetes.yaml:"),
+            "{}",
+            call.err
+        );
+    }
+    let project = Project::empty();
+    project.write("reproof.toml", "");
+    project
+        .reproof(&["data", "add", "a", "http://example.org/a.csv"])
+        .expect(2)
+        .says(&["without TLS"]);
+}
+
+#[test]
+fn named_data_may_lie_on_a_server() {
+    let server = Server::new("a,b\n1,2\n");
+    let project = Project::empty();
+    project.write("reproof.toml", "");
+    project
+        .reproof(&["data", "add", "rows", &server.address])
+        .expect(0);
+    server.put(Some("a,b\n1,2\n3,4\n"));
+    let committed = project
+        .reproof(&["data", "commit", "rows", "-m", "more", "--json"])
+        .json();
+    assert_eq!(committed["version"]["rows"], 2, "{committed}");
+    project
+        .reproof(&["data", "restore", "rows@~1", "first.csv"])
+        .expect(0);
+    assert_eq!(project.read("first.csv"), "a,b\n1,2\n");
+    let log = project.reproof(&["data", "log", "rows", "--json"]).json();
+    assert_eq!(
+        log["versions"][0]["source"]["location"],
+        json!(server.address)
+    );
+}
