@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use crate::support::{Project, statuses};
+use crate::s3::{Bucket, Trouble};
+use crate::support::{Project, call, statuses};
 
 /// A server of one file that tells its state by a tag, and which requests it got.
 struct Server {
@@ -173,14 +174,72 @@ fn named_data_may_lie_on_a_server() {
     let committed = project
         .reproof(&["data", "commit", "rows", "-m", "more", "--json"])
         .json();
-    assert_eq!(committed["version"]["rows"], 2, "{committed}");
+    assert_eq!(committed["version"]["entry"]["rows"], 2, "{committed}");
     project
         .reproof(&["data", "restore", "rows@~1", "first.csv"])
         .expect(0);
     assert_eq!(project.read("first.csv"), "a,b\n1,2\n");
     let log = project.reproof(&["data", "log", "rows", "--json"]).json();
     assert_eq!(
-        log["versions"][0]["source"]["location"],
+        log["versions"][0]["entry"]["source"]["location"],
         json!(server.address)
     );
+}
+
+#[test]
+fn an_object_of_s3_is_data() {
+    let table = Project::diabetes().read("data/pima_diabetes.csv");
+    let bucket = Bucket::new("measured");
+    bucket.put("day/pima.csv", table.as_bytes());
+    let project = diabetes_at("s3://measured/day/pima.csv");
+    let run = || {
+        let mut command = project.command(&["run", "--json"]);
+        command
+            .env("AWS_ENDPOINT_URL", bucket.endpoint())
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_REGION", "us-east-1");
+        call(&mut command)
+    };
+    let first = run().json();
+    assert!(
+        first["record"]
+            .as_str()
+            .unwrap()
+            .starts_with("e7293bbf1890")
+    );
+    let gets = || {
+        let requests = bucket.requests();
+        requests
+            .iter()
+            .filter(|line| line.starts_with("GET "))
+            .count()
+    };
+    assert!(gets() > 0);
+    let again = run().json();
+    assert!(
+        statuses(&again)
+            .iter()
+            .all(|(_, status)| status == "cached")
+    );
+    assert_eq!(gets(), 0);
+    // Another state of it, through trouble.
+    let shorter = table.trim_end().rsplit_once('\n').unwrap().0;
+    bucket.put("day/pima.csv", format!("{shorter}\n").as_bytes());
+    bucket.trouble("GET /measured/", Trouble::Truncate, 1);
+    bucket.trouble("GET /measured/", Trouble::Status(503), 1);
+    let other = run().json();
+    assert_eq!(bucket.calm(), [0, 0]);
+    assert_eq!(other["execution"]["data"]["data"]["rows"], 531);
+    // No object, and no key in what is told.
+    let gone = diabetes_at("s3://measured/none.csv");
+    let mut command = gone.command(&["run"]);
+    command
+        .env("AWS_ENDPOINT_URL", bucket.endpoint())
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_REGION", "us-east-1");
+    call(&mut command)
+        .expect(31)
+        .says(&["there is no object s3://measured/none.csv"]);
 }
