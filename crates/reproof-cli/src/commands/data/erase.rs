@@ -97,7 +97,7 @@ fn show(project: &Project, plan: &ErasePlan, printer: &Printer) {
             "          {}@{}, {}, from {}",
             entry.name,
             id.short(),
-            format::counted(entry.rows, "row"),
+            format::amount(entry.content.kind, entry.rows),
             entry.source.location
         ));
     }
