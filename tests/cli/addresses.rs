@@ -179,6 +179,11 @@ fn named_data_may_lie_on_a_server() {
         .reproof(&["data", "restore", "rows@~1", "first.csv"])
         .expect(0);
     assert_eq!(project.read("first.csv"), "a,b\n1,2\n");
+    // What is erased is in no copy, either.
+    project
+        .reproof(&["data", "erase", "rows", "--reason", "asked", "--yes"])
+        .expect(0);
+    assert!(!project.path(".reproof/fetched").exists());
     let log = project.reproof(&["data", "log", "rows", "--json"]).json();
     assert_eq!(
         log["versions"][0]["entry"]["source"]["location"],

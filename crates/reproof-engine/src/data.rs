@@ -10,7 +10,7 @@ use reproof_record::{Artifact, ArtifactKind, DataUse, Digest, Schema, StepName, 
 
 use crate::needs::{Object, Objects};
 use crate::observer::{DataChange, Event, Observer};
-use crate::sources::snapshot;
+use crate::sources::{self, snapshot};
 use crate::{Cancel, EngineError, Project, queries, remote, versions};
 
 /// A data source with the version that this run uses.
@@ -188,17 +188,21 @@ fn stored(project: &Project, version: &VersionRef, lock: &Lock) -> Result<Pinned
     let wanted = Objects::from([(entry.version.digest, Object::of(&entry.version))]);
     let what = format!("the version {version}");
     remote::fetch_content(project, &what, &wanted, &beside.into_iter().collect())?;
-    let table = project.store.table_object(&entry.version.digest)?;
+    let (rows, columns) = sources::size(&project.store, &entry.version)?;
+    let schema = match entry.version.kind {
+        ArtifactKind::Table => project.store.table_object(&entry.version.digest)?.schema,
+        _ => Schema::default(),
+    };
     Ok(Pinned {
         key,
         used: DataUse {
             source: version.to_string(),
             version: entry.version,
             manifest,
-            rows: table.rows,
-            columns: table.columns.len() as u64,
+            rows,
+            columns,
         },
-        schema: table.schema,
+        schema,
         source_digest: entry.source_digest,
         files: None,
         named: None,

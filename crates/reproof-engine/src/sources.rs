@@ -21,6 +21,7 @@ use crate::erase::admit;
 use crate::observer::{Event, Observer};
 use crate::queries::Opened;
 use crate::{Cancel, EngineError, Project, cache, queries};
+pub(crate) use fetched::forget_fetched;
 use find::{Found, find};
 
 /// The version of a source: the known one if the facts of its files are unchanged and every byte of

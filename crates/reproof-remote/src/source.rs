@@ -8,7 +8,7 @@ use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use reproof_config::{RemoteAddress, RemoteSettings};
 use reproof_store::ObjectError;
 use reproof_store::fs::Io;
-use reqwest::header::{ETAG, IF_NONE_MATCH, IF_RANGE, RANGE};
+use reqwest::header::{CONTENT_RANGE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use tokio::runtime::Runtime;
@@ -243,10 +243,12 @@ impl<'a> Http<'a> {
         open: &mut Open<'o>,
     ) -> Result<Fetched, Broken> {
         let mut request = self.client.get(self.address);
+        let mut rest = false;
         match (&transfer.tag, &transfer.out, known) {
             // The rest of the very same bytes, else all of them.
             (Some(tag), Some(_), _) if transfer.place > 0 => {
                 let range = format!("bytes={}-", transfer.place);
+                rest = true;
                 request = request.header(IF_RANGE, tag).header(RANGE, range);
             }
             (_, _, Some(known)) => request = request.header(IF_NONE_MATCH, known),
@@ -258,7 +260,13 @@ impl<'a> Http<'a> {
         }
         self.check(&response)?;
         let never = |error: std::io::Error| Broken::Never(not_written(&error));
-        if response.status() != StatusCode::PARTIAL_CONTENT {
+        if response.status() == StatusCode::PARTIAL_CONTENT {
+            if !rest || begin_of(&response) != Some(transfer.place) {
+                // It is another part than was asked for: all of it, the next time.
+                transfer.tag = None;
+                return Err(Broken::Again("it sent another part".to_owned()));
+            }
+        } else {
             transfer.tag = tag_of(&response);
             transfer.place = 0;
             transfer.out = Some(open().map_err(never)?);
@@ -304,6 +312,13 @@ impl<'a> Http<'a> {
             )),
         })
     }
+}
+
+/// The place of the first byte of a part (RFC 9110, 14.4).
+fn begin_of(response: &Response) -> Option<u64> {
+    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    let (begin, _) = range.strip_prefix("bytes ")?.split_once('-')?;
+    begin.parse().ok()
 }
 
 fn tag_of(response: &Response) -> Option<String> {

@@ -17,7 +17,7 @@ use reproof_record::{Author, Erasure, ErasureAction};
 
 use crate::collect::needed_elsewhere;
 use crate::versions::{FoundData, need_content};
-use crate::{EngineError, Project, collect};
+use crate::{EngineError, Project, collect, sources};
 
 /// What came of an erasure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,6 +112,7 @@ pub fn erase(project: &Project, plan: &ErasePlan, reason: &str) -> Result<Erased
         append(project, &event, &event.blobs, &[])?;
     }
     redact(project, plan)?;
+    sources::forget_fetched(project)?;
     let collected = collect(project, false, &[])?;
     let left = plan::left(project, &plan.blobs)?;
     if left > 0

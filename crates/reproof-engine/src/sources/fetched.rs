@@ -8,7 +8,7 @@ use std::sync::Arc;
 use reproof_record::{Digest, StepName};
 use reproof_remote::{Fetched, fetch};
 use reproof_store::ObjectError;
-use reproof_store::fs::{Facts, create_dir_durable, unique, write_atomic};
+use reproof_store::fs::{Facts, WriteFile, create_dir_durable, remove_tree, unique, write_atomic};
 
 use crate::project::STATE_FOLDER;
 use crate::{Cancel, EngineError, Project};
@@ -17,6 +17,32 @@ use crate::{Cancel, EngineError, Project};
 const FOLDER: &str = "fetched";
 /// The longest tag of a server, in bytes.
 const MAX_TAG: u64 = 4096;
+
+/// A copy on its way. What is whole is durable before a tag says so.
+struct Part(Box<dyn WriteFile>);
+
+impl Write for Part {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.sync().map_err(std::io::Error::other)
+    }
+}
+
+/// Removes all copies: what they hold is fetched again when it is asked for.
+///
+/// # Errors
+/// Trouble of the storage.
+pub(crate) fn forget_fetched(project: &Project) -> Result<(), EngineError> {
+    let folder = project.root.join(STATE_FOLDER).join(FOLDER);
+    match project.io().metadata(&folder) {
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(remove_tree(project.io(), &folder)?),
+    }
+}
 
 /// Where the copy of the file at an address lies, after it was compared with the server, and its facts.
 ///
@@ -47,7 +73,7 @@ pub(super) fn find(
                 // A transfer that begins anew.
                 let _ = io.remove_file(&part);
                 let file = io.create_new(&part).map_err(std::io::Error::other)?;
-                Ok(Box::new(file))
+                Ok(Box::new(Part(file)))
             };
             fetch(
                 &address,

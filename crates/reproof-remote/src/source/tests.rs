@@ -188,3 +188,23 @@ fn what_cannot_be_had_says_why_at_once() {
         assert!(!error.hint.is_empty() && written.is_empty());
     }
 }
+
+#[test]
+fn a_part_that_was_not_asked_for_is_not_taken() {
+    let broken = Answer {
+        sent: 3,
+        ..answer(&[], "200 OK\r\netag: \"a\"", b"123456")
+    };
+    let other = answer(
+        &["range: bytes=3-"],
+        "206 Partial Content\r\ncontent-range: bytes 1-2/6\r\netag: \"a\"",
+        b"23",
+    );
+    let whole = answer(&["!range"], "200 OK\r\netag: \"a\"", b"123456");
+    good(
+        vec![broken, other, whole],
+        None,
+        &new(Some("\"a\"")),
+        b"123456",
+    );
+}
