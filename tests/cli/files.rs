@@ -193,6 +193,20 @@ fn named_files_have_a_history() {
         .reproof(&["data", "commit", "photos", "-m", "more"])
         .expect(0)
         .out;
+    // A stored version of files goes to programs as they did.
+    let now = project.read("pipelines/steps.yaml");
+    project.edit(
+        "pipelines/steps.yaml",
+        "data: photos",
+        "data: {version: photos@v1}",
+    );
+    let stored = project.run(&[]);
+    assert!(
+        statuses(&stored)
+            .iter()
+            .all(|(_, status)| status == "cached")
+    );
+    project.write("pipelines/steps.yaml", &now);
     assert!(commit.contains("3 files, was 3 files"), "{commit}");
     let again = project
         .reproof(&["data", "commit", "photos", "-m", "again"])

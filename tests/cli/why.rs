@@ -177,3 +177,17 @@ fn what_has_nothing_to_explain_says_so() {
         .expect(2)
         .says(&["nothing here is named"]);
 }
+
+#[test]
+fn damage_is_no_difference() {
+    let project = Project::committed();
+    let first = project.record(&[]);
+    let run = project.run(&["--set", "train.logistic_regression.l2=5"]);
+    let model = project.output_file(&run, "train", "model");
+    project.damage_blob(&model);
+    let second = run["record"].as_str().unwrap();
+    project
+        .reproof(&["why", &first, second])
+        .expect(30)
+        .says(&["damaged"]);
+}

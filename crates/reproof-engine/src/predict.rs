@@ -337,7 +337,9 @@ fn wrong_values(file: &Path, error: &LearnError) -> EngineError {
 /// A document of the record that cannot be read.
 pub(crate) fn unusable(error: OperationError) -> EngineError {
     match error {
-        OperationError::Store(error) => error.into(),
+        OperationError::Store(error) | OperationError::Table(TableError::Store(error)) => {
+            error.into()
+        }
         other => EngineError::Impossible(format!("the record cannot be used: {other}")),
     }
 }

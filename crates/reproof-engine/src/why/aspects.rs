@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::{Aspect, differing};
+use super::{Aspect, differing, here};
 use crate::compare::Change;
 use crate::observer::Silent;
 use crate::{EngineError, Environments, Project, environment_diff};
@@ -118,8 +118,11 @@ pub(super) fn code(
 ) -> Result<Vec<FileChange>, EngineError> {
     let mut changes: BTreeMap<(String, [Option<Digest>; 2]), FileChange> = BTreeMap::new();
     for (name, digests) in programs(recipes, |program| program.code) {
-        let trees = digests.map(|digest| project.store.tree(&digest));
-        let [Ok(before), Ok(after)] = trees else {
+        let [before, after] = [
+            here(project.store.tree(&digests[0]))?,
+            here(project.store.tree(&digests[1]))?,
+        ];
+        let (Some(before), Some(after)) = (before, after) else {
             continue;
         };
         for (path, digests) in differing_files(&before, &after) {

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use reproof_record::{Artifact, ArtifactKind, Digest, Tree};
 use reproof_store::fs::IoError;
-use reproof_table::{table_moved, ulps_apart};
+use reproof_table::{TableError, table_moved, ulps_apart};
 use serde::Serialize;
 use serde_json::Value;
 use zip::ZipArchive;
@@ -121,6 +121,7 @@ pub(super) fn moved(
         let moved = table_moved(&project.store, [&digests[0], &digests[1]]);
         return Ok(match moved {
             Ok(moved) => Moved::Table(moved),
+            Err(TableError::Store(error)) => return Err(error.into()),
             Err(error) => Moved::Unknown(error.to_string()),
         });
     }

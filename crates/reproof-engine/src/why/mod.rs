@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::Named;
 use reproof_record::{Artifact, Digest, ExecutionId, Record, RecordId, Source, StepName};
+use reproof_store::StoreError;
 use reproof_table::{TableMoved, Threads};
 use serde::Serialize;
 
@@ -174,8 +175,7 @@ pub fn why(
     let metrics = if records[0].results == records[1].results {
         None
     } else {
-        // What is missing of a verification's outputs is no reason to say nothing of the rest.
-        compare::metrics(project, records, threads).unwrap_or(None)
+        here(compare::metrics(project, records, threads))?.flatten()
     };
     Ok(Explanation {
         cause,
@@ -284,6 +284,17 @@ fn cause(records: [&Record; 2], steps: &[StepDifference]) -> Cause {
     } else {
         // Every earlier step gave the same, so its inputs are the same, too.
         Cause::Nondeterminism { step }
+    }
+}
+
+/// What was read, if it is here: what is missing is no reason to say nothing of the rest, but damage is.
+fn here<T, E: Into<EngineError>>(read: Result<T, E>) -> Result<Option<T>, EngineError> {
+    match read.map_err(Into::into) {
+        Ok(found) => Ok(Some(found)),
+        Err(EngineError::Impossible(_) | EngineError::Store(StoreError::Missing { .. })) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
