@@ -53,6 +53,8 @@ mod expect;
 mod files;
 #[path = "cli/identity.rs"]
 mod identity;
+#[path = "cli/images.rs"]
+mod images;
 #[path = "cli/init.rs"]
 mod init;
 #[path = "cli/integrity.rs"]

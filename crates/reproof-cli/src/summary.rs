@@ -237,6 +237,13 @@ fn describe_step(
         .unwrap_or((step.operation.name.as_str(), ""));
     let rows = |artifact: &Artifact| project.store.table_object(&artifact.digest);
     Ok(match kind {
+        "image" => match outputs.get("table") {
+            Some(artifact) => {
+                let table = rows(artifact)?;
+                format::size(artifact.kind, table.rows, table.columns.len() as u64)
+            }
+            None => String::new(),
+        },
         "split" => {
             let mut parts = Vec::new();
             for part in ["train", "eval", "test"] {

@@ -14,6 +14,7 @@ mod links;
 mod parameters;
 pub(crate) mod print;
 mod programs;
+mod schemas;
 pub(crate) mod source;
 mod splits;
 mod sql;
@@ -134,7 +135,7 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
         return None;
     }
     check_object(&PIPELINE, root, at, report);
-    let data = source::read(root, report);
+    let mut data = source::read(root, report);
     let expect = source::expectations(root, report);
     let drafts = match root.entry("steps") {
         Some(steps) => {
@@ -143,7 +144,7 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
         }
         None => blocks::read(root, at, report),
     };
-    let declared_data: BTreeSet<StepName> = match root.get("data") {
+    let mut declared_data: BTreeSet<StepName> = match root.get("data") {
         Some(node) if is_named(&DATA_SOURCE, node) => node
             .entries()
             .iter()
@@ -151,14 +152,20 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
             .collect(),
         _ => std::iter::once(blocks::data_name()?).collect(),
     };
+    if root
+        .get("images")
+        .is_some_and(|node| !node.entries().is_empty())
+    {
+        declared_data.extend(blocks::image_files());
+    }
+    data.extend(source::images(root, report));
     links::check(&drafts, &declared_data, report);
-    let files = data.iter().filter(|(_, from)| match from {
-        DataFrom::Source(source) => source.format == DataFormat::Files,
+    let is_files = |from: &DataFrom| match from {
+        DataFrom::Source(source) => Some(source.format == DataFormat::Files),
         // What those are is known once they are read.
-        DataFrom::Named(_) | DataFrom::Version(_) => false,
-    });
-    let files = files.map(|(name, _)| name.clone()).collect();
-    links::check_files(&drafts, &files, report);
+        DataFrom::Named(_) | DataFrom::Version(_) => None,
+    };
+    links::check_files(&drafts, |name| data.get(name).and_then(is_files), report);
     let seed = root.get("seed").and_then(Node::integer).unwrap_or(0);
     Some((
         root.get("pipeline")?.text()?.to_owned(),

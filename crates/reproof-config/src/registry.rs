@@ -10,6 +10,7 @@ use crate::shape::Object;
 
 mod boosting;
 mod chains;
+mod images;
 mod parameters;
 mod splits;
 
@@ -17,6 +18,8 @@ use boosting::BOOSTING_PARAMETERS;
 pub(crate) use boosting::{BOOSTING_SETTINGS, TASK};
 use chains::PREPROCESS_PARAMETERS;
 pub(crate) use chains::{CHAIN, Needs, default_chain};
+use images::IMAGE_PARAMETERS;
+pub(crate) use images::{IMAGE_PATH_FIELD, IMAGE_SUFFIX_FIELD};
 use parameters::{
     EVALUATE_PARAMETERS, EVALUATE_PREDICTIONS_PARAMETERS, LINEAR_PARAMETERS, LOGISTIC_PARAMETERS,
 };
@@ -219,6 +222,8 @@ pub(crate) struct Output {
 /// What sets an operation apart for the checks of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
+    /// Makes a table of images.
+    Images,
     Split,
     Preprocess,
     /// Trains for this task; none if its parameter `task` says which.
@@ -339,6 +344,31 @@ const EVALUATE_OUTPUTS: Outputs = Outputs::Fixed(&[
 
 /// Every built-in operation.
 pub(crate) static OPERATIONS: &[OperationSpec] = &[
+    OperationSpec {
+        name: "image_table",
+        version: 1,
+        doc: "Makes a table of the images among files: a row for each, with its path, width, height, \
+              format and digest. The labels are the names of the folders, or a table that says where \
+              the image of each of its rows is.",
+        action: Action::Images,
+        inputs: &[
+            input("files", Role::Files, "The files."),
+            optional(
+                "labels",
+                Role::Table,
+                "A row for each image, or for several of one. Left out, the first folder of its path is \
+                 the label of an image, in the column `label`.",
+            ),
+        ],
+        parameters: &IMAGE_PARAMETERS,
+        outputs: Outputs::Fixed(&[Output {
+            name: "table",
+            role: Role::Table,
+            doc: "The columns of the labels, or `label`; and `image`, `image_width`, `image_height`, \
+                  `image_format` and `image_digest`.",
+        }]),
+        seeded: false,
+    },
     OperationSpec {
         name: "split_random",
         version: 1,

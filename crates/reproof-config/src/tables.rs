@@ -14,7 +14,9 @@ use crate::registry::{
 };
 use crate::shape::{Field, KeyShape, Later, Object, Range, Shape};
 
-use crate::registry::{BUCKETS_FIELD, CONFUSION_MATRIX_FIELD, TASK};
+use crate::registry::{
+    BUCKETS_FIELD, CONFUSION_MATRIX_FIELD, IMAGE_PATH_FIELD, IMAGE_SUFFIX_FIELD, TASK,
+};
 
 /// The largest seed: integers beyond are not exact in JSON.
 pub(crate) const MAX_SEED: i64 = (1 << 53) - 1;
@@ -176,6 +178,36 @@ static EVALUATE: Object = Object {
     }],
 };
 
+/// The images that the rows of a table are about.
+static IMAGES: Object = Object {
+    noun: "key",
+    fields: &[
+        optional(
+            "files",
+            "The folder of the images, inside the project, or a pattern of files.",
+            Shape::DataPath,
+        ),
+        optional(
+            "name",
+            "The name of data that `reproof.toml` declares, in place of `files`.",
+            Shape::DataName,
+        ),
+        optional(
+            "version",
+            "A stored version of the files, in place of `files`.",
+            Shape::DataVersion,
+        ),
+        Field {
+            required: true,
+            shape: Shape::Column,
+            doc: "The column of the data that holds the path of each image, from their folder.",
+            ..IMAGE_PATH_FIELD
+        },
+        IMAGE_SUFFIX_FIELD,
+    ],
+    later: &[],
+};
+
 /// A pipeline file.
 pub(crate) static PIPELINE: Object = Object {
     noun: "key",
@@ -208,6 +240,20 @@ pub(crate) static PIPELINE: Object = Object {
                 Shape::Either(&[Shape::DataName, Shape::OneOrNamed(&DATA_SOURCE)]),
             )
         },
+        optional(
+            "images",
+            "That the rows are about images. `folders`: `data` is files, and there is a row for each \
+             image among them; the column `label` is the first folder of its path. Else `data` is a table of \
+             labels, and this says where the images are. Programs in `train` and `predict` get the files as \
+             the input `images`; the column `image` is a path in it. See `image_table`.",
+            Shape::Either(&[
+                Shape::Choice {
+                    noun: "kind of labels",
+                    of: &["folders"],
+                },
+                Shape::Object(&IMAGES),
+            ]),
+        ),
         optional("label", "What is to be predicted.", LABEL),
         optional(
             "features",
@@ -291,6 +337,7 @@ pub(crate) static PIPELINE: Object = Object {
 
 /// The blocks that a free graph stands instead of.
 pub(crate) const BLOCKS: &[&str] = &[
+    "images",
     "label",
     "features",
     "split",

@@ -15,7 +15,7 @@ use reproof_store::{Batch, Store, StoredArtifact};
 use reproof_table::preprocess::{Chains, fit};
 use reproof_table::{
     ColumnData, SplitIndexed, SplitRandom, SplitStratified, SplitTime, Table, TableError, Threads,
-    read_table, write_table,
+    image_table, read_table, write_table,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +46,7 @@ pub(crate) struct Job<'a> {
 pub(crate) fn perform(job: &Job<'_>) -> Result<Outputs, OperationError> {
     let operation = &job.step.operation;
     let outputs = match (operation.name.as_str(), operation.version) {
+        ("image_table", 1) => job.image_table(),
         ("split_random", 1) => job.split_at_random(SplitRandom::split),
         ("split_stratified", 1) => job.split_at_random(SplitStratified::split),
         ("split_time", 1) => job.split(SplitTime::split),
@@ -77,6 +78,31 @@ struct PreprocessParameters {
 }
 
 impl Job<'_> {
+    fn image_table(&self) -> Result<Outputs, OperationError> {
+        let files = self.input("files")?;
+        if files.kind != ArtifactKind::Files {
+            let reason = "the input 'files' is a table".to_owned();
+            return Err(OperationError::Contract(reason));
+        }
+        let files = self.store.tree(&files.digest)?;
+        let labels = if self.inputs.contains_key("labels") {
+            Some(self.table("labels", None)?)
+        } else {
+            None
+        };
+        let table = image_table(
+            self.store,
+            &files,
+            labels.as_ref(),
+            &self.parameters()?,
+            self.threads,
+        )?;
+        let mut batch = self.store.batch();
+        let table = stored(write_table(&mut batch, &table)?);
+        batch.commit()?;
+        Ok(BTreeMap::from([(name("table")?, table)]))
+    }
+
     fn split_at_random<T: DeserializeOwned>(
         &self,
         divide: impl FnOnce(&T, &Table, u64, Threads) -> Result<Parts, TableError>,

@@ -15,6 +15,7 @@ mod erasure;
 mod execution;
 mod expectation;
 mod gate;
+mod images;
 mod names;
 mod operation;
 mod program;
@@ -39,6 +40,7 @@ pub use execution::{
 };
 pub use expectation::{DataCheck, ExampleRow, Expectation, ExpectationOutcome};
 pub use gate::{Bound, Gate};
+pub use images::{IMAGE_DIGEST, IMAGE_PATH, image_table_schema};
 pub use names::{NameError, PathComponent, RelativePath, StepName};
 pub use operation::Operation;
 pub use program::{Isolation, Profile, Program, UnknownName};

@@ -135,6 +135,9 @@ pub enum TableError {
         /// Why not.
         reason: String,
     },
+    /// Files that cannot be a table of images.
+    #[error("images: {0}")]
+    Images(String),
     /// A fitted state that does not fit together.
     #[error("the state of the preprocessing: {0}")]
     State(String),

@@ -6,7 +6,7 @@ mod programs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::{Source, StepName};
+use reproof_record::{IMAGE_DIGEST, Source, StepName};
 
 use super::draft::{Draft, Drafts, Label, Parameters, Preprocess};
 use super::{chains, parameters, splits};
@@ -22,14 +22,29 @@ pub(super) fn data_name() -> Option<StepName> {
     StepName::new("data").ok()
 }
 
+/// The name of the files that images are, where `data` is their labels.
+const IMAGE_FILES: &str = "image_files";
+
+/// That name.
+pub(super) fn image_files() -> Option<StepName> {
+    StepName::new(IMAGE_FILES).ok()
+}
+
 /// Reads the blocks. `at` is blamed for a block that is not there.
 pub(super) fn read(root: &Node, at: Span, report: &mut Report<'_>) -> Drafts {
     let mut drafts = Drafts {
         steps: BTreeMap::new(),
-        declared: ["split", "preprocess", "train", "predict", "evaluate"]
-            .into_iter()
-            .filter_map(|name| StepName::new(name).ok())
-            .collect::<BTreeSet<_>>(),
+        declared: [
+            "images",
+            "split",
+            "preprocess",
+            "train",
+            "predict",
+            "evaluate",
+        ]
+        .into_iter()
+        .filter_map(|name| StepName::new(name).ok())
+        .collect::<BTreeSet<_>>(),
     };
     for block in ["label", "train"] {
         if root.get(block).is_none() {
@@ -43,8 +58,10 @@ pub(super) fn read(root: &Node, at: Span, report: &mut Report<'_>) -> Drafts {
     let mut reader = Blocks {
         root,
         at,
+        images: root.entry("images"),
         drafts: &mut drafts,
     };
+    reader.images(report);
     let parts = reader.split(report);
     let label = root.get("label").and_then(parameters::label);
     if reader.takes_tables() {
@@ -122,6 +139,8 @@ fn sources_as_parts(
 struct Blocks<'a> {
     root: &'a Node,
     at: Span,
+    /// The block `images`.
+    images: Option<&'a Entry>,
     drafts: &'a mut Drafts,
 }
 
@@ -177,6 +196,53 @@ impl Blocks<'_> {
         }
     }
 
+    /// Makes a table of images, where the rows are about such.
+    fn images(&mut self, report: &mut Report<'_>) {
+        let (Some(entry), Some(files)) = (self.images, self.images_from()) else {
+            return;
+        };
+        if let Some(data) = self.root.get("data")
+            && is_named(&DATA_SOURCE, data)
+        {
+            report.hinted(
+                entry.key.span,
+                "images are of data that is one source",
+                "for several, write the graph under 'steps', with a step 'image_table' for each",
+            );
+            self.images = None;
+            return;
+        }
+        if self.root.entry("features").is_none() && !self.takes_tables() {
+            report.hinted(
+                entry.key.span,
+                "nothing reads the images: a built-in trainer takes columns",
+                "let a program in 'train' read them, or name columns in 'features'",
+            );
+        }
+        let mut inputs = vec![("files", files)];
+        if files != "data" {
+            inputs.push(("labels", "data"));
+        }
+        let node = (files != "data").then_some(&entry.value);
+        let parameters = Parameters::Images(parameters::images(node));
+        self.add_named("images", "image_table", &inputs, entry.key.span, parameters);
+    }
+
+    /// The data that is the files of the images.
+    fn images_from(&self) -> Option<&'static str> {
+        let entry = self.images?;
+        let labelled = !entry.value.entries().is_empty();
+        Some(if labelled { IMAGE_FILES } else { "data" })
+    }
+
+    /// The table that is divided.
+    fn table(&self) -> &'static str {
+        match self.images {
+            Some(_) => "images.table",
+            None => "data",
+        }
+    }
+
     /// The parts and where they come from; none if that is wrong.
     fn split(&mut self, report: &mut Report<'_>) -> Option<Parts> {
         let entry = self.root.entry("split");
@@ -192,16 +258,21 @@ impl Blocks<'_> {
         if tag == "none" {
             return Some(Parts {
                 made_by: "'split: none'",
-                from: BTreeMap::from([("train".to_owned(), "data".to_owned())]),
+                from: BTreeMap::from([("train".to_owned(), self.table().to_owned())]),
             });
         }
-        let (spec, split) = splits::block(tag, options, at, report)?;
+        let (spec, mut split) = splits::block(tag, options, at, report)?;
+        if self.images.is_some() && spec.name == "split_random" {
+            // Equal images share a part, whatever their paths.
+            let key = split.parameters.entry("key");
+            key.or_insert_with(|| vec![IMAGE_DIGEST].into());
+        }
         let parts = split.parts.iter();
         let from = parts.map(|part| (part.clone(), format!("split.{part}")));
         let from = from.collect();
         let span = self.span("split");
         let parameters = Parameters::Split(split);
-        self.add("split", spec, &[("table", "data")], span, parameters);
+        self.add("split", spec, &[("table", self.table())], span, parameters);
         Some(Parts {
             made_by: "the split",
             from,

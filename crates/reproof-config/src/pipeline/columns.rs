@@ -35,6 +35,15 @@ fn find<'s>(
     column
 }
 
+/// The column of this name, which must be there.
+pub(super) fn check_column<'s>(
+    schema: &'s Schema,
+    name: &Spanned<String>,
+    report: &mut Report<'_>,
+) -> Option<&'s Column> {
+    find(&index(schema), &name.value, name.span, report)
+}
+
 /// The features with their chains, as the recipe holds them, and which of them got a default.
 pub(super) fn features(
     preprocess: &Preprocess,

@@ -41,6 +41,7 @@ impl std::fmt::Debug for Draft {
 /// The parameters of a step, by what its operation does.
 #[derive(Clone, Debug)]
 pub(crate) enum Parameters {
+    Images(Images),
     Split(Split),
     Preprocess(Preprocess),
     Train(Train),
@@ -55,6 +56,14 @@ pub(crate) struct ProgramDraft {
     /// Where its environment is named.
     pub environment: Span,
     pub parameters: Map<String, Value>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Images {
+    /// The column of the labels that holds paths.
+    pub path: Option<Spanned<String>>,
+    /// What is added to a path.
+    pub suffix: String,
 }
 
 #[derive(Clone, Debug)]

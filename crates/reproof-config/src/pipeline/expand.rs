@@ -1,6 +1,6 @@
 //! Expansion: from checked steps and the schemas of the data to the graph.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use reproof_record::{Column, Operation, Program, RecipeStep, Schema, Seed, Source, StepName};
 use serde_json::{Map, Value, json};
@@ -9,6 +9,7 @@ use super::columns::Predictor;
 use super::draft::{Draft, Drafts, Evaluate, Parameters, Target};
 use super::graph::{Graph, Note};
 use super::parameters::FOR_CATEGORIES;
+use super::schemas::Schemas;
 use super::{Pipeline, columns, expect, final_look, links, splits, tasks};
 use crate::diagnostic::{Diagnostics, Report, Spanned};
 use crate::program::ProgramSpec;
@@ -76,11 +77,8 @@ impl Pipeline {
         if options.final_look {
             final_look::score_test(&mut drafts, &self.data, &mut report);
         }
-        let files = schemas
-            .iter()
-            .filter(|(_, schema)| schema.columns().is_empty());
-        let files: BTreeSet<_> = files.map(|(name, _)| name.clone()).collect();
-        links::check_files(&drafts, &files, &mut report);
+        let is_files = |name: &StepName| Some(schemas.get(name)?.columns().is_empty());
+        links::check_files(&drafts, is_files, &mut report);
         if report.count() > 0 {
             report.finish()?;
             report = Report::new(&self.sources);
@@ -90,11 +88,12 @@ impl Pipeline {
                 expect::check(written, schema, &mut report);
             }
         }
-        tasks::decide(&mut drafts, schemas, &mut report);
+        let schemas = Schemas::new(&drafts, schemas, &mut report);
+        tasks::decide(&mut drafts, &schemas, &mut report);
         let mut expander = Expander {
             seed: Seed(self.seed),
             drafts: &drafts,
-            schemas,
+            schemas: &schemas,
             programs,
             notes: Vec::new(),
             features: BTreeMap::new(),
@@ -198,7 +197,7 @@ fn target_parameters(
 struct Expander<'a> {
     seed: Seed,
     drafts: &'a Drafts,
-    schemas: &'a BTreeMap<StepName, Schema>,
+    schemas: &'a Schemas<'a>,
     programs: &'a BTreeMap<StepName, Program>,
     notes: Vec<Note>,
     /// The features of each preprocessing.
@@ -208,15 +207,16 @@ struct Expander<'a> {
 impl<'a> Expander<'a> {
     fn schema(&self, draft: &'a Draft, input: &str, report: &mut Report<'_>) -> Option<&'a Schema> {
         let from = draft.inputs.get(input)?;
-        let data = links::data_of(self.drafts, &from.value)?;
-        let schema = self.schemas.get(data);
-        if schema.is_none() {
+        let schema = self.schemas.of(self.drafts, &from.value);
+        if schema.is_none()
+            && let Some(Source::Data { data }) = links::columns_of(self.drafts, &from.value)
+        {
             report.error(
                 from.span,
                 format!("the columns of the data '{data}' are not known"),
             );
         }
-        schema
+        schema.map(|(_, schema)| schema)
     }
 
     fn note(&mut self, step: &StepName, what: &str, value: &Value, reason: impl Into<String>) {
@@ -270,6 +270,11 @@ impl<'a> Expander<'a> {
     ) -> Option<Map<String, Value>> {
         let mut parameters = Map::new();
         match &draft.parameters {
+            Parameters::Images(images) => {
+                let path = images.path.as_ref().map(|path| path.value.clone());
+                parameters.insert("path".to_owned(), Value::from(path));
+                parameters.insert("suffix".to_owned(), Value::from(images.suffix.clone()));
+            }
             Parameters::Split(split) => {
                 let schema = self.schema(draft, "table", report)?;
                 splits::check(draft.spec, split, schema, report);
@@ -353,23 +358,18 @@ impl<'a> Expander<'a> {
                     let label = train.label.column.value.as_str();
                     (draft.inputs.get("table"), vec![label])
                 }
-                Parameters::Split(_) | Parameters::Program(_) => continue,
+                Parameters::Images(_) | Parameters::Split(_) | Parameters::Program(_) => continue,
             };
-            let Some(fitted) = fitted.and_then(|from| links::data_of(self.drafts, &from.value))
-            else {
+            let fitted = fitted.and_then(|from| self.schemas.of(self.drafts, &from.value));
+            let Some((fitted, of)) = fitted else {
                 continue;
             };
             for (input, from) in &draft.inputs {
-                let table = draft
-                    .spec
-                    .input(input.as_str())
-                    .is_some_and(|input| input.role == crate::registry::Role::Table);
-                let Some(data) = links::data_of(self.drafts, &from.value).filter(|_| table) else {
-                    continue;
-                };
-                if data != fitted
-                    && let (Some(of), Some(schema)) =
-                        (self.schemas.get(fitted), self.schemas.get(data))
+                let input = draft.spec.input(input.as_str());
+                let table = input.is_some_and(|input| input.role == crate::registry::Role::Table);
+                let found = self.schemas.of(self.drafts, &from.value);
+                if let Some((first, schema)) = found.filter(|_| table)
+                    && first != fitted
                 {
                     columns::same(names.iter().copied(), of, schema, from.span, report);
                 }

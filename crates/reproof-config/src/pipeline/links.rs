@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{ArtifactKind, Source, StepName};
 
-use super::draft::{Draft, Drafts, Evaluate, Parameters, Train, What};
+use super::draft::{Draft, Drafts, Evaluate, Images, Parameters, Train, What};
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
 use crate::registry::{Action, Role, Task};
@@ -29,6 +29,7 @@ pub(super) fn check(drafts: &Drafts, data: &BTreeSet<StepName>, report: &mut Rep
     let mut gated = None;
     for (name, draft) in &drafts.steps {
         match &draft.parameters {
+            Parameters::Images(images) => check_images(draft, images, report),
             Parameters::Train(train) => {
                 check_rows(drafts, draft, ["features", "table"], report);
                 check_stopping(drafts, draft, train, report);
@@ -53,24 +54,28 @@ pub(super) fn check(drafts: &Drafts, data: &BTreeSet<StepName>, report: &mut Rep
     }
 }
 
-/// Refuses built-in steps that take data which is files, where tables are wanted.
-pub(super) fn check_files(drafts: &Drafts, files: &BTreeSet<StepName>, report: &mut Report<'_>) {
+/// Refuses built-in steps that take data which is files where tables are wanted, and the other way
+/// round. `is_files` says which it is, where that is known.
+pub(super) fn check_files(
+    drafts: &Drafts,
+    is_files: impl Fn(&StepName) -> Option<bool>,
+    report: &mut Report<'_>,
+) {
     for draft in drafts.steps.values() {
         for (input, from) in &draft.inputs {
             let Source::Data { data } = &from.value else {
                 continue;
             };
-            if let Some(wanted) = draft.spec.input(input.as_str())
-                && files.contains(data)
+            let wanted = draft.spec.input(input.as_str()).map(|input| input.role);
+            let role = match is_files(data) {
+                Some(true) => Role::Files,
+                Some(false) => Role::Table,
+                None => continue,
+            };
+            if let Some(wanted) = wanted
+                && wanted != role
             {
-                refuse_role(
-                    input,
-                    wanted.role,
-                    &from.value,
-                    Role::Files,
-                    from.span,
-                    report,
-                );
+                refuse_role(input, wanted, &from.value, role, from.span, report);
             }
         }
     }
@@ -84,8 +89,13 @@ fn check_input(
     from: &Spanned<Source>,
     report: &mut Report<'_>,
 ) {
+    let wanted = draft.spec.input(input.as_str()).map(|input| input.role);
     let role = match &from.value {
-        Source::Data { data: name } if data.contains(name) => Role::Table,
+        // Whether it is one is looked at elsewhere.
+        Source::Data { data: name } if data.contains(name) => match wanted {
+            Some(Role::Files) => Role::Files,
+            _ => Role::Table,
+        },
         Source::Data { data: name } => {
             if drafts.declared.contains(name) {
                 report.hinted(
@@ -119,10 +129,10 @@ fn check_input(
         },
     };
     // A program takes anything.
-    if let Some(wanted) = draft.spec.input(input.as_str())
-        && !wanted.role.takes(role)
+    if let Some(wanted) = wanted
+        && !wanted.takes(role)
     {
-        refuse_role(input, wanted.role, &from.value, role, from.span, report);
+        refuse_role(input, wanted, &from.value, role, from.span, report);
     }
 }
 
@@ -146,12 +156,21 @@ fn refuse_role(
             "a table that a program makes may go to another program, or as 'predictions' to \
              evaluate_predictions",
         ),
+        (_, Role::Files) if input.as_str() == "labels" => report.hinted(
+            span,
+            message,
+            "write the table of the labels as 'data', and where the images are under 'images'",
+        ),
         (_, Role::Files) => report.hinted(
             span,
             message,
             "files go to programs: write the graph under 'steps', with a program that takes the data \
-             as an input and makes a table, a model or metrics of it",
+             as an input and makes a table, a model or metrics of it; if they are images in folders \
+             of their labels, write 'images: folders'",
         ),
+        (Role::Files, Role::Table) => {
+            report.hinted(span, message, "write the data as 'files: FOLDER'");
+        }
         (Role::Model, Role::Made(_)) => report.hinted(
             span,
             message,
@@ -264,23 +283,48 @@ fn origin<'a>(
     }
 }
 
-/// The data source whose columns a table has: splits keep them.
-pub(super) fn data_of<'a>(drafts: &'a Drafts, source: &'a Source) -> Option<&'a StepName> {
+/// What first had the columns of a table: a data source, or a table of images. Splits keep them.
+pub(super) fn columns_of<'a>(drafts: &'a Drafts, source: &'a Source) -> Option<&'a Source> {
     let mut source = source;
     // Links have no cycle, so this ends; the bound keeps it so whatever happens.
     for _ in 0..=drafts.steps.len() {
         match source {
-            Source::Data { data } => return Some(data),
+            Source::Data { .. } => return Some(source),
             Source::Output { step, .. } => {
                 let draft = drafts.steps.get(step)?;
-                if draft.spec.action != Action::Split {
-                    return None;
+                match draft.spec.action {
+                    Action::Split => source = &draft.inputs.get("table")?.value,
+                    Action::Images => return Some(source),
+                    _ => return None,
                 }
-                source = &draft.inputs.get("table")?.value;
             }
         }
     }
     None
+}
+
+/// Labels are a table of data, and one of its columns says where the images are.
+fn check_images(draft: &Draft, images: &Images, report: &mut Report<'_>) {
+    match (draft.inputs.get("labels"), &images.path) {
+        (Some(labels), path) => {
+            if !matches!(labels.value, Source::Data { .. }) {
+                report.error(labels.span, "the labels of images are a table of data");
+            }
+            if path.is_none() {
+                report.hinted(
+                    draft.span,
+                    "the column of the labels that holds the path of each image is missing",
+                    "give the parameter 'path'",
+                );
+            }
+        }
+        (None, Some(path)) => report.hinted(
+            path.span,
+            "'path' names a column of labels, and there are none",
+            "give the input 'labels', or leave it out",
+        ),
+        (None, None) => {}
+    }
 }
 
 /// Early stopping needs a part to decide by, of features like those that are trained on.

@@ -7,7 +7,7 @@ use reproof_record::MAX_SAFE_INTEGER;
 use serde_json::{Map, Value, json};
 
 use super::chains;
-use super::draft::{Evaluate, Label, Preprocess, Target, Train};
+use super::draft::{Evaluate, Images, Label, Preprocess, Target, Train};
 use super::gates;
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
@@ -116,6 +116,16 @@ pub(super) fn target(label: Label, node: Option<&Node>, report: &mut Report<'_>)
     let task = given_task(node, &label);
     check_positive(task, &label, report);
     Target { task, label }
+}
+
+/// Where the images of labels are.
+pub(super) fn images(node: Option<&Node>) -> Images {
+    let path = node.and_then(|node| node.get("path"));
+    let suffix = node.and_then(|node| node.get("suffix")?.text());
+    Images {
+        path: path.and_then(|node| Some(Spanned::new(node.text()?.to_owned(), node.span))),
+        suffix: suffix.unwrap_or_default().to_owned(),
+    }
 }
 
 /// Where a flag is set.

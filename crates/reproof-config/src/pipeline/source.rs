@@ -12,7 +12,7 @@ use crate::diagnostic::{Report, Span};
 use crate::is_loopback;
 use crate::names::nearest;
 use crate::tables::DATA_SOURCE;
-use crate::tree::Node;
+use crate::tree::{Entry, Node};
 use crate::version::VersionRef;
 
 /// The keys that name a file or a server, of which a source has one.
@@ -292,6 +292,33 @@ pub(super) fn read(root: &Node, report: &mut Report<'_>) -> BTreeMap<StepName, D
     blocks::data_name().into_iter().zip(from).collect()
 }
 
+/// Reads where the images of the block of this name are; none where they are the data itself.
+pub(super) fn images(root: &Node, report: &mut Report<'_>) -> Option<(StepName, DataFrom)> {
+    let entry = root.entry("images")?;
+    let node = &entry.value;
+    if !matches!(node.value, crate::tree::Value::Map(_)) {
+        return None;
+    }
+    let keys = ["files", "name", "version"].map(|key| node.entry(key));
+    match keys.into_iter().flatten().collect::<Vec<_>>()[..] {
+        [] => {
+            let message = "where the images are is missing: 'files', 'name' or 'version'";
+            report.error(entry.key.span, message);
+        }
+        [only] => check_path_of_files(only, report),
+        [_, other, ..] => report.error(other.key.span, "the images are in one place"),
+    }
+    Some((blocks::image_files()?, read_from(node)?))
+}
+
+/// Files lie inside the project.
+fn check_path_of_files(entry: &Entry, report: &mut Report<'_>) {
+    if entry.key.value == "files" && entry.value.text().and_then(check_address).is_some() {
+        let message = "'files' names files inside the project";
+        report.error(entry.value.span, message);
+    }
+}
+
 /// Reads a source of `reproof.toml` whose keys were checked. `at` is blamed for what is not there.
 pub(crate) fn read_named(node: &Node, at: Span, report: &mut Report<'_>) -> Option<DataSource> {
     check(node, at, &[], report);
@@ -342,11 +369,7 @@ fn check(node: &Node, at: Span, names: &[&str], report: &mut Report<'_>) {
         }
         [only] => {
             let kind = only.key.value.as_str();
-            let address = only.value.text().and_then(check_address);
-            if kind == "files" && address.is_some() {
-                let message = "'files' names files inside the project";
-                report.error(only.value.span, message);
-            }
+            check_path_of_files(only, report);
             let mut refuse = |keys: &[&str], what: &str| {
                 for entry in keys.iter().filter_map(|key| node.entry(key)) {
                     report.error(entry.key.span, format!("'{}' {what}", entry.key.value));

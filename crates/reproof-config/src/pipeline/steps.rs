@@ -99,6 +99,7 @@ fn read_parameters(
     let node = step.get("parameters");
     let get = |name: &str| node.and_then(|node| node.entry(name));
     Some(match spec.action {
+        Action::Images => Parameters::Images(parameters::images(node)),
         Action::Split => {
             let ratios = get("ratios");
             let options = splits::Options {

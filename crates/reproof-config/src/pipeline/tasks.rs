@@ -3,20 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use reproof_record::{LogicalType, Schema, Source, StepName};
+use reproof_record::{LogicalType, Source};
 
 use super::draft::{Drafts, Label, Parameters};
 use super::links;
+use super::schemas::Schemas;
 use crate::diagnostic::Report;
 use crate::names::shown;
 use crate::registry::{Action, Task};
 
 /// Decides every task that is open, and checks what could not be checked without.
-pub(super) fn decide(
-    drafts: &mut Drafts,
-    schemas: &BTreeMap<StepName, Schema>,
-    report: &mut Report<'_>,
-) {
+pub(super) fn decide(drafts: &mut Drafts, schemas: &Schemas<'_>, report: &mut Report<'_>) {
     let mut decided = BTreeMap::new();
     for (name, draft) in &drafts.steps {
         let (task, label) = match &draft.parameters {
@@ -28,10 +25,8 @@ pub(super) fn decide(
             _ => continue,
         };
         let table = draft.inputs.get("table").map(|from| &from.value);
-        let schema = table
-            .and_then(|table| links::data_of(drafts, table))
-            .and_then(|data| schemas.get(data));
-        let column = schema.and_then(|schema| schema.column(&label.column.value));
+        let schema = table.and_then(|table| schemas.of(drafts, table));
+        let column = schema.and_then(|(_, schema)| schema.column(&label.column.value));
         if let (None, Some(column)) = (task, column) {
             let of = match draft.spec.action {
                 Action::Evaluate => "evaluate",

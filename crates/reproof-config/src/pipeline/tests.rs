@@ -1,6 +1,7 @@
 //! Pipeline files from text to recipe: what is taken, what is refused and where, and what changes
 //! a recipe's ID.
 
+mod images;
 mod programs;
 
 use std::collections::BTreeMap;
@@ -56,11 +57,12 @@ fn resolved(pipeline: &Pipeline) -> BTreeMap<StepName, Program> {
 
 fn expand_with(text: &str, options: ExpandOptions) -> Result<(Pipeline, Graph), Diagnostics> {
     let pipeline = parse_pipeline("p.yaml", text, &[])?;
-    let schemas = pipeline
-        .data
-        .keys()
-        .map(|name| (name.clone(), schema()))
-        .collect();
+    let schemas = pipeline.data.iter().map(|(name, from)| {
+        let files = matches!(from, DataFrom::Source(source) if source.format == DataFormat::Files);
+        let schema = if files { Schema::default() } else { schema() };
+        (name.clone(), schema)
+    });
+    let schemas = schemas.collect();
     let graph = pipeline.expand(&schemas, &resolved(&pipeline), &options)?;
     Ok((pipeline, graph))
 }

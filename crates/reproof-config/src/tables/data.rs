@@ -3,13 +3,6 @@
 use super::{MAX_SEED, optional};
 use crate::shape::{Field, KeyShape, Later, Object, Range, Shape};
 
-const fn later_source(key: &'static str) -> Later {
-    Later {
-        key,
-        message: "this kind of data source is not supported by this version",
-    }
-}
-
 pub(super) const COLUMN_TYPE: Shape = Shape::Type(&[
     "boolean",
     "integer",
@@ -154,7 +147,10 @@ const LATER: &[Later] = &[
         key: "run",
         message: "data that a program makes is not supported by this version",
     },
-    later_source("images"),
+    Later {
+        key: "images",
+        message: "a folder of images is written 'files', beside the block 'images: folders'",
+    },
     Later {
         key: "postgresql",
         message: "write 'postgres'",

@@ -3,28 +3,9 @@
 use std::io::Read;
 
 use reproof_record::Digest;
-use reproof_store::{ErrorClass, Store, StoreError};
+use reproof_store::{ErrorClass, StoreError};
 
-use crate::{LIMIT, damage, fresh, noise, open, packs, place_of, put, stream};
-
-/// Every way of reading this blob finds that its file is damaged.
-fn check_found(store: &Store, digest: &Digest, what: &str) {
-    let found = |result: Result<(), StoreError>| {
-        let error = result.expect_err(what);
-        assert_eq!(error.class(), ErrorClass::Integrity, "{what}: {error}");
-        assert!(
-            matches!(error, StoreError::Damaged { .. }),
-            "{what}: {error}"
-        );
-        assert!(
-            error.to_string().contains(&digest.to_hex()),
-            "{what}: {error}"
-        );
-    };
-    found(store.read(digest, LIMIT).map(|_| ()));
-    found(store.verify_blob(digest).map(|_| ()));
-    found(stream(store, digest).map(|_| ()));
-}
+use crate::{LIMIT, check_found, damage, fresh, noise, open, packs, place_of, put};
 
 #[test]
 fn one_flipped_bit_anywhere_in_an_entry_is_found() {

@@ -16,7 +16,7 @@ fn stored_bytes(store: &Store) -> u64 {
 }
 
 /// Stores bytes as what replaces an earlier blob.
-fn replace(store: &Store, previous: &Digest, bytes: &[u8]) -> Digest {
+pub fn replace(store: &Store, previous: &Digest, bytes: &[u8]) -> Digest {
     let mut batch = store.batch();
     let mut writer = batch.writer_replacing(previous).unwrap();
     for piece in bytes.chunks(70_001) {
@@ -28,7 +28,7 @@ fn replace(store: &Store, previous: &Digest, bytes: &[u8]) -> Digest {
 }
 
 /// Rows that look like a table's.
-fn rows(count: usize, changed: impl Fn(usize) -> bool) -> Vec<u8> {
+pub fn rows(count: usize, changed: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut text = String::new();
     for row in 0..count {
         let noise = u64::from_le_bytes(noise(8, row as u64).try_into().unwrap());

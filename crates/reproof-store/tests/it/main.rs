@@ -8,6 +8,7 @@
 mod bundle;
 mod damage;
 mod faults;
+mod flips;
 mod format;
 mod gc;
 mod index;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use reproof_record::Digest;
 use reproof_store::fs::RealIo;
-use reproof_store::{BlobInfo, Store, StoreError};
+use reproof_store::{BlobInfo, ErrorClass, Store, StoreError};
 
 /// The largest blob that a test reads whole.
 const LIMIT: u64 = 64 << 20;
@@ -97,4 +98,23 @@ fn stream(store: &Store, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         Ok(_) => Ok(bytes),
         Err(error) => Err(StoreError::from_io(error).unwrap()),
     }
+}
+
+/// Every way of reading this blob finds that its file is damaged.
+fn check_found(store: &Store, digest: &Digest, what: &str) {
+    let found = |result: Result<(), StoreError>| {
+        let error = result.expect_err(what);
+        assert_eq!(error.class(), ErrorClass::Integrity, "{what}: {error}");
+        assert!(
+            matches!(error, StoreError::Damaged { .. }),
+            "{what}: {error}"
+        );
+        assert!(
+            error.to_string().contains(&digest.to_hex()),
+            "{what}: {error}"
+        );
+    };
+    found(store.read(digest, LIMIT).map(|_| ()));
+    found(store.verify_blob(digest).map(|_| ()));
+    found(stream(store, digest).map(|_| ()));
 }

@@ -10,7 +10,7 @@ use crate::pipeline::draft::{Label, Parameters, ProgramDraft};
 use crate::pipeline::{parameters, programs};
 use crate::registry::PROGRAM;
 use crate::tables::{PREDICT_PROGRAM, TRAIN_PROGRAM};
-use crate::tree::{Entry, Node};
+use crate::tree::Entry;
 
 /// What `evaluate` scores.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,9 +27,17 @@ impl Blocks<'_> {
         self.root.get("train").is_some_and(runs_program)
     }
 
-    /// Whether there is no preprocessing: `preprocess: none`.
+    /// Whether there is no preprocessing: `preprocess: none`, or a program that looks at images, unless
+    /// there are features.
     pub(super) fn takes_tables(&self) -> bool {
-        self.root.get("preprocess").and_then(Node::text) == Some("none")
+        match self.root.get("preprocess") {
+            Some(node) => node.text() == Some("none"),
+            None => {
+                self.images.is_some()
+                    && self.root.entry("features").is_none()
+                    && self.program_trains()
+            }
+        }
     }
 
     /// Checks what stands beside `preprocess: none`.
@@ -74,6 +82,7 @@ impl Blocks<'_> {
                 inputs.push(("eval_features", "preprocess.eval"));
             }
         }
+        inputs.extend(self.images_from().map(|files| ("images", files)));
         self.add(
             "train",
             &PROGRAM,
@@ -104,7 +113,13 @@ impl Blocks<'_> {
         } else {
             ("features", features.as_str())
         };
-        let inputs = [("model", "train.model"), rows];
+        let mut inputs = vec![("model", "train.model"), rows];
+        if let Some(files) = self.images_from() {
+            inputs.push(("images", files));
+            if !self.takes_tables() {
+                inputs.push(("table", table));
+            }
+        }
         self.add(
             "predict",
             &PROGRAM,
