@@ -19,6 +19,8 @@ mod support;
 mod addresses;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/bisect.rs"]
+mod bisect;
 #[path = "cli/book.rs"]
 mod book;
 #[path = "cli/boosting.rs"]

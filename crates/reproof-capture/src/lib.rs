@@ -33,7 +33,7 @@ pub use cache::{CachedDigest, DigestCache, NoCache};
 pub use capture::{Capture, CaptureOptions, LOCK_FILE, OWN_FOLDER, capture, lock_committed};
 pub use contents::ProjectFiles;
 pub use error::CaptureError;
-pub use git::{Identity, identity};
+pub use git::{Commit, Identity, check_out, clone_repository, commits_between, file_at, identity};
 pub use ignore::IgnoreRules;
 pub use pattern::Pattern;
 pub use read::LARGE;

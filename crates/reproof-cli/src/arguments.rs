@@ -55,6 +55,8 @@ pub enum Command {
     Compare(commands::compare::Arguments),
     /// Say why two results differ, or why a record does not verify.
     Why(commands::why::Arguments),
+    /// Find the first commit, or version of data, at which a metric went beyond what is good.
+    Bisect(commands::bisect::Arguments),
     /// Predict the rows of a file with the model of a record.
     Predict(commands::predict::Arguments),
     /// Give data a name and a history; look at versions, compare, restore and export them.

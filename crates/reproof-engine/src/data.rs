@@ -42,12 +42,21 @@ impl Pinned {
     }
 }
 
+/// How far the lock file says what the data is.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading {
+    /// Whether data that is another version is refused.
+    pub locked: bool,
+    /// Whether sources are not read whose version is pinned and here.
+    pub of_lock: bool,
+}
+
 /// Reads every data source of a pipeline into its version.
 pub(crate) fn pin_all(
     project: &Project,
     pipeline: &Pipeline,
     lock: &Lock,
-    locked: bool,
+    Reading { locked, of_lock }: Reading,
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<BTreeMap<StepName, Pinned>, EngineError> {
@@ -56,27 +65,29 @@ pub(crate) fn pin_all(
         if cancel.is_cancelled() {
             return Err(EngineError::Interrupted);
         }
-        let (pinned, read) = match from {
+        let (source, data) = match from {
             DataFrom::Source(source) => {
-                let source = &queries::resolved(project, name, source)?;
-                let data = same_source(project, source);
-                read_pinned(project, name, source, data, lock, locked, observer, cancel)?
+                let source = queries::resolved(project, name, source)?;
+                let data = same_source(project, &source);
+                (Some(source), data)
             }
             DataFrom::Named(data) => {
-                let named = named(project, data)?;
-                let source = &queries::resolved(project, name, &named.source)?;
-                read_pinned(
-                    project,
-                    name,
-                    source,
-                    Some(data),
-                    lock,
-                    locked,
-                    observer,
-                    cancel,
-                )?
+                let source = &named(project, data)?.source;
+                (Some(queries::resolved(project, name, source)?), Some(data))
             }
-            DataFrom::Version(spec) => (stored(project, spec, lock)?, false),
+            DataFrom::Version(_) => (None, None),
+        };
+        let data = data.filter(|_| !of_lock);
+        let (pinned, read) = match (from, &source) {
+            (DataFrom::Version(spec), _) => (stored(project, spec, lock)?, false),
+            (_, Some(source)) => match of_lock.then(|| lock.get(&source.key())).flatten() {
+                Some(entry) if project.store.knows(&entry.version.digest)? => (
+                    of_entry(project, entry.clone(), None, source.location())?,
+                    false,
+                ),
+                _ => read_pinned(project, name, source, data, lock, locked, observer, cancel)?,
+            },
+            (_, None) => continue,
         };
         let entry = lock.get(&pinned.key);
         let change = change(entry, &pinned);
@@ -188,15 +199,29 @@ fn stored(project: &Project, version: &VersionRef, lock: &Lock) -> Result<Pinned
     let wanted = Objects::from([(entry.version.digest, Object::of(&entry.version))]);
     let what = format!("the version {version}");
     remote::fetch_content(project, &what, &wanted, &beside.into_iter().collect())?;
+    let entry = LockEntry {
+        source: key,
+        ..entry
+    };
+    of_entry(project, entry, manifest, version.to_string())
+}
+
+/// What the lock file pins, whose bytes are here. `source` is where it is from, for a person.
+fn of_entry(
+    project: &Project,
+    entry: LockEntry,
+    manifest: Option<Digest>,
+    source: String,
+) -> Result<Pinned, EngineError> {
     let (rows, columns) = sources::size(&project.store, &entry.version)?;
     let schema = match entry.version.kind {
         ArtifactKind::Table => project.store.table_object(&entry.version.digest)?.schema,
         _ => Schema::default(),
     };
     Ok(Pinned {
-        key,
+        key: entry.source,
         used: DataUse {
-            source: version.to_string(),
+            source,
             version: entry.version,
             manifest,
             rows,

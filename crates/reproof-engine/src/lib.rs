@@ -3,6 +3,7 @@
 //! The engine neither prints nor reads the user's environment: what it needs comes through
 //! [`Services`], what happens goes to an [`Observer`].
 
+mod bisect;
 mod bundle;
 mod cache;
 mod closures;
@@ -45,6 +46,9 @@ mod verify;
 mod versions;
 mod why;
 
+pub use bisect::{
+    BisectOptions, Bisection, FirstCommit, FirstVersion, NamedCommit, Point, Tried, bisect,
+};
 pub use bundle::{WrittenBundle, bundle_create, bundle_open, bundle_read};
 pub use code::{CheckedOut, checkout};
 pub use collect::collect;

@@ -32,6 +32,9 @@ pub struct Request {
     pub locked: bool,
     /// Whether files that differ from the commit are refused.
     pub require_clean: bool,
+    /// Whether data is what the lock file pins, as far as that is stored: then its source is not read,
+    /// and the history of named data is left as it is.
+    pub data_of_lock: bool,
     /// Whether the test part is scored.
     pub final_look: bool,
     /// How far programs are kept from what they were not given. Less than all of it is for the person
@@ -83,7 +86,11 @@ pub fn prepare(
         refuse_dirty(&code)?;
     }
     let locked = request.locked || project.settings.policy.locked;
-    let pinned = data::pin_all(project, &pipeline, &lock, locked, observer, cancel)?;
+    let read = data::Reading {
+        locked,
+        of_lock: request.data_of_lock,
+    };
+    let pinned = data::pin_all(project, &pipeline, &lock, read, observer, cancel)?;
     let schemas: BTreeMap<StepName, Schema> = pinned
         .iter()
         .map(|(name, pinned)| (name.clone(), pinned.schema.clone()))

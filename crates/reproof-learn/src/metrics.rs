@@ -204,6 +204,17 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// A value without an interval.
+    pub const fn exact(value: f64) -> Self {
+        Self {
+            value: Some(value),
+            low: None,
+            high: None,
+            method: None,
+            reason: None,
+        }
+    }
+
     /// No value.
     pub(crate) const fn undefined(reason: Reason) -> Self {
         Self {

@@ -1,5 +1,6 @@
 //! Asks git, in as few calls as possible, and believes nothing of the environment.
 
+mod history;
 mod identity;
 mod parse;
 mod remote;
@@ -11,6 +12,7 @@ use crate::capture::{LOCK_FILE, OWN_FOLDER};
 use crate::error::CaptureError;
 use crate::runner::{Output, Runner};
 
+pub use history::{Commit, check_out, clone_repository, commits_between, file_at};
 pub use identity::{Identity, identity};
 pub(crate) use parse::{IndexEntry, Status, parse_index, parse_status};
 pub(crate) use remote::remote_url;
@@ -234,7 +236,16 @@ impl<'a> Git<'a> {
 
     /// Runs git, which must succeed.
     fn must(&self, arguments: &[&str]) -> Result<Vec<u8>, CaptureError> {
-        let known = ["status", "ls-files", "hash-object", "diff"];
+        let known = [
+            "status",
+            "ls-files",
+            "hash-object",
+            "diff",
+            "log",
+            "clone",
+            "checkout",
+            "clean",
+        ];
         let named = known.into_iter().find(|known| arguments.contains(known));
         checked(
             named.unwrap_or("call"),

@@ -1,5 +1,6 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
+pub mod bisect;
 pub mod bundle;
 pub mod checkout;
 pub mod compare;
@@ -43,6 +44,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Checkout(arguments) => checkout::execute(arguments, global, printer),
         Command::Compare(arguments) => compare::execute(arguments, global, printer),
         Command::Why(arguments) => why::execute(arguments, global, printer),
+        Command::Bisect(arguments) => bisect::execute(arguments, global, printer),
         Command::Predict(arguments) => predict::execute(arguments, global, printer),
         Command::Data(arguments) => data::execute(arguments, global, printer),
         Command::Verify(arguments) => verify::execute(arguments, global, printer),

@@ -73,6 +73,7 @@ impl PipelineOptions {
             overrides: self.set.clone(),
             locked: self.locked,
             require_clean: self.require_clean,
+            data_of_lock: false,
             final_look: self.final_look,
             isolation: self.isolation,
         })
