@@ -191,3 +191,63 @@ fn damage_is_no_difference() {
         .expect(30)
         .says(&["damaged"]);
 }
+
+#[test]
+fn the_difference_of_a_metric_is_shared_out_among_what_differs() {
+    let project = Project::diabetes();
+    let first = project.record(&[]);
+    let pipeline = project.read("pipelines/diabetes.yaml");
+    project.write(
+        "pipelines/diabetes.yaml",
+        &pipeline.replacen("l2: 1.0", "l2: 1e7", 1),
+    );
+    let rows = project.read("data/pima_diabetes.csv");
+    let third: Vec<_> = rows
+        .lines()
+        .enumerate()
+        .filter(|(index, _)| index % 3 != 1)
+        .collect();
+    let third: String = third
+        .into_iter()
+        .map(|(_, line)| format!("{line}\n"))
+        .collect();
+    project.write("data/pima_diabetes.csv", &third);
+    // Whether the gates pass does not matter here.
+    let record = || -> String {
+        let call = project.reproof(&["run", "--json"]);
+        let run: serde_json::Value = serde_json::from_str(&call.out).unwrap();
+        run["record"].as_str().unwrap().to_owned()
+    };
+    let second = record();
+    let command = ["why", &first, &second, "--attribute", "log_loss"];
+    let found = project
+        .reproof(&[&command[..], &["--json"]].concat())
+        .json();
+    let parts = found["parts"].as_array().unwrap();
+    let names: Vec<_> = parts
+        .iter()
+        .map(|part| part["aspect"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["configuration", "data"]);
+    let value = |value: &serde_json::Value| value.as_f64().unwrap();
+    let moved = value(&found["values"][1]) - value(&found["values"][0]);
+    let shares = value(&parts[0]["share"]) + value(&parts[1]["share"]);
+    assert!((moved - shares).abs() < 1e-12, "{found}");
+    // The penalty alone, which a run of its own tells as well.
+    project.write("data/pima_diabetes.csv", &rows);
+    let shown = project.reproof(&["show", &record(), "--json"]).json();
+    let text = shown.to_string();
+    assert!(
+        text.contains(&parts[0]["alone"].to_string()),
+        "{found}\n{text}"
+    );
+    let said = project.reproof(&command).expect(0).out;
+    assert!(
+        said.starts_with("log_loss 0.377 -> ") && said.contains("  configuration  +0."),
+        "{said}"
+    );
+    project
+        .reproof(&["why", &first, &first, "--attribute", "log_loss"])
+        .expect(2)
+        .says(&["the recipes are the same"]);
+}

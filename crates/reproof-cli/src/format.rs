@@ -79,6 +79,20 @@ pub fn metric(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
+/// How far a metric moved, with its sign.
+pub fn signed(value: f64) -> String {
+    let text = metric(value);
+    // Rounding may leave nothing of a small number but its sign.
+    if text.trim_start_matches('-').parse() == Ok(0.0) {
+        return text.trim_start_matches('-').to_owned();
+    }
+    if value > 0.0 {
+        format!("+{text}")
+    } else {
+        text
+    }
+}
+
 /// A number in about five digits.
 pub fn short(value: f64) -> String {
     let size = value.abs();

@@ -22,6 +22,7 @@ mod fsck;
 pub mod host;
 mod integrity;
 mod lookup;
+mod measure;
 mod needs;
 mod observer;
 mod operations;
@@ -66,6 +67,7 @@ pub use erase::{
 pub use error::{Class, EngineError, OperationError};
 pub use fsck::{Checkup, Depth, Lost, fsck};
 pub use lookup::{describe, record_of, resolve, resolve_record};
+pub use measure::{Trial, WantedMetric};
 pub use observer::{DataChange, Event, Observer, Silent};
 pub use plan::{Plan, PlannedStep, plan};
 pub use predict::{PredictOptions, Predicted, predict};
@@ -99,6 +101,7 @@ pub use versions::{
     tag_version, untag, uses_of,
 };
 pub use why::{
-    Aspect, Cause, ContentMoved, EnvironmentChange, Explanation, FileChange, FileMoved, FileState,
-    Moved, OutputDifference, Side, StepDifference, ValueMoved, sides, why,
+    Aspect, Attribution, Cause, ContentMoved, EnvironmentChange, Explanation, FileChange,
+    FileMoved, FileState, Mixture, Moved, OutputDifference, Part, Side, StepDifference, ValueMoved,
+    attribute, sides, why,
 };

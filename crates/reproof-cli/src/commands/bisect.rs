@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use reproof_engine::{BisectOptions, Bisection, EngineError, bisect, resolve_record};
+use reproof_engine::{BisectOptions, Bisection, EngineError, WantedMetric, bisect, resolve_record};
 use reproof_record::{Isolation, StepName};
 
 use crate::arguments::Global;
@@ -49,8 +49,10 @@ pub fn execute(
     }
     let project = session::project(global)?;
     let options = BisectOptions {
-        metric: arguments.metric.clone(),
-        slice: arguments.slice.clone(),
+        metric: WantedMetric {
+            name: arguments.metric.clone(),
+            slice: arguments.slice.clone(),
+        },
         good: resolve_record(&project, &arguments.good)?,
         bad: resolve_record(&project, &arguments.bad)?,
         threshold: arguments.threshold,

@@ -214,10 +214,10 @@ fn metric_line(
     let mut line = format!("  {name:<18} {} -> {}", value(before), value(after));
     let Some(moved) = moved else { return line };
     if let Some(by) = moved.value {
-        line += &format!("   {}", signed(by));
+        line += &format!("   {}", format::signed(by));
     }
     if let (Some(low), Some(high)) = (moved.low, moved.high) {
-        let interval = format!(" [{}, {}]", signed(low), signed(high));
+        let interval = format!(" [{}, {}]", format::signed(low), format::signed(high));
         // An interval without zero: the difference is more than chance among these rows explains.
         let clear = low > 0.0 || high < 0.0;
         line += &if clear {
@@ -227,17 +227,4 @@ fn metric_line(
         };
     }
     line
-}
-
-fn signed(value: f64) -> String {
-    let text = format::metric(value);
-    // Rounding may leave nothing of a small number but its sign.
-    if text.trim_start_matches('-').parse() == Ok(0.0) {
-        return text.trim_start_matches('-').to_owned();
-    }
-    if value > 0.0 {
-        format!("+{text}")
-    } else {
-        text
-    }
 }

@@ -1,5 +1,6 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
+mod attribution;
 pub mod bisect;
 pub mod bundle;
 pub mod checkout;

@@ -7,9 +7,10 @@ use reproof_engine::{
     Aspect, Cause, ContentMoved, EngineError, Explanation, FileChange, FileState, Moved,
     OutputDifference, Side, StepDifference, sides, why,
 };
-use reproof_record::StepName;
+use reproof_record::{Isolation, StepName};
 use reproof_table::{ColumnMoved, TableMoved};
 
+use super::attribution;
 use super::compare::{data_line, print_changes, print_metrics};
 use crate::arguments::Global;
 use crate::exit::Exit;
@@ -34,6 +35,16 @@ pub struct Arguments {
     /// Show at most this many slices; --json has all.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub slices: usize,
+    /// Say how much of the difference of this metric code, configuration, environment and data make:
+    /// the steps run again with some of them of one record and the rest of the other.
+    #[arg(long, value_name = "METRIC")]
+    pub attribute: Option<String>,
+    /// With --attribute: of this slice, such as \"contract=One year\".
+    #[arg(long = "in", value_name = "SLICE", requires = "attribute")]
+    pub slice: Option<String>,
+    /// With --attribute: how far programs are kept from this machine, `full` or `none`.
+    #[arg(long, value_name = "LEVEL", default_value_t)]
+    pub isolation: Isolation,
     /// How many threads to use; they change no result.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -46,6 +57,9 @@ pub fn execute(
     printer: &Printer,
 ) -> Result<Exit, EngineError> {
     let project = session::project(global)?;
+    if let Some(metric) = &arguments.attribute {
+        return attribution::execute(arguments, metric, &project, printer);
+    }
     let sides = sides(&project, &arguments.ids)?;
     let found = why(&project, sides, session::threads(arguments.threads))?;
     if printer.json {

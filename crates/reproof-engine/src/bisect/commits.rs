@@ -9,20 +9,18 @@ use reproof_record::{Digest, Execution, ExecutionKind, RecordId};
 use reproof_store::WorkFolder;
 
 use super::search::first_bad;
-use super::{BisectOptions, Bisection, FirstCommit, Limit, NamedCommit, Tried, estimate};
-use crate::observer::{Event, Observer};
+use super::{Bisection, FirstCommit, Limit, NamedCommit, Tried};
+use crate::measure::Trial;
+use crate::observer::Event;
 use crate::project::{LOCK_FILE, PROJECT_FILE, exists, read_text};
-use crate::{Cancel, Class, EngineError, Outcome, Project, Request, RunOptions, read_record, run};
+use crate::{Class, EngineError, Outcome, Project, Request, RunOptions, read_record, run};
 
 pub(super) struct Commits<'a> {
-    project: &'a Project,
-    options: &'a BisectOptions,
+    trial: Trial<'a>,
     limit: Limit,
     between: Vec<Commit>,
     /// The run of the bad record, whose pipeline is run.
     bad: &'a Execution,
-    observer: &'a dyn Observer,
-    cancel: &'a Cancel,
     copy: Option<Copy>,
 }
 
@@ -41,12 +39,9 @@ impl Copy {
 
 impl<'a> Commits<'a> {
     pub fn new(
-        project: &'a Project,
-        options: &'a BisectOptions,
+        trial: Trial<'a>,
         limit: Limit,
         [good, bad]: &'a [Execution; 2],
-        observer: &'a dyn Observer,
-        cancel: &'a Cancel,
     ) -> Result<Self, EngineError> {
         let ends = [good, bad].map(|run| run.code.commit.clone().unwrap_or_default());
         if good.pipeline != bad.pipeline || good.final_look != bad.final_look {
@@ -56,6 +51,7 @@ impl<'a> Commits<'a> {
                 good.pipeline, bad.pipeline
             )));
         }
+        let project = trial.project;
         let runner = project.services.runner.as_ref();
         let commits = commits_between(&project.root, runner, &ends[0], &ends[1])?;
         let commits = commits.ok_or_else(|| EngineError::Usage {
@@ -69,13 +65,10 @@ impl<'a> Commits<'a> {
             ),
         })?;
         Ok(Self {
-            project,
-            options,
+            trial,
             limit,
             between: commits,
             bad,
-            observer,
-            cancel,
             copy: None,
         })
     }
@@ -88,7 +81,7 @@ impl<'a> Commits<'a> {
         }
         let mut sides = [None; 2];
         let candidates = first_bad(count, |index| {
-            if self.cancel.is_cancelled() {
+            if self.trial.cancel.is_cancelled() {
                 return Err(EngineError::Interrupted);
             }
             let (tried, record) = self.judge(index)?;
@@ -96,7 +89,8 @@ impl<'a> Commits<'a> {
             if let (Some(bad), Some(record)) = (bad, record) {
                 sides[usize::from(bad)] = Some(record);
             }
-            self.observer
+            self.trial
+                .observer
                 .event(&Event::Note(&told(&tried, &self.between[index])));
             found.tried.push(tried);
             Ok(bad)
@@ -126,12 +120,8 @@ impl<'a> Commits<'a> {
         let value = match &record {
             Err(problem) => Err(problem.clone()),
             Ok(id) => {
-                let record = read_record(self.project, id)?;
-                let found = estimate(self.project, self.options, &record)?;
-                found.and_then(|found| {
-                    let undefined = || format!("'{}' is not defined", self.options.metric);
-                    found.value.ok_or_else(undefined)
-                })
+                let record = read_record(self.trial.project, id)?;
+                self.trial.value(&record)?
             }
         };
         let tried = Tried {
@@ -154,10 +144,10 @@ impl<'a> Commits<'a> {
             with_record: true,
             ..ExecutionFilter::default()
         };
-        let runner = self.project.services.runner.as_ref();
-        let lock = file_at(&self.project.root, runner, commit, LOCK_FILE)?;
+        let runner = self.trial.project.services.runner.as_ref();
+        let lock = file_at(&self.trial.project.root, runner, commit, LOCK_FILE)?;
         let lock = lock.map(|lock| Digest::of(&lock));
-        let runs = self.project.catalog.executions(&filter)?;
+        let runs = self.trial.project.catalog.executions(&filter)?;
         let found = runs.into_iter().find(|run| {
             run.code.dirty == Some(false)
                 && run.overrides.is_empty()
@@ -174,15 +164,15 @@ impl<'a> Commits<'a> {
                 request: Request {
                     pipeline_file: self.bad.pipeline_file.clone().unwrap_or_default(),
                     final_look: self.bad.final_look,
-                    isolation: self.options.isolation,
+                    isolation: self.trial.isolation,
                     data_of_lock: true,
                     ..Request::default()
                 },
                 use_cache: true,
-                threads: self.options.threads,
+                threads: self.trial.threads,
                 trace: false,
             };
-            run(&there, &options, self.observer, self.cancel)
+            run(&there, &options, self.trial.observer, self.trial.cancel)
         });
         match outcome {
             Ok(outcome) if outcome.trouble() == Some(Class::Interrupted) => {
@@ -201,13 +191,13 @@ impl<'a> Commits<'a> {
 
     /// The project as it is in a commit, with the store and the catalogue of this one.
     fn laid_out(&mut self, commit: &str) -> Result<Project, EngineError> {
-        let runner = self.project.services.runner.as_ref();
+        let runner = self.trial.project.services.runner.as_ref();
         let copy = match self.copy.take() {
             Some(copy) => copy,
             None => {
-                let folder = self.project.store.work_folder()?;
+                let folder = self.trial.project.store.work_folder()?;
                 let into = folder.path().join("repository");
-                let prefix = clone_repository(&self.project.root, runner, &into)?;
+                let prefix = clone_repository(&self.trial.project.root, runner, &into)?;
                 Copy { folder, prefix }
             }
         };
@@ -216,13 +206,13 @@ impl<'a> Commits<'a> {
         check_out(&copy.root(), runner, commit)?;
         let root = copy.root().join(&copy.prefix);
         let settings = root.join(PROJECT_FILE);
-        if !exists(self.project.io(), &settings)? {
+        if !exists(self.trial.project.io(), &settings)? {
             return Err(EngineError::usage(format!(
                 "there is no {PROJECT_FILE} yet"
             )));
         }
-        let text = read_text(self.project.io(), &settings)?;
-        let mut there = self.project.clone();
+        let text = read_text(self.trial.project.io(), &settings)?;
+        let mut there = self.trial.project.clone();
         there.settings = reproof_config::parse_project(PROJECT_FILE, &text)?;
         there.root = root;
         Ok(there)

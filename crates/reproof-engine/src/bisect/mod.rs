@@ -12,25 +12,20 @@ mod versions;
 use reproof_capture::Commit;
 use reproof_catalog::ExecutionFilter;
 use reproof_learn::Estimate;
-use reproof_record::{
-    ArtifactKind, Execution, ExecutionKind, Isolation, Program, Record, RecordId, StepName,
-    VersionId,
-};
+use reproof_record::{Execution, ExecutionKind, Isolation, RecordId, StepName, VersionId};
 use reproof_table::Threads;
 use serde::Serialize;
 
+use crate::measure::{Trial, WantedMetric};
 use crate::observer::Observer;
-use crate::program::reported;
-use crate::{Cancel, EngineError, Project, evaluation, read_record};
+use crate::{Cancel, EngineError, Project, read_record};
 use commits::Commits;
 
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub struct BisectOptions {
-    /// The metric: one of an evaluation, else one that a program reported.
-    pub metric: String,
-    /// The slice that it is of, such as `contract=One year`; none for all rows.
-    pub slice: Option<String>,
+    /// The metric.
+    pub metric: WantedMetric,
     /// A record with a good value.
     pub good: RecordId,
     /// A later record with a bad one.
@@ -178,9 +173,17 @@ pub fn bisect(
         read_record(project, &options.good)?,
         read_record(project, &options.bad)?,
     ];
+    let trial = Trial {
+        project,
+        wanted: &options.metric,
+        threads: options.threads,
+        isolation: options.isolation,
+        observer,
+        cancel,
+    };
     let estimates = [
-        wanted(project, options, &options.good, &records[0])?,
-        wanted(project, options, &options.bad, &records[1])?,
+        trial.required(&options.good, &records[0])?,
+        trial.required(&options.bad, &records[1])?,
     ];
     let limit = limit(options, &estimates)?;
     let runs = [
@@ -188,8 +191,8 @@ pub fn bisect(
         run_of(project, &options.bad)?,
     ];
     let mut found = Bisection {
-        metric: options.metric.clone(),
-        slice: options.slice.clone(),
+        metric: options.metric.name.clone(),
+        slice: options.metric.slice.clone(),
         ends: [
             Point {
                 record: options.good,
@@ -208,93 +211,14 @@ pub fn bisect(
         version: None,
         sides: [options.good, options.bad],
     };
-    let mut commits = Commits::new(project, options, limit, &runs, observer, cancel)?;
+    let mut commits = Commits::new(trial, limit, &runs)?;
     commits.search(&mut found)?;
     let sides = [
         read_record(project, &found.sides[0])?,
         read_record(project, &found.sides[1])?,
     ];
-    versions::search(
-        project, options, limit, &sides, &mut found, observer, cancel,
-    )?;
+    versions::search(&trial, limit, &sides, &mut found)?;
     Ok(found)
-}
-
-/// The estimate of the metric in a record, which must be there.
-fn wanted(
-    project: &Project,
-    options: &BisectOptions,
-    id: &RecordId,
-    record: &Record,
-) -> Result<(Estimate, f64), EngineError> {
-    let problem = match estimate(project, options, record)? {
-        Ok(found) => match found.value {
-            Some(value) => return Ok((found, value)),
-            None => format!("'{}' is not defined", options.metric),
-        },
-        Err(problem) => problem,
-    };
-    Err(EngineError::Usage {
-        message: format!("record {}: {problem}", id.short()),
-        hint: Some(format!(
-            "'reproof show {}' lists its metrics and slices",
-            id.short()
-        )),
-    })
-}
-
-/// The estimate of the metric in a record, or why there is none.
-fn estimate(
-    project: &Project,
-    options: &BisectOptions,
-    record: &Record,
-) -> Result<Result<Estimate, String>, EngineError> {
-    let name = options.metric.as_str();
-    if let Some((_, metrics)) = evaluation(project, record)? {
-        let found = match &options.slice {
-            None => metrics.overall.get(name),
-            Some(wanted) => {
-                let mut slices = metrics.slices.iter();
-                let Some(slice) = slices.find(|slice| slice.name() == *wanted) else {
-                    let known: Vec<_> = metrics
-                        .slices
-                        .iter()
-                        .map(reproof_learn::SliceMetrics::name)
-                        .collect();
-                    let near = reproof_config::nearest(wanted, known.iter().map(String::as_str));
-                    let near =
-                        near.map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
-                    return Ok(Err(format!("there is no slice '{wanted}'{near}")));
-                };
-                slice.metrics.get(name)
-            }
-        };
-        if let Some(found) = found {
-            return Ok(Ok(*found));
-        }
-    }
-    let value = of_programs(project, name, record)?;
-    Ok(match value.filter(|_| options.slice.is_none()) {
-        Some(value) => Ok(Estimate::exact(value)),
-        None => Err(format!("there is no metric '{name}'")),
-    })
-}
-
-/// The last value that a program reported under this name.
-fn of_programs(project: &Project, name: &str, record: &Record) -> Result<Option<f64>, EngineError> {
-    for outputs in record.results.values() {
-        let mut outputs = outputs.iter();
-        let own = outputs.find(|(output, artifact)| {
-            output.as_str() == Program::REPORTED && artifact.kind == ArtifactKind::Metrics
-        });
-        let Some((_, artifact)) = own else { continue };
-        let all = reported(project, artifact)?.metrics;
-        let last = all.iter().rev().find(|metric| metric.name == name);
-        if let Some(value) = last.and_then(|metric| metric.value.as_ref()) {
-            return Ok(value.as_f64());
-        }
-    }
-    Ok(None)
 }
 
 fn limit(
@@ -328,7 +252,7 @@ fn limit(
     Err(EngineError::Usage {
         message: format!(
             "'{}' is {good_value} in the good record and {bad_value} in the bad one: {what}",
-            options.metric
+            options.metric.name
         ),
         hint: Some(hint.to_owned()),
     })

@@ -1,32 +1,27 @@
 //! The versions of data between two results that differ in nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use reproof_record::{Record, StepName, VersionEntry, VersionId};
 
 use super::search::first_bad;
-use super::{BisectOptions, Bisection, FirstVersion, Limit, Tried, estimate};
+use super::{Bisection, FirstVersion, Limit, Tried};
 use crate::compare::configuration;
-use crate::observer::{Event, Observer};
-use crate::programs::of_recipe;
-use crate::schedule::{Mode, execute};
-use crate::undeclared::Tracing;
+use crate::measure::Trial;
+use crate::needs::{Object, Objects};
+use crate::observer::Event;
 use crate::versions::read_version;
-use crate::{Cancel, EngineError, Project, remote};
+use crate::{Class, EngineError, Project, remote};
 
 type Version = (VersionId, VersionEntry);
 
 /// Looks for the first bad version, where named data alone differs between two results and has
 /// versions between theirs.
 pub(super) fn search(
-    project: &Project,
-    options: &BisectOptions,
+    trial: &Trial<'_>,
     limit: Limit,
     sides: &[Record; 2],
     found: &mut Bisection,
-    observer: &dyn Observer,
-    cancel: &Cancel,
 ) -> Result<(), EngineError> {
     let [good, bad] = sides.each_ref().map(|side| &side.recipe);
     let names: BTreeSet<&StepName> = good.data.keys().chain(bad.data.keys()).collect();
@@ -38,20 +33,15 @@ pub(super) fn search(
     let ([name], false) = (found.data.as_slice(), found.more_than_data) else {
         return Ok(());
     };
-    let between = between(project, name, sides)?;
+    let between = between(trial.project, name, sides)?;
     let (Some(last), true) = (between.last().cloned(), between.len() > 1) else {
         return Ok(());
     };
     let name = name.clone();
     let candidates = first_bad(between.len(), |index| {
-        if cancel.is_cancelled() {
-            return Err(EngineError::Interrupted);
-        }
         let version = &between[index];
         let value = if version.1.schema == last.1.schema {
-            value(
-                project, options, &sides[1], &name, version, observer, cancel,
-            )?
+            value(trial, &sides[1], &name, version)?
         } else {
             Err("its columns differ".to_owned())
         };
@@ -61,7 +51,7 @@ pub(super) fn search(
             Err(problem) => format!("cannot be judged: {problem}"),
         };
         let label = format!("{name}@{} {}: {told}", version.0.short(), version.1.message);
-        observer.event(&Event::Note(&label));
+        trial.observer.event(&Event::Note(&label));
         let bad = value.as_ref().ok().map(|value| limit.is_bad(*value));
         found.tried.push(Tried {
             commit: None,
@@ -71,7 +61,7 @@ pub(super) fn search(
             problem: value.err(),
             ran: true,
         });
-        Ok(bad)
+        Ok::<_, EngineError>(bad)
     })?;
     let candidates = &between[candidates];
     found.version = Some(FirstVersion {
@@ -121,52 +111,17 @@ fn between(
 
 /// The metric of a record with this version in place of its own; or why there is none.
 fn value(
-    project: &Project,
-    options: &BisectOptions,
+    trial: &Trial<'_>,
     of: &Record,
     name: &StepName,
     (id, version): &Version,
-    observer: &dyn Observer,
-    cancel: &Cancel,
 ) -> Result<Result<f64, String>, EngineError> {
     let mut recipe = of.recipe.clone();
     recipe.data.insert(name.clone(), version.content);
     let what = format!("the version {name}@{}", id.short());
-    let wanted = BTreeMap::from([(
-        version.content.digest,
-        crate::needs::Object::of(&version.content),
-    )]);
-    if let Err(error) = remote::fetch_content(project, &what, &wanted, &BTreeMap::new()) {
-        return match error.class() {
-            crate::Class::Impossible => Ok(Err(error.to_string())),
-            _ => Err(error),
-        };
+    let wanted = Objects::from([(version.content.digest, Object::of(&version.content))]);
+    match remote::fetch_content(trial.project, &what, &wanted, &Objects::new()) {
+        Err(error) if error.class() == Class::Impossible => Ok(Err(error.to_string())),
+        fetched => fetched.and_then(|()| trial.measure(&recipe)),
     }
-    let programs = match of_recipe(project, &recipe, options.isolation, false, observer)? {
-        Ok(programs) => programs,
-        Err(reason) => return Ok(Err(reason)),
-    };
-    let mode = Mode {
-        use_cache: true,
-        threads: options.threads,
-        tracing: Tracing::Off,
-        programs: Arc::new(programs),
-        pinned_keys: BTreeMap::new(),
-    };
-    let ran = execute(project, &recipe, &mode, observer, cancel)?;
-    if ran.interrupted {
-        return Err(EngineError::Interrupted);
-    }
-    let Some(results) = ran.results(&recipe) else {
-        let failure = ran.failures.iter().next();
-        return Ok(Err(failure.map_or_else(
-            || "the run gave no results".to_owned(),
-            |(step, error)| format!("step '{step}' failed: {error}"),
-        )));
-    };
-    let found = estimate(project, options, &Record::new(recipe, results))?;
-    Ok(found.and_then(|found| {
-        let undefined = || format!("'{}' is not defined", options.metric);
-        found.value.ok_or_else(undefined)
-    }))
 }

@@ -2,6 +2,7 @@
 //! at which step the results part, and how far they moved.
 
 mod aspects;
+mod attribute;
 mod contents;
 mod sides;
 
@@ -17,6 +18,7 @@ use crate::compare::{self, Change, DataDifference, MetricsComparison};
 use crate::{EngineError, Project};
 
 pub use aspects::{EnvironmentChange, FileChange, FileState};
+pub use attribute::{Attribution, Mixture, Part, attribute};
 pub use contents::{ContentMoved, FileMoved, ValueMoved};
 use sides::named_sides;
 
