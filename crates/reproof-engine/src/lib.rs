@@ -38,12 +38,14 @@ mod repair;
 mod report;
 mod run;
 mod schedule;
+mod sdk;
 mod services;
 mod sources;
 mod undeclared;
 mod verify;
 mod versions;
 mod why;
+mod written;
 
 pub use bundle::{WrittenBundle, bundle_create, bundle_open, bundle_read};
 pub use code::{CheckedOut, checkout};
