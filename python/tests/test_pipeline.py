@@ -106,6 +106,18 @@ def test_settings_of_the_pipeline() -> None:
     }
 
 
+def test_programs_run_in_the_environment_of_their_pipeline() -> None:
+    @reproof.pipeline(environment="deep")
+    def one() -> None:
+        data = reproof.data(csv="x.csv")
+        train(reproof.operation("split_random", inputs={"table": data})["train"], depth=1)
+        clean.options(environment="other")(data)
+
+    steps = one()["steps"]
+    found = {name: step.get("environment") for name, step in steps.items()}
+    assert found == {"split_random": None, "train": "deep", "clean": "other"}
+
+
 def test_a_step_of_one_output_stands_for_it() -> None:
     @reproof.program(outputs={"o": "o"})
     def use(model: Any) -> None:

@@ -33,7 +33,7 @@ def graph():
 "#;
 
 /// The same as YAML.
-const YAML: &str = r#"pipeline: another_name
+const YAML: &str = r"pipeline: another_name
 seed: 7
 data: {csv: data/rows.csv}
 steps:
@@ -52,7 +52,7 @@ steps:
     inputs: {rows: clean.rows, other: data}
     threads: 2
     outputs: {total: total.json}
-"#;
+";
 
 /// A project whose pipelines are these files.
 fn project(files: &[(&str, &str)]) -> Project {
@@ -269,6 +269,41 @@ fn what_is_wrong_is_told_by_the_lines_of_the_file() {
         assert!(!failed.err.contains("reproof/_"), "{}", failed.err);
         failed.says(expect);
     }
+}
+
+#[test]
+fn a_file_says_in_which_environment_it_runs() {
+    let with = |environment: &str| {
+        GRAPH.replace(
+            "@reproof.pipeline(seed=7)",
+            &format!("@reproof.pipeline(seed=7, environment={environment})"),
+        )
+    };
+    let project = project(&[("pipelines/graph.py", &with("\"other\""))]);
+    std::fs::rename(project.path("requirements.txt"), project.path("other.txt")).unwrap();
+    project.write(
+        "reproof.toml",
+        "[environments.other]\nrequirements = \"other.txt\"\n",
+    );
+    let first = project.reproof(&["run"]).expect(0);
+    let shown = first.out + &first.err;
+    assert!(shown.contains("clean() in pipelines/gr…"), "{shown}");
+    project.run(&["--locked"]);
+    project.write("pipelines/graph.py", &with("str(1)"));
+    project.reproof(&["run"]).expect(2).says(&[
+        "pipelines/graph.py:20: the environment of a pipeline is computed",
+        "it is read before the file is run",
+    ]);
+    project.write("pipelines/graph.py", &with("\"othr\""));
+    project
+        .reproof(&["run"])
+        .expect(2)
+        .says(&["there is no environment 'othr'", "there are other"]);
+    project.write(".reproofignore", "graph.py\n");
+    project
+        .reproof(&["run"])
+        .expect(2)
+        .says(&["pipelines/graph.py is not part of the captured code"]);
 }
 
 #[test]

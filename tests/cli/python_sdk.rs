@@ -124,6 +124,47 @@ fn a_module_of_the_project_stands_instead() {
     assert_eq!(code(&project, &run, "train"), ["reproof.py", "train.py"]);
 }
 
+/// A package of the environment with the same name is what the step sees.
+#[test]
+fn a_package_of_the_environment_stands_instead() {
+    let project = train(
+        "import reproof\nimport pathlib\npathlib.Path('/reproof/out/model').mkdir()\n\
+         pathlib.Path('/reproof/out/model/m').write_text(reproof.WHOSE)\n\
+         pathlib.Path('/reproof/out/plots/curve.json').write_text('')\n",
+    );
+    // A wheel of its own, in a folder beside the project.
+    let made = Command::new("python3")
+        .args(["-c", WHEEL])
+        .current_dir(project.root())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let hash = String::from_utf8(made.stdout).unwrap();
+    let pinned = format!("reproof==9.0 --hash=sha256:{}\n", hash.trim());
+    project.write("requirements.txt", &pinned);
+    let mut command = project.command(&["run", "--json"]);
+    let run = call(command.env("UV_FIND_LINKS", project.path(".reproof/wheels"))).json();
+    assert_eq!(project.output(&run, "train", "model"), "environment");
+    assert_eq!(code(&project, &run, "train"), ["train.py"]);
+}
+
+/// Writes a wheel and prints its digest.
+const WHEEL: &str = r#"
+import hashlib, os, zipfile
+os.makedirs(".reproof/wheels")
+path = ".reproof/wheels/reproof-9.0-py3-none-any.whl"
+files = {
+    "reproof/__init__.py": "WHOSE = 'environment'\n",
+    "reproof-9.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: reproof\nVersion: 9.0\n",
+    "reproof-9.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "reproof-9.0.dist-info/RECORD": "reproof/__init__.py,,\n",
+}
+with zipfile.ZipFile(path, "w") as wheel:
+    for name, text in files.items():
+        wheel.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
+print(hashlib.sha256(open(path, "rb").read()).hexdigest())
+"#;
+
 /// Scripts in folders and modules that they import find it, too.
 #[test]
 fn it_is_found_from_every_folder() {

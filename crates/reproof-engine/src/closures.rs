@@ -73,13 +73,15 @@ impl<'a> Closures<'a> {
             return Ok((found, new));
         }
         let key = Digest::of(&to_canonical(&(key, environment, sdk::digest()?))?);
-        self.remembered(&key, || {
+        let add = || {
             if own()? {
                 Ok(found)
             } else {
                 self.with_sdk(found)
             }
-        })
+        };
+        let (found, _) = self.remembered(&key, add)?;
+        Ok((found, new))
     }
 
     /// What is remembered under a key, if its tree is in the store, or else what is found now. Says

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use reproof_capture::closure::undeclared_paths;
+use reproof_capture::closure::{Argument, decorator_argument, undeclared_paths};
 use reproof_capture::{Capture, ProjectFiles};
 use reproof_config::{
     LineOrigin, Lock, OutputSpec, Pipeline, ProgramSpec, Resources, parse_written_pipeline,
@@ -31,7 +31,7 @@ use crate::{Cancel, EngineError, OperationError, Project, sdk};
 const VERSION: u32 = 1;
 /// The most bytes of a graph with its places.
 const MAX_GRAPH: u64 = 64 << 20;
-/// The environment that such files run in.
+/// The environment that such files run in, where they name no other.
 const ENVIRONMENT: &str = "default";
 /// Their one output, and its file.
 const GRAPH: &str = "graph";
@@ -84,7 +84,7 @@ pub(crate) fn read(
 ) -> Result<Read, EngineError> {
     let file = &request.pipeline_file;
     let captured = capture_code(project, None)?;
-    let spec = spec(file)?;
+    let spec = spec(file, environment(project, file, &captured)?)?;
     let environments = Environments::new(project, observer)?.at(request.isolation);
     let mut environments = ReadyEnvironments::new(environments, None);
     let ready = environments.get(&spec.environment, lock, locked)?;
@@ -122,8 +122,39 @@ fn bug(error: impl std::fmt::Display) -> EngineError {
     EngineError::Bug(error.to_string())
 }
 
+/// The environment that a pipeline file runs in: what its decorator says, which is read before it runs.
+fn environment(project: &Project, file: &str, captured: &Capture) -> Result<StepName, EngineError> {
+    let mut entries = captured.tree.files.iter();
+    let entry = entries.find(|entry| entry.path.as_str() == file);
+    let entry = entry.ok_or_else(|| {
+        EngineError::usage(format!(
+            "the pipeline file {file} is not part of the captured code: neither git nor .reproofignore may \
+             ignore it"
+        ))
+    })?;
+    let files = ProjectFiles::new(&project.root, project.io(), &captured.links);
+    let name = match decorator_argument(&files.blob(entry)?, "pipeline", "environment") {
+        None => ENVIRONMENT.to_owned(),
+        Some(Argument::Text(name)) => name,
+        Some(Argument::Computed { line }) => {
+            return Err(EngineError::Usage {
+                message: format!("{file}:{line}: the environment of a pipeline is computed"),
+                hint: Some(
+                    "write its name, as in environment=\"default\": it is read before the file is run"
+                        .to_owned(),
+                ),
+            });
+        }
+    };
+    name.parse().map_err(|error| {
+        EngineError::usage(format!(
+            "{file}: '{name}' is no name of an environment: {error}"
+        ))
+    })
+}
+
 /// The program that writes the graph of a file.
-fn spec(file: &str) -> Result<ProgramSpec, EngineError> {
+fn spec(file: &str, environment: StepName) -> Result<ProgramSpec, EngineError> {
     let run = ["python", "-m", "reproof.graph", file];
     let output = OutputSpec {
         path: GRAPH_FILE.parse().map_err(bug)?,
@@ -132,7 +163,7 @@ fn spec(file: &str) -> Result<ProgramSpec, EngineError> {
     };
     Ok(ProgramSpec {
         run: run.map(str::to_owned).to_vec(),
-        environment: ENVIRONMENT.parse().map_err(bug)?,
+        environment,
         code: Vec::new(),
         threads: 1,
         profile: Profile::default(),
@@ -216,7 +247,7 @@ impl Run<'_> {
         let file = file.ok_or_else(|| bug("a pipeline file wrote no graph"))?;
         let text = store.read(&file.digest, MAX_GRAPH)?;
         let written: Written = serde_json::from_slice(&text)
-            .map_err(|error| self.usage(format!("what it wrote is no graph: {error}"), None))?;
+            .map_err(|error| self.usage(&format!("what it wrote is no graph: {error}"), None))?;
         if written.format != Written::FORMAT {
             let message = format!(
                 "what it wrote has the format '{}', and this version reads '{}'",
@@ -224,12 +255,12 @@ impl Run<'_> {
                 Written::FORMAT
             );
             let hint = "the environment's own package 'reproof' is too old or too new";
-            return Err(self.usage(message, Some(hint.to_owned())));
+            return Err(self.usage(&message, Some(hint.to_owned())));
         }
         Ok(written)
     }
 
-    fn usage(&self, message: String, hint: Option<String>) -> EngineError {
+    fn usage(&self, message: &str, hint: Option<String>) -> EngineError {
         EngineError::Usage {
             message: format!("{} gives no pipeline: {message}", self.file),
             hint,
@@ -264,6 +295,6 @@ impl Run<'_> {
         } else {
             format!("{message}\n{log}")
         };
-        self.usage(message, hint)
+        self.usage(&message, hint)
     }
 }

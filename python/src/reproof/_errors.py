@@ -6,13 +6,19 @@ from typing import Iterable, List, Optional
 class ReproofError(Exception):
     """What a program asked for cannot be. The text says what is wrong and what to do."""
 
+    __module__ = "reproof"
+
 
 class UnknownNameError(ReproofError, LookupError, AttributeError):
     """A name that was not declared. The text has the nearest one, and all that are declared."""
 
+    __module__ = "reproof"
+
 
 class MissingPackageError(ReproofError, ImportError):
     """A package that is not in the step's environment. The text has the line for `requirements.in`."""
+
+    __module__ = "reproof"
 
 
 def unknown(noun: str, name: object, known: Iterable[str], hint: str = "") -> UnknownNameError:

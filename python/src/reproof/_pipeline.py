@@ -5,6 +5,7 @@ import inspect
 import os
 import sys
 from typing import (
+    TYPE_CHECKING,
     Any,
     Callable,
     Dict,
@@ -20,6 +21,9 @@ from typing import (
 
 from ._errors import ReproofError, unknown
 from ._step import Input
+
+if TYPE_CHECKING:
+    from ._built import Built
 
 Function = Callable[..., Any]
 
@@ -313,11 +317,18 @@ def program(function: Optional[Function] = None, **settings: Any) -> Any:
 class Pipeline:
     """A function that is a pipeline, see `pipeline`."""
 
-    def __init__(self, function: Callable[[], Any], name: str, seed: Optional[int]) -> None:
+    def __init__(
+        self,
+        function: Callable[[], Any],
+        name: str,
+        seed: Optional[int],
+        environment: Optional[str],
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = name
         self.seed = seed
+        self.environment = environment
         code = function.__code__
         self.origin = Origin(code.co_filename, code.co_firstlineno)
 
@@ -326,6 +337,8 @@ class Pipeline:
         global _draft
         if _draft is not None:
             raise ReproofError("a pipeline cannot be built inside another one")
+        from ._built import Built
+
         _draft = Draft()
         try:
             returned = self.function()
@@ -338,94 +351,13 @@ class Pipeline:
         return self.build().document
 
 
-class Built:
-    """A pipeline as a file would hold it, and where each part of it comes from."""
-
-    def __init__(self, pipeline: Pipeline, draft: Draft, returned: Any) -> None:
-        if returned is not None and not isinstance(returned, Mapping):
-            raise ReproofError(
-                f"{pipeline.function.__name__}() returns a mapping of blocks, or nothing, not "
-                f"{type(returned).__name__}"
-            )
-        self.origins: Dict[Tuple[str, ...], Origin] = {(): pipeline.origin}
-        self._draft = draft
-        self._placed: List[str] = []
-        document: Dict[str, Any] = {"pipeline": pipeline.name}
-        if pipeline.seed is not None:
-            document["seed"] = pipeline.seed
-        if draft.data:
-            single = list(draft.data) == ["data"]
-            document["data"] = draft.data["data"] if single else draft.data
-            for name, origin in draft.data_origins.items():
-                self.origins[("data",) if single else ("data", name)] = origin
-        for key, value in (returned or {}).items():
-            document[key] = self._plain(value, (key,))
-        steps = {}
-        for name, node in draft.nodes.items():
-            if name in self._placed:
-                continue
-            if node._lacking:
-                raise ReproofError(
-                    f"the step '{name}' lacks {', '.join(node._lacking)}: give what "
-                    f"{name}() takes, in {_place(node._origins['inputs'])}"
-                )
-            steps[name] = self._node(node, ("steps", name))
-        if steps:
-            document["steps"] = steps
-        self.document = document
-
-    def _node(self, node: Node, at: Tuple[str, ...]) -> Dict[str, Any]:
-        for key, origin in node._origins.items():
-            self.origins[(*at, key) if key else at] = origin
-        return {key: self._plain(value, (*at, key)) for key, value in node._entry.items()}
-
-    def _plain(self, value: Any, at: Tuple[str, ...]) -> Any:
-        """A value as YAML holds it; a step where a block stands."""
-        if isinstance(value, Node):
-            if len(at) > 1:
-                raise ReproofError(
-                    f"the step '{value._name}' stands where no step can: {'.'.join(at)}"
-                )
-            self._placed.append(value._name)
-            return self._node(value, at)
-        if isinstance(value, Result):
-            return value.source
-        if isinstance(value, Mapping):
-            return {_key(key, at): self._plain(one, (*at, str(key))) for key, one in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self._plain(one, (*at, str(index))) for index, one in enumerate(value)]
-        if value is None or isinstance(value, (bool, str)):
-            return value
-        if isinstance(value, (int, float)) and value - value == 0:
-            # A number of NumPy may be one of Python, too.
-            return int(value) if isinstance(value, int) else float(value)
-        if hasattr(value, "item"):
-            return self._plain(value.item(), at)
-        if isinstance(value, os.PathLike):
-            return os.fspath(value)
-        raise ReproofError(
-            f"{'.'.join(at)} is {value!r}: a pipeline holds finite numbers, texts, true, false, null, "
-            "lists and mappings"
-        )
-
-
-def _key(key: Any, at: Tuple[str, ...]) -> str:
-    if not isinstance(key, str):
-        raise ReproofError(f"{'.'.join(at)} has the key {key!r}: keys are texts")
-    return key
-
-
-def _place(origin: Origin) -> str:
-    return f"{os.path.relpath(origin.file)}:{origin.line}"
-
-
 @overload
 def pipeline(function: Callable[[], Any]) -> Pipeline: ...
 
 
 @overload
 def pipeline(
-    *, seed: Optional[int] = ..., name: Optional[str] = ...
+    *, seed: Optional[int] = ..., name: Optional[str] = ..., environment: Optional[str] = ...
 ) -> Callable[[Callable[[], Any]], Pipeline]: ...
 
 
@@ -434,6 +366,7 @@ def pipeline(
     *,
     seed: Optional[int] = None,
     name: Optional[str] = None,
+    environment: Optional[str] = None,
 ) -> Any:
     """Makes a function the pipeline of its file, which `reproof run FILE.py` runs.
 
@@ -461,11 +394,13 @@ def pipeline(
     ```
 
     The file is run once, isolated and without data, to see the graph: that is what is recorded, the
-    same as if it had been written as YAML.
+    same as if it had been written as YAML. It runs in the environment of this name, `default` if
+    none is given, and so do its programs that name no other. The name is read before the file is
+    run, so it must be a plain text.
     """
 
     def decorate(function: Callable[[], Any]) -> Pipeline:
-        made = Pipeline(function, name or function.__name__, seed)
+        made = Pipeline(function, name or function.__name__, seed, environment)
         PIPELINES.append(made)
         return made
 

@@ -11,9 +11,10 @@ import re
 import sys
 from typing import Any, Dict, List, Tuple
 
+from ._built import Built
 from ._errors import ReproofError
 from ._load import fail, load
-from ._pipeline import PIPELINES, Built, Origin, Pipeline
+from ._pipeline import PIPELINES, Origin, Pipeline
 
 #: How many lines after a place are searched for a name that belongs to it.
 _FAR = 200
