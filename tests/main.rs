@@ -77,6 +77,10 @@ mod plan;
 mod predict;
 #[path = "cli/programs.rs"]
 mod programs;
+#[path = "cli/python_pipelines.rs"]
+mod python_pipelines;
+#[path = "cli/python_sdk.rs"]
+mod python_sdk;
 #[path = "cli/queries.rs"]
 mod queries;
 #[path = "cli/queries_login.rs"]

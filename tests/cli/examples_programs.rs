@@ -84,6 +84,11 @@ fn xgboost_on_the_table_as_it_is() {
     check("diamonds-xgboost", 4);
 }
 
+#[test]
+fn a_pipeline_and_programs_in_python() {
+    check("diabetes-python", 5);
+}
+
 /// Of a metric that is reported in every round, the summary shows the last value.
 #[test]
 fn metrics_of_rounds_are_shown_by_their_last() {

@@ -1,12 +1,13 @@
 //! What a command needs from the machine: the folder, the project, the account, the signals.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reproof_engine::{
-    Cancel, EngineError, HostRunner, Project, Services, SystemClock, exists, host,
+    Cancel, EngineError, HostRunner, Project, Services, SystemClock, exists, host, read_text,
 };
 use reproof_store::fs::RealIo;
 use reproof_table::Threads;
@@ -130,6 +131,7 @@ pub fn pipeline_file(
         folder(global)?.join(named),
         project.root.join(named),
         project.root.join("pipelines").join(format!("{named}.yaml")),
+        project.root.join("pipelines").join(format!("{named}.py")),
     ];
     for path in candidates {
         if !exists(io, &path)? {
@@ -186,9 +188,28 @@ fn pipelines(project: &Project) -> Result<Vec<String>, EngineError> {
     let names = entries
         .into_iter()
         .filter_map(|entry| entry.name.into_string().ok());
-    let yaml = |name: &String| {
-        let extension = Path::new(name).extension();
-        extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
-    };
-    Ok(names.filter(yaml).collect())
+    let mut found = Vec::new();
+    for name in names {
+        let ending = Path::new(&name).extension().and_then(OsStr::to_str);
+        let is_pipeline = match ending {
+            Some("yaml" | "yml") => true,
+            Some("py") => {
+                read_text(project.io(), &folder.join(&name)).is_ok_and(|text| has_pipeline(&text))
+            }
+            _ => false,
+        };
+        if is_pipeline {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a function of a Python file is decorated as a pipeline. Other modules may lie beside it.
+fn has_pipeline(text: &str) -> bool {
+    text.lines().any(|line| {
+        let decorator = line.strip_prefix('@').unwrap_or_default();
+        let name = decorator.split('(').next().unwrap_or_default();
+        name.trim_end().rsplit('.').next() == Some("pipeline")
+    })
 }

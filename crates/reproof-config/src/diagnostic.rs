@@ -123,40 +123,115 @@ impl<T> Spanned<T> {
     }
 }
 
+/// A line of another file, for a line of a text that a program wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineOrigin {
+    /// The file, as the caller names it.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// A text of a reading.
+#[derive(Clone, Debug)]
+struct Source {
+    file: String,
+    text: String,
+    /// Where each line of it comes from; empty where a person wrote the text itself.
+    origins: Vec<LineOrigin>,
+}
+
 /// The texts that a reading is made of: the file, then each override.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sources(Vec<(String, String)>);
+pub(crate) struct Sources(Vec<Source>);
 
 impl Sources {
     /// Adds a text and says which it is.
     pub fn add(&mut self, file: &str, text: &str) -> usize {
-        self.0.push((file.to_owned(), text.to_owned()));
+        self.add_written(file, text, Vec::new())
+    }
+
+    /// Adds a text that a program wrote. Errors in it are told of the lines that it comes from.
+    pub fn add_written(&mut self, file: &str, text: &str, origins: Vec<LineOrigin>) -> usize {
+        self.0.push(Source {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            origins,
+        });
         self.0.len() - 1
     }
 
     /// The line, from 1, in which a span begins.
     pub fn line(&self, span: Span) -> usize {
-        self.0
-            .get(span.source)
-            .map_or(1, |(_, text)| position(text, span.start).0)
+        self.0.get(span.source).map_or(1, |source| {
+            let line = position(&source.text, span.start).0;
+            source.origin(line).map_or(line, |origin| origin.line)
+        })
     }
 
     fn diagnostic(&self, span: Span, message: String, hint: Option<String>) -> Diagnostic {
-        let (file, text) = self
-            .0
-            .get(span.source)
-            .map_or(("", ""), |(file, text)| (file.as_str(), text.as_str()));
+        let Some(source) = self.0.get(span.source) else {
+            return Diagnostic {
+                file: String::new(),
+                line: 1,
+                column: 1,
+                message,
+                hint,
+                source_line: None,
+                length: 1,
+            };
+        };
+        let text = source.text.as_str();
         let (line, column, rest) = position(text, span.start);
         let meant = text.get(rest.start + rest.offset..span.end.min(rest.end));
+        let length = |meant: &str| meant.trim_end().chars().count().max(1);
+        if let Some(origin) = source.origin(line) {
+            let (column, length) = origin.place(meant.unwrap_or_default());
+            return Diagnostic {
+                file: origin.file.clone(),
+                line: origin.line,
+                column,
+                message,
+                hint,
+                source_line: Some(printable(&origin.text)),
+                length,
+            };
+        }
         Diagnostic {
-            file: file.to_owned(),
+            file: source.file.clone(),
             line,
             column,
             message,
             hint,
             source_line: text.get(rest.start..rest.end).map(printable),
-            length: meant.map_or(1, |meant| meant.trim_end().chars().count().max(1)),
+            length: meant.map_or(1, length),
         }
+    }
+}
+
+impl Source {
+    fn origin(&self, line: usize) -> Option<&LineOrigin> {
+        self.origins
+            .get(line.saturating_sub(1))
+            .or(self.origins.last())
+    }
+}
+
+impl LineOrigin {
+    /// The column, from 1, and the length of what is meant: where it stands in the line, or else all
+    /// of the line.
+    fn place(&self, meant: &str) -> (usize, usize) {
+        let meant = meant.trim_end().trim_matches('"');
+        let found = Some(meant).filter(|meant| !meant.is_empty() && !"{}[]".contains(*meant));
+        let line = self.text.trim_end();
+        let (at, shown) = match found.and_then(|meant| Some((line.find(meant)?, meant))) {
+            Some(found) => found,
+            None => (line.len() - line.trim_start().len(), line.trim_start()),
+        };
+        let column = line.get(..at).unwrap_or_default().chars().count() + 1;
+        (column, shown.chars().count().max(1))
     }
 }
 
@@ -321,6 +396,40 @@ mod tests {
             found.to_string(),
             "p.yaml:2:5: unknown word 'cde'\n    2 | bé: cde # x\n      |     ^^^\n\
              hint: did you mean 'cdf'?"
+        );
+    }
+
+    #[test]
+    fn an_error_in_what_a_program_wrote_is_told_of_its_origin() {
+        let mut sources = Sources::default();
+        let origin = |line: usize, text: &str| LineOrigin {
+            file: "p.py".to_owned(),
+            line,
+            text: text.to_owned(),
+        };
+        let text = "{\n \"split\": {\n  \"randm\": 1\n }\n}\n";
+        let origins = vec![
+            origin(3, "@pipeline"),
+            origin(5, "    split=dict(randm=1),"),
+            origin(5, "    split=dict(randm=1),"),
+        ];
+        sources.add_written("p.py", text, origins);
+        let mut report = Report::new(&sources);
+        let span = |meant: &str| {
+            let start = text.find(meant).unwrap();
+            Span {
+                source: 0,
+                start,
+                end: start + meant.len(),
+            }
+        };
+        report.error(span("{"), "no data");
+        report.error(span("\"randm\""), "no such split");
+        assert_eq!(sources.line(span("}")), 5);
+        assert_eq!(
+            report.finish().unwrap_err().to_string(),
+            "p.py:3:1: no data\n    3 | @pipeline\n      | ^^^^^^^^^\n\
+             p.py:5:16: no such split\n    5 |     split=dict(randm=1),\n      |                ^^^^^"
         );
     }
 

@@ -28,14 +28,14 @@ mod tables;
 mod tree;
 mod version;
 
-pub use diagnostic::{Diagnostic, Diagnostics};
+pub use diagnostic::{Diagnostic, Diagnostics, LineOrigin};
 pub use json_schema::{pipeline_json_schema, project_json_schema};
 pub use lock::{Lock, LockEntry, StepPin, parse_lock};
 pub use names::nearest;
 pub use pipeline::{
     CsvOptions, DataFormat, DataFrom, DataSource, ExpandOptions, Graph, Note, Pipeline, Place,
     PostgresServer, QueryText, SqlQuery, StatisticsOption, check_address, parse_bound,
-    parse_pipeline,
+    parse_pipeline, parse_written_pipeline,
 };
 pub use postgres::{Password, PostgresAddress, PostgresConnection, SslMode};
 pub use program::{OutputSpec, ProgramSpec, Resources, is_reserved_variable};

@@ -37,7 +37,7 @@ pub use source::{
 pub use sql::{PostgresServer, QueryText, SqlQuery};
 
 use crate::check::{check_object, is_named};
-use crate::diagnostic::{Diagnostics, Report, Sources, Span};
+use crate::diagnostic::{Diagnostics, LineOrigin, Report, Sources, Span};
 use crate::tables::{BLOCKS, DATA_SOURCE, PIPELINE};
 use crate::tree::{Node, Override, apply, override_source, parse_yaml};
 use draft::Drafts;
@@ -66,8 +66,22 @@ pub fn parse_pipeline(
     text: &str,
     overrides: &[Override],
 ) -> Result<Pipeline, Diagnostics> {
+    parse_written_pipeline(file, text, Vec::new(), overrides)
+}
+
+/// Parses a pipeline that a program wrote: each line of the text comes from one of these lines, and
+/// what is wrong in it is told of that. Without them it is a pipeline file.
+///
+/// # Errors
+/// As [`parse_pipeline`].
+pub fn parse_written_pipeline(
+    file: &str,
+    text: &str,
+    origins: Vec<LineOrigin>,
+    overrides: &[Override],
+) -> Result<Pipeline, Diagnostics> {
     let mut sources = Sources::default();
-    let main = sources.add(file, text);
+    let main = sources.add_written(file, text, origins);
     let sets: Vec<_> = overrides
         .iter()
         .map(|set| (set, override_source(set, &mut sources)))

@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::project::STATE_FOLDER;
-use crate::{EngineError, Project, cache};
+use crate::{EngineError, Project, cache, sdk};
 
 /// Raised whenever closures may come out differently.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The largest file of what is remembered.
 const MAX_REMEMBERED: u64 = 256 << 20;
 
@@ -34,6 +34,8 @@ pub(crate) struct StepCode {
     pub modules: BTreeMap<String, String>,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// Whether it imports the package that Reproof carries, see [`sdk`].
+    pub imports_sdk: bool,
 }
 
 /// Finds the code closures of steps, and keeps their trees in the store.
@@ -56,27 +58,60 @@ impl<'a> Closures<'a> {
         }
     }
 
-    /// The code closure of a step. Says whether it was found anew.
-    pub fn find(&self, program: &ProgramSpec) -> Result<(StepCode, bool), EngineError> {
-        let key = self.key(program)?;
+    /// The code closure of a step that runs in this environment, of which `own` says whether it has
+    /// a package `reproof` of its own. Says whether the closure was found anew.
+    pub fn find(
+        &self,
+        program: &ProgramSpec,
+        environment: &Digest,
+        own: &dyn Fn() -> Result<bool, EngineError>,
+    ) -> Result<(StepCode, bool), EngineError> {
+        let document = (VERSION, self.code.state.tree, &program.run, &program.code);
+        let key = Digest::of(&to_canonical(&document)?);
+        let (found, new) = self.remembered(&key, || self.keep(self.follow(program)?))?;
+        if !found.imports_sdk {
+            return Ok((found, new));
+        }
+        let key = Digest::of(&to_canonical(&(key, environment, sdk::digest()?))?);
+        let add = || {
+            if own()? {
+                Ok(found)
+            } else {
+                self.with_sdk(found)
+            }
+        };
+        let (found, _) = self.remembered(&key, add)?;
+        Ok((found, new))
+    }
+
+    /// What is remembered under a key, if its tree is in the store, or else what is found now. Says
+    /// whether it was found now.
+    fn remembered(
+        &self,
+        key: &Digest,
+        find: impl FnOnce() -> Result<StepCode, EngineError>,
+    ) -> Result<(StepCode, bool), EngineError> {
         let path = remembered(self.project).join(format!("{key}.json"));
         if let Some(known) = read_remembered::<StepCode>(self.project.io(), &path)
             && cache::check_blobs(self.project, &[known.tree])?.is_none()
         {
             return Ok((known, false));
         }
-        let found = self.follow(program)?;
-        let found = self.keep(found)?;
+        let found = find()?;
         write_remembered(self.project.io(), &path, &found);
         Ok((found, true))
     }
 
-    /// What a closure follows from.
-    fn key(&self, program: &ProgramSpec) -> Result<String, EngineError> {
-        let tree = self.code.state.tree;
-        let document = (VERSION, tree, &program.run, &program.code);
-        let bytes = to_canonical(&document)?;
-        Ok(Digest::of(&bytes).to_hex())
+    /// The same code with the package that Reproof carries.
+    fn with_sdk(&self, mut code: StepCode) -> Result<StepCode, EngineError> {
+        let tree = self.project.store.tree(&code.tree)?;
+        let mut batch = self.project.store.batch();
+        let tree = sdk::add(tree, &mut batch)?;
+        code.tree = batch.put(&tree.to_bytes()?)?.digest;
+        batch.commit()?;
+        code.roots.push(sdk::ROOT.to_owned());
+        code.modules.remove(sdk::MODULE);
+        Ok(code)
     }
 
     fn follow(&self, program: &ProgramSpec) -> Result<Closure, EngineError> {
@@ -118,6 +153,7 @@ impl<'a> Closures<'a> {
                 .map(|(module, external)| (module.clone(), place(&external.site)))
                 .collect(),
             notes: found.notes.iter().map(note).collect(),
+            imports_sdk: found.external.contains_key(sdk::MODULE),
         })
     }
 }
@@ -174,7 +210,10 @@ pub(crate) fn remembered(project: &Project) -> PathBuf {
 }
 
 /// Reads what was remembered; nothing where it is not there or not as it was written.
-fn read_remembered<T: DeserializeOwned>(io: &dyn Io, path: &std::path::Path) -> Option<T> {
+pub(crate) fn read_remembered<T: DeserializeOwned>(
+    io: &dyn Io,
+    path: &std::path::Path,
+) -> Option<T> {
     let bytes = io.read(path, MAX_REMEMBERED).ok()?;
     let text = bytes.get(65..)?;
     let digest = Digest::of(text).to_hex();
@@ -184,7 +223,7 @@ fn read_remembered<T: DeserializeOwned>(io: &dyn Io, path: &std::path::Path) -> 
 
 /// Remembers something: its digest, a line feed, and the document. Failing to costs time and
 /// nothing else.
-fn write_remembered(io: &dyn Io, path: &std::path::Path, value: &impl Serialize) {
+pub(crate) fn write_remembered(io: &dyn Io, path: &std::path::Path, value: &impl Serialize) {
     let write = || -> Result<(), IoError> {
         let Ok(text) = serde_json::to_vec(value) else {
             return Ok(());

@@ -525,10 +525,14 @@ pub(crate) struct ReadyEnvironments<'a> {
 }
 
 impl<'a> ReadyEnvironments<'a> {
-    pub fn new(environments: Environments<'a>) -> Self {
+    /// None but these is ready.
+    pub fn new(
+        environments: Environments<'a>,
+        ready: impl IntoIterator<Item = (StepName, Ready)>,
+    ) -> Self {
         Self {
             environments,
-            ready: BTreeMap::new(),
+            ready: ready.into_iter().collect(),
         }
     }
 
@@ -560,6 +564,11 @@ impl<'a> ReadyEnvironments<'a> {
             .iter()
             .filter(|(name, _)| !there.contains(*name))
             .collect())
+    }
+
+    /// Whether a package of an environment has this module.
+    pub fn has_module(&self, ready: &Ready, name: &str) -> Result<bool, EngineError> {
+        Ok(self.environments.modules(&ready.closure)?.contains(name))
     }
 
     /// All that were made ready.

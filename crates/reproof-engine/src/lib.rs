@@ -40,12 +40,14 @@ mod repair;
 mod report;
 mod run;
 mod schedule;
+mod sdk;
 mod services;
 mod sources;
 mod undeclared;
 mod verify;
 mod versions;
 mod why;
+mod written;
 
 pub use bisect::{
     BisectOptions, Bisection, FirstCommit, FirstVersion, NamedCommit, Point, Tried, bisect,

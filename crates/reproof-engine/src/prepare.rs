@@ -19,7 +19,7 @@ use crate::environments::Ready;
 use crate::observer::{Event, Observer};
 use crate::programs::{self, Programs};
 use crate::project::{LOCK_FILE, exists, read_text};
-use crate::{Cancel, EngineError, Project, expect, pins, queries};
+use crate::{Cancel, EngineError, Project, expect, pins, queries, written};
 
 /// What to run, and how strictly.
 #[derive(Clone, Debug, Default)]
@@ -76,16 +76,22 @@ pub fn prepare(
     cancel: &Cancel,
 ) -> Result<Prepared, EngineError> {
     refuse_isolation(project, request.isolation)?;
-    let text = read_text(project.io(), &project.root.join(&request.pipeline_file))?;
-    let pipeline = parse_pipeline(&request.pipeline_file, &text, &request.overrides)?;
     let mut lock = read_lock(project)?;
-    let code = capture_code(project, &pipeline)?;
+    let locked = request.locked || project.settings.policy.locked;
+    let (pipeline, environment) = if written::is_python(&request.pipeline_file) {
+        let read = written::read(project, request, &lock, locked, observer, cancel)?;
+        (read.pipeline, Some(read.environment))
+    } else {
+        let text = read_text(project.io(), &project.root.join(&request.pipeline_file))?;
+        let pipeline = parse_pipeline(&request.pipeline_file, &text, &request.overrides)?;
+        (pipeline, None)
+    };
+    let code = capture_code(project, Some(&pipeline))?;
     observer.event(&Event::Code(&code.state));
     code::keep(project, &code)?;
     if request.require_clean || project.settings.policy.require_clean {
         refuse_dirty(&code)?;
     }
-    let locked = request.locked || project.settings.policy.locked;
     let read = data::Reading {
         locked,
         of_lock: request.data_of_lock,
@@ -104,6 +110,7 @@ pub fn prepare(
         &code,
         &lock,
         (locked, request.isolation),
+        environment,
         observer,
     )?;
     let graph = pipeline.expand(&schemas, &resolved.programs, &options)?;
@@ -207,9 +214,14 @@ fn update_lock(
     Ok(())
 }
 
-fn capture_code(project: &Project, pipeline: &Pipeline) -> Result<Capture, EngineError> {
+/// Captures the project's code: what is not the data that it names, nor that of this pipeline.
+pub(crate) fn capture_code(
+    project: &Project,
+    pipeline: Option<&Pipeline>,
+) -> Result<Capture, EngineError> {
     let named = project.settings.data.values().map(|named| &named.source);
-    let read = pipeline.data.values().filter_map(|from| match from {
+    let read = pipeline.iter().flat_map(|pipeline| pipeline.data.values());
+    let read = read.filter_map(|from| match from {
         DataFrom::Source(source) => Some(source),
         DataFrom::Named(_) | DataFrom::Version(_) => None,
     });

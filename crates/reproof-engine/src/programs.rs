@@ -11,7 +11,7 @@ use crate::closures::{Closures, python_path};
 use crate::environments::{Environments, Ready, ReadyEnvironments};
 use crate::observer::{Event, Observer};
 use crate::undeclared::Surroundings;
-use crate::{EngineError, Project};
+use crate::{EngineError, Project, sdk};
 
 /// What is said where programs are not isolated.
 pub(crate) const NOT_ISOLATED: &str = "the programs of this pipeline are not isolated: they see this \
@@ -53,18 +53,23 @@ pub(crate) struct Resolved {
     pub environments: Vec<Ready>,
 }
 
-/// Resolves the programs of a pipeline: their code, their environments, their variables.
+/// Resolves the programs of a pipeline: their code, their environments, their variables. An
+/// environment that is ready already may be given with its name.
 pub(crate) fn resolve(
     project: &Project,
     pipeline: &Pipeline,
     captured: &Capture,
     lock: &Lock,
     (locked, isolation): (bool, Isolation),
+    ready: Option<(StepName, Ready)>,
     observer: &dyn Observer,
 ) -> Result<Resolved, EngineError> {
     let specs = pipeline.programs();
     if specs.is_empty() {
-        return Ok(Resolved::default());
+        return Ok(Resolved {
+            environments: ready.into_iter().map(|(_, ready)| ready).collect(),
+            ..Resolved::default()
+        });
     }
     if isolation == Isolation::None {
         observer.event(&Event::Note(NOT_ISOLATED));
@@ -72,11 +77,12 @@ pub(crate) fn resolve(
     let environments = Environments::new(project, observer)?.at(isolation);
     pipeline.check_environments(&environments.sources()?)?;
     let closures = Closures::new(project, captured);
-    let mut environments = ReadyEnvironments::new(environments);
+    let mut environments = ReadyEnvironments::new(environments, ready);
     let mut resolved = Resolved::default();
     for (name, spec) in specs {
         let environment = environments.get(&spec.environment, lock, locked)?;
-        let (found, new) = closures.find(spec)?;
+        let own = || environments.has_module(&environment, sdk::MODULE);
+        let (found, new) = closures.find(spec, &environment.closure, &own)?;
         if new {
             for note in &found.notes {
                 observer.event(&Event::Note(&format!("step '{name}': {note}")));
@@ -94,6 +100,9 @@ pub(crate) fn resolve(
         }
         let mut variables = variables(project, &name, spec)?;
         if let Some(path) = python_path(&found.roots) {
+            if new && found.roots.iter().any(|root| root == sdk::ROOT) {
+                note_own_path(&name, &variables, observer);
+            }
             variables.entry("PYTHONPATH".to_owned()).or_insert(path);
         }
         let (code, closure) = (found.tree, environment.closure);
@@ -115,6 +124,19 @@ pub(crate) fn resolve(
     resolved.given.surroundings = Some(Surroundings::new(project, captured.tree.clone()));
     resolved.environments = environments.all().collect();
     Ok(resolved)
+}
+
+/// Says that a step's own `PYTHONPATH` hides the package that Reproof carries.
+fn note_own_path(step: &StepName, variables: &BTreeMap<String, String>, observer: &dyn Observer) {
+    let folder = format!("/reproof/code/{}", sdk::ROOT);
+    let own = variables.get("PYTHONPATH");
+    if own.is_some_and(|path| path.split(':').all(|one| one != folder)) {
+        let note = format!(
+            "step '{step}': it imports reproof, which its own PYTHONPATH does not find: add {folder} \
+             to it"
+        );
+        observer.event(&Event::Note(&note));
+    }
 }
 
 /// The programs of a recipe, for running it again: every environment's bytes are hashed. Steps whose

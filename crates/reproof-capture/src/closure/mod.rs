@@ -11,6 +11,7 @@
 //! modules are searched.)
 
 mod advice;
+mod decorators;
 mod definitions;
 mod entry;
 mod error;
@@ -31,6 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{RelativePath, Tree, TreeEntry};
 
+pub use decorators::{Argument, decorator_argument};
 pub use definitions::changed_definitions;
 pub use entry::{Entry, Start};
 pub use error::ClosureError;

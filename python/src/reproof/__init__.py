@@ -1,0 +1,58 @@
+"""What a program of yours uses inside a step of Reproof, and pipelines written in Python.
+
+A program asks for its step, reads its inputs, and writes its outputs and metrics:
+
+```python
+import reproof
+
+step = reproof.step()
+table = step.input("table").pandas()
+model = fit(table, c=step.parameters.c, seed=step.seed)
+step.metric("train_accuracy", model.score(table))
+step.output("model").joinpath("model.txt").write_text(model.dump())
+```
+
+`program` and `pipeline` write a pipeline as functions. Nothing here needs a package, and nothing
+is imported before it is used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ._errors import MissingPackageError, ReproofError, UnknownNameError
+from ._step import Input, Output, Parameters, Step, step
+
+if TYPE_CHECKING:
+    from ._pipeline import Data, Node, Pipeline, Program, Result, data, operation, pipeline, program
+
+__all__ = [
+    "Data",
+    "Input",
+    "MissingPackageError",
+    "Node",
+    "Output",
+    "Parameters",
+    "Pipeline",
+    "Program",
+    "ReproofError",
+    "Result",
+    "Step",
+    "UnknownNameError",
+    "data",
+    "operation",
+    "pipeline",
+    "program",
+    "step",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # A step that writes no pipeline does not load what pipelines are written with.
+    if name in __all__:
+        from . import _pipeline
+
+        return getattr(_pipeline, name)
+    raise AttributeError(f"module 'reproof' has no attribute '{name}'")
+
+
+def __dir__() -> "list[str]":
+    return sorted(__all__)
