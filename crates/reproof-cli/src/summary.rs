@@ -190,7 +190,7 @@ fn describe_program(
     program: &Program,
     outputs: &BTreeMap<StepName, Artifact>,
 ) -> Result<String, EngineError> {
-    let command = format::cut(&program.run.join(" "), 24);
+    let command = format::cut(&program.command_line(), 24);
     let mut told = Vec::new();
     if let Some(artifact) = outputs.get(Program::REPORTED) {
         let metrics = reported(project, artifact)?.metrics;

@@ -22,6 +22,7 @@ pub mod host;
 mod integrity;
 mod lookup;
 mod needs;
+mod notebooks;
 mod observer;
 mod operations;
 mod pins;
@@ -62,6 +63,10 @@ pub use erase::{
 pub use error::{Class, EngineError, OperationError};
 pub use fsck::{Checkup, Depth, Lost, fsck};
 pub use lookup::{describe, record_of, resolve, resolve_record};
+pub use notebooks::{
+    CheckedNotebook, CheckedNotebooks, FilterChange, NotebookScope, check_notebooks,
+    notebook_filter,
+};
 pub use observer::{DataChange, Event, Observer, Silent};
 pub use plan::{Plan, PlannedStep, plan};
 pub use predict::{PredictOptions, Predicted, predict};
@@ -82,6 +87,10 @@ pub use report::{
 pub use reproof_capture::Pattern;
 pub use reproof_capture::environment::{
     ClosureDescription, ClosureDiff, Difference, Stage, diff as environment_diff,
+};
+pub use reproof_capture::notebook::{
+    Finding as NotebookFinding, Keep, MAX_NOTEBOOK, NotebookError, Report as NotebookReport, Rule,
+    strip as strip_notebook,
 };
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};

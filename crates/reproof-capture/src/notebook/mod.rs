@@ -1,0 +1,17 @@
+//! Notebooks of Jupyter: what is in them, what keeps them from being repeated, and what of them is
+//! source.
+
+mod check;
+mod document;
+mod find;
+mod json;
+mod magic;
+mod source;
+mod strip;
+
+pub use check::{Declared, Finding, Report, Rule, Surroundings, UnknownRule, check};
+pub use document::{Cell, CellKind, MAX_NOTEBOOK, Notebook, NotebookError};
+pub use find::project_files;
+pub(crate) use source::imports;
+pub use source::{RUNNER, source};
+pub use strip::{Keep, strip};
