@@ -8,7 +8,7 @@ use reproof_capture::closure::{
     Closure, ClosureError, ClosureOptions, Entry, FileImports, ImportCache, Note, Origin, Site,
     Start, closure,
 };
-use reproof_capture::notebook::{RUNNER, source};
+use reproof_capture::notebook::{RUNNER, is_notebook, source};
 use reproof_capture::{Capture, ProjectFiles};
 use reproof_config::ProgramSpec;
 use reproof_record::{Digest, Program, RelativePath, Tree, TreeEntry, to_canonical};
@@ -150,7 +150,7 @@ impl<'a> Closures<'a> {
                 Some(Origin::Entry | Origin::Import(_))
             );
             let is_link = self.code.links.contains_key(&entry.path);
-            if is_run && !is_link && entry.path.as_str().ends_with(".ipynb") {
+            if is_run && !is_link && is_notebook(entry.path.as_str()) {
                 let bytes = source(&reader.blob(&entry)?).map_err(|error| EngineError::Usage {
                     message: format!("{}: {error}", entry.path),
                     hint: error.hint().map(str::to_owned),

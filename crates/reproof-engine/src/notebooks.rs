@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use reproof_capture::notebook::{
-    Declared, MAX_NOTEBOOK, Notebook, NotebookError, Report, Surroundings, check, project_files,
+    Declared, MAX_NOTEBOOK, Notebook, NotebookError, Report, Surroundings, check, is_notebook,
+    project_files,
 };
 use reproof_config::EnvironmentSource;
 use reproof_record::StepName;
@@ -130,14 +131,11 @@ fn notebooks(
 /// The paths of the notebooks in a folder that git does not ignore.
 fn listed(services: &Services, folder: &Path) -> Result<Vec<String>, EngineError> {
     let files = project_files(folder, services.io.as_ref(), services.runner.as_ref())?;
-    let is_notebook = |path: &String| {
+    let meant = |path: &String| {
         let mut folders = path.split('/');
-        Path::new(path)
-            .extension()
-            .is_some_and(|end| end == "ipynb")
-            && !folders.any(|folder| folder == CHECKPOINTS)
+        is_notebook(path) && !folders.any(|folder| folder == CHECKPOINTS)
     };
-    Ok(files.into_iter().filter(is_notebook).collect())
+    Ok(files.into_iter().filter(meant).collect())
 }
 
 /// The names of all folders and modules of a project: what an import may mean.
@@ -194,9 +192,10 @@ fn declared(
             let file = file.as_str();
             let lock = Path::new(file).with_file_name("uv.lock");
             let lock = project.root.join(lock);
-            let lock = match exists(io, &lock)? {
-                true => Some(read_text(io, &lock)?),
-                false => None,
+            let lock = if exists(io, &lock)? {
+                Some(read_text(io, &lock)?)
+            } else {
+                None
             };
             Some(Declared::of_pyproject(file, &text(file)?, lock.as_deref()))
         }
@@ -275,13 +274,12 @@ fn attributes(
 ) -> Result<(), EngineError> {
     let path = root.join(ATTRIBUTES);
     let there = exists(io, &path)?;
-    let text = match there {
-        true => {
-            let bytes = io.read(&path, MAX_ATTRIBUTES)?;
-            String::from_utf8(bytes)
-                .map_err(|_| EngineError::usage(format!("{} is not UTF-8", path.display())))?
-        }
-        false => String::new(),
+    let text = if there {
+        let bytes = io.read(&path, MAX_ATTRIBUTES)?;
+        let text = String::from_utf8(bytes);
+        text.map_err(|_| EngineError::usage(format!("{} is not UTF-8", path.display())))?
+    } else {
+        String::new()
     };
     let has_line = text.lines().any(|line| line.trim() == LINE);
     if has_line != remove {

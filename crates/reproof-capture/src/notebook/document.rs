@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 
-use super::json::{items, member, root, slice, string};
+use super::json::{Member, get, items, member, members, root, slice, string};
 
 /// The largest notebook that is read: outputs may hold pictures and tables.
 pub const MAX_NOTEBOOK: u64 = 512 << 20;
@@ -108,8 +108,9 @@ impl Notebook {
     pub fn parse(bytes: &[u8]) -> Result<Self, NotebookError> {
         let text = checked(bytes)?;
         let whole = root(text);
-        let minor = version(text, &whole)?;
-        let cells = member(text, &whole, "cells")
+        let parts = members(text, &whole);
+        let minor = version(text, &whole, &parts)?;
+        let cells = get(&parts, "cells")
             .filter(|cells| slice(text, cells).starts_with('['))
             .ok_or_else(|| NotebookError::Shape("it has no list 'cells'".to_owned()))?;
         let cells = items(text, &cells).into_iter().zip(1..);
@@ -118,7 +119,7 @@ impl Notebook {
             .collect();
         Ok(Self {
             minor,
-            language: language(text, &whole),
+            language: language(text, &parts),
             cells: cells?,
         })
     }
@@ -144,7 +145,7 @@ pub(super) fn checked(bytes: &[u8]) -> Result<&str, NotebookError> {
     };
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
         fault(line, 1, "not UTF-8")
     })?;
     let parsed = serde_json::from_str::<IgnoredAny>(text);
@@ -166,9 +167,9 @@ pub(super) fn checked(bytes: &[u8]) -> Result<&str, NotebookError> {
 }
 
 /// The minor version, if the format is one that is read.
-pub(super) fn version(text: &str, whole: &Range<usize>) -> Result<u64, NotebookError> {
+fn version(text: &str, whole: &Range<usize>, parts: &[Member]) -> Result<u64, NotebookError> {
     let number = |key: &str| {
-        let value = member(text, whole, key)?;
+        let value = get(parts, key)?;
         slice(text, &value).parse::<u64>().ok()
     };
     if !slice(text, whole).starts_with('{') {
@@ -185,8 +186,8 @@ pub(super) fn version(text: &str, whole: &Range<usize>) -> Result<u64, NotebookE
     }
 }
 
-fn language(text: &str, whole: &Range<usize>) -> Option<String> {
-    let metadata = member(text, whole, "metadata")?;
+fn language(text: &str, parts: &[Member]) -> Option<String> {
+    let metadata = get(parts, "metadata")?;
     let named = |object: &str, key: &str| {
         let object = member(text, &metadata, object)?;
         string(text, &member(text, &object, key)?)
@@ -196,7 +197,8 @@ fn language(text: &str, whole: &Range<usize>) -> Option<String> {
 }
 
 fn cell(text: &str, place: Range<usize>, number: usize) -> Result<Cell, NotebookError> {
-    let part = |key: &str| member(text, &place, key);
+    let parts = members(text, &place);
+    let part = |key: &str| get(&parts, key);
     let kind = part("cell_type").and_then(|kind| string(text, &kind));
     let kind = match kind.as_deref() {
         Some("code") => CellKind::Code,
@@ -216,7 +218,8 @@ fn cell(text: &str, place: Range<usize>, number: usize) -> Result<Cell, Notebook
     let outputs = part("outputs").filter(|_| kind == CellKind::Code);
     let outputs = outputs.map(|all| items(text, &all)).unwrap_or_default();
     let error = |output: &Range<usize>| {
-        let named = |key| string(text, &member(text, output, key)?);
+        let parts = members(text, output);
+        let named = |key| string(text, &get(&parts, key)?);
         (named("output_type")? == "error").then(|| {
             (
                 named("ename").unwrap_or_default(),
@@ -232,15 +235,10 @@ fn cell(text: &str, place: Range<usize>, number: usize) -> Result<Cell, Notebook
         tags: tags.iter().filter_map(|tag| string(text, tag)).collect(),
         errors: outputs.iter().filter_map(error).collect(),
         attachments: part("attachments")
-            .filter(|attached| !items_or_members(text, attached))
+            .filter(|attached| !members(text, attached).is_empty())
             .map(|attached| slice(text, &attached).to_owned()),
         place,
     })
-}
-
-/// Whether an object is empty.
-fn items_or_members(text: &str, object: &Range<usize>) -> bool {
-    super::json::members(text, object).is_empty()
 }
 
 /// A text that may be written as a list of its lines.

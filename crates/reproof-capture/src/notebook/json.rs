@@ -45,13 +45,16 @@ pub(super) fn members(text: &str, object: &Range<usize>) -> Vec<Member> {
     found
 }
 
-/// The member of this name.
+/// The value of this name among members. Of several of one name the last one counts, as everywhere.
+pub(super) fn get(members: &[Member], key: &str) -> Option<Range<usize>> {
+    let found = members.iter().rfind(|member| member.key == key);
+    found.map(|member| member.value.clone())
+}
+
+/// The value of this name in the object that stands there. Whoever wants several looks for the members
+/// once: all of the object is read each time.
 pub(super) fn member(text: &str, object: &Range<usize>, key: &str) -> Option<Range<usize>> {
-    let mut found = members(text, object).into_iter();
-    // Of several of one name the last one counts, as everywhere.
-    found
-        .rfind(|member| member.key == key)
-        .map(|member| member.value)
+    get(&members(text, object), key)
 }
 
 /// The values in the array that stands there; none if it is no array.
@@ -108,17 +111,16 @@ fn end_of(text: &str, start: usize) -> usize {
                 depth += 1;
                 at += 1;
             }
-            b'}' | b']' if depth == 0 => return at,
+            // The end of what is around.
+            b'}' | b']' | b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return at,
             b'}' | b']' => {
                 depth -= 1;
                 at += 1;
             }
-            b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return at,
             _ => {
                 at += 1;
-                if depth == 0 {
-                    continue;
-                }
+                // A number or a word goes on.
+                continue;
             }
         }
         if depth == 0 {
@@ -130,14 +132,14 @@ fn end_of(text: &str, start: usize) -> usize {
 
 fn end_of_string(text: &str, start: usize) -> usize {
     let mut at = start + 1;
-    loop {
-        match byte(text, at) {
-            None => return at,
-            Some(b'\\') => at += 2,
-            Some(b'"') => return at + 1,
-            Some(_) => at += 1,
+    while let Some(rest) = text.as_bytes().get(at..) {
+        match memchr::memchr2(b'"', b'\\', rest) {
+            None => break,
+            Some(found) if rest[found] == b'"' => return at + found + 1,
+            Some(found) => at += found + 2,
         }
     }
+    text.len()
 }
 
 #[cfg(test)]

@@ -15,3 +15,9 @@ pub use find::project_files;
 pub(crate) use source::imports;
 pub use source::{RUNNER, source};
 pub use strip::{Keep, strip};
+
+/// Whether a path is that of a notebook.
+pub fn is_notebook(path: &str) -> bool {
+    path.rsplit_once('.')
+        .is_some_and(|(_, ending)| ending == "ipynb")
+}

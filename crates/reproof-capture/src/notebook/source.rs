@@ -171,7 +171,8 @@ fn runs(text: &str, body: &[Stmt]) -> Vec<Literal> {
             .find(|word| !word.starts_with('-'))
             .filter(|_| is_run)?;
         let file = file.trim_matches(['"', '\'']);
-        let known = file.ends_with(".py") || file.ends_with(".ipynb");
+        let ending = file.rsplit_once('.').map(|(_, ending)| ending);
+        let known = matches!(ending, Some("py" | "ipynb"));
         Some(Literal {
             text: if known {
                 file.to_owned()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::document::{Cell, CellKind, Notebook, NotebookError, checked};
-use super::json::{items, member, members, root};
+use super::json::{get, items, member, members, root};
 
 /// What of a cell's metadata changes when it is run or looked at.
 const OF_CELLS: [&str; 8] = [
@@ -64,14 +64,15 @@ pub fn strip(bytes: &[u8], keep: &Keep) -> Result<Vec<u8>, NotebookError> {
 }
 
 fn strip_cell(text: &str, cell: &Cell, keep: &Keep, edits: &mut Vec<Edit>) {
-    if let Some(metadata) = member(text, &cell.place, "metadata") {
+    let parts = members(text, &cell.place);
+    if let Some(metadata) = get(&parts, "metadata") {
         drop_members(text, &metadata, &OF_CELLS, keep, edits);
     }
     if cell.kind != CellKind::Code {
         return;
     }
-    edits.extend(member(text, &cell.place, "execution_count").map(|count| (count, "null")));
-    let Some(outputs) = member(text, &cell.place, "outputs") else {
+    edits.extend(get(&parts, "execution_count").map(|count| (count, "null")));
+    let Some(outputs) = get(&parts, "outputs") else {
         return;
     };
     let kept = cell

@@ -132,7 +132,7 @@ fn notebook(node: &Node, report: &mut Report<'_>) -> Option<RelativePath> {
         }
     }
     match RelativePath::new(text) {
-        Ok(path) if text.ends_with(".ipynb") => Some(path),
+        Ok(path) if text.rsplit_once('.').is_some_and(|(_, end)| end == "ipynb") => Some(path),
         _ => {
             report.hinted(
                 written.span,

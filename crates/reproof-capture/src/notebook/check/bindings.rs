@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_pattern, walk_stmt};
 use ruff_python_ast::{
-    Comprehension, ExceptHandler, Expr, ExprContext, IpyEscapeKind, Parameters, Pattern, Stmt,
-    TypeParams,
+    AnyParameterRef, Comprehension, ExceptHandler, Expr, ExprContext, IpyEscapeKind, Parameters,
+    Pattern, Stmt, TypeParams,
 };
 
 use crate::closure::with_python;
@@ -141,7 +141,7 @@ pub(super) fn captured(pattern: &Pattern) -> Option<&str> {
 
 /// The names of parameters.
 pub(super) fn of_parameters(parameters: &Parameters) -> BTreeSet<String> {
-    let names = parameters.iter().map(|parameter| parameter.name());
+    let names = parameters.iter().map(AnyParameterRef::name);
     names.map(|name| name.id.to_string()).collect()
 }
 

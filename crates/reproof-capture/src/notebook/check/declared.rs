@@ -150,12 +150,9 @@ impl Declared {
 
     fn list(&mut self, list: Option<&Item>) {
         let values = list.and_then(Item::as_array).into_iter().flatten();
-        for value in values {
-            match value.as_str() {
-                Some(text) => self.add(text),
-                // A group that includes another.
-                None => {}
-            }
+        // What is no text includes another group.
+        for text in values.filter_map(|value| value.as_str()) {
+            self.add(text);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scan::{Call, Scan, Spot};
+use super::scan::{Call, Given, Scan, Spot};
 use super::{Finding, Rule};
 
 /// Where a library keeps a generator of its own, which a seed sets.
@@ -188,7 +188,7 @@ pub(super) fn check(scan: &Scan) -> Vec<Finding> {
 
 fn generator(call: &Call, name: &str) -> Option<Finding> {
     let (_, keyword) = GENERATORS.iter().find(|(known, _)| *known == name)?;
-    let is_none = call.keywords.get(*keyword) == Some(&Some(None));
+    let is_none = call.keywords.get(*keyword) == Some(&Given::None);
     let seeded = call.positional > 0 || call.spread || call.keywords.contains_key(*keyword);
     (!seeded || is_none).then(|| Finding {
         rule: Rule::UnseededRandom,
@@ -201,14 +201,14 @@ fn generator(call: &Call, name: &str) -> Option<Finding> {
 
 fn sklearn(call: &Call, name: &str, seeds: &Seeds) -> Option<Finding> {
     let name = name.strip_prefix("sklearn.")?.rsplit('.').next()?;
-    let is = |key: &str, value: bool| call.keywords.get(key) == Some(&Some(Some(value)));
+    let is = |key: &str, value: Given| call.keywords.get(key) == Some(&value);
     let draws = if SHUFFLED.contains(&name) {
-        is("shuffle", true)
+        is("shuffle", Given::True)
     } else {
-        SKLEARN.contains(&name) && !(name == "train_test_split" && is("shuffle", false))
+        SKLEARN.contains(&name) && !(name == "train_test_split" && is("shuffle", Given::False))
     };
     let state = call.keywords.get("random_state");
-    let unseeded = state.is_none_or(|state| *state == Some(None)) && !call.spread;
+    let unseeded = state.is_none_or(|state| *state == Given::None) && !call.spread;
     // Without a state it draws from the one of numpy.
     (draws && unseeded && !seeds.cover("numpy.random", call.spot)).then(|| Finding {
         rule: Rule::UnseededRandom,

@@ -20,6 +20,15 @@ pub(super) struct Spot {
     pub later: bool,
 }
 
+/// What an argument is, as far as the text says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    True,
+    False,
+    None,
+    Other,
+}
+
 /// A call.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
@@ -28,8 +37,8 @@ pub(super) struct Call {
     pub name: String,
     /// How many arguments it has by position.
     pub positional: usize,
-    /// Those by name that are given, and whether they are a plain `True`, `False` or `None`.
-    pub keywords: BTreeMap<String, Option<Option<bool>>>,
+    /// Those by name that are given.
+    pub keywords: BTreeMap<String, Given>,
     /// Whether arguments come from a `*` or `**`.
     pub spread: bool,
     /// The texts among the arguments.
@@ -116,9 +125,10 @@ impl Scan {
                 continue;
             };
             let plain = match &keyword.value {
-                Expr::BooleanLiteral(literal) => Some(Some(literal.value)),
-                Expr::NoneLiteral(_) => Some(None),
-                _ => None,
+                Expr::BooleanLiteral(literal) if literal.value => Given::True,
+                Expr::BooleanLiteral(_) => Given::False,
+                Expr::NoneLiteral(_) => Given::None,
+                _ => Given::Other,
             };
             keywords.insert(name.id.to_string(), plain);
         }
@@ -136,8 +146,8 @@ impl Scan {
         });
     }
 
-    fn import(&mut self, name: &str, stands_for: String) {
-        let known = self.imports.insert(name.to_owned(), stands_for.clone());
+    fn import(&mut self, name: &str, stands_for: &str) {
+        let known = self.imports.insert(name.to_owned(), stands_for.to_owned());
         if known.is_some_and(|known| known != stands_for) {
             // Two things of one name: which one is meant is not looked for.
             self.assigned.insert(name.to_owned());
@@ -149,8 +159,8 @@ impl Scan {
             Stmt::Import(import) => {
                 for alias in &import.names {
                     let stands_for = match &alias.asname {
-                        Some(_) => alias.name.id.to_string(),
-                        None => imported(alias).to_owned(),
+                        Some(_) => alias.name.id.as_str(),
+                        None => imported(alias),
                     };
                     self.import(imported(alias), stands_for);
                 }
@@ -159,7 +169,7 @@ impl Scan {
                 let module = import.module.as_ref().map_or("", |module| &*module.id);
                 for alias in &import.names {
                     let name = alias.asname.as_ref().unwrap_or(&alias.name);
-                    self.import(&name.id, format!("{module}.{}", alias.name.id));
+                    self.import(&name.id, &format!("{module}.{}", alias.name.id));
                 }
             }
             Stmt::FunctionDef(function) => {
