@@ -100,6 +100,25 @@ fn a_notebook_is_run_from_top_to_bottom_and_again_when_its_source_changed() {
         .expect(0);
     assert!(verified.out.starts_with("identical"), "{}", verified.out);
 
+    let id = first["record"].as_str().unwrap();
+    let copy = project.reproof(&["notebook", "executed", id]).expect(0);
+    assert_eq!(copy.out, project.output(&first, "fit", "executed"));
+    let copy = [
+        "notebook",
+        "executed",
+        id,
+        "--step",
+        "fit",
+        "-o",
+        "copy.ipynb",
+    ];
+    project.reproof(&copy).expect(0);
+    assert!(project.read("copy.ipynb").contains("total 6 work"));
+    project
+        .reproof(&["notebook", "executed", id, "--step", "other"])
+        .expect(2)
+        .says(&["no notebook was run in"]);
+
     // What `plan` prints is the same pipeline.
     let plan = project.reproof(&["plan"]).expect(0);
     let yaml = plan.out.split_once("pipeline:").unwrap().1;
@@ -108,6 +127,109 @@ fn a_notebook_is_run_from_top_to_bottom_and_again_when_its_source_changed() {
         "{yaml}"
     );
     assert!(!yaml.contains("executed"), "{yaml}");
+}
+
+/// A notebook of these cells, each with a tag.
+fn tagged_each(cells: &[(&str, &str)]) -> String {
+    let sources: Vec<&str> = cells.iter().map(|(_, source)| *source).collect();
+    let mut document: Value = serde_json::from_str(&notebook(&sources, false)).unwrap();
+    for (cell, (tag, _)) in document["cells"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .zip(cells)
+    {
+        cell["metadata"] = serde_json::json!({"tags": [tag]});
+    }
+    document.to_string()
+}
+
+#[test]
+fn a_notebook_is_converted_to_a_pipeline_that_runs() {
+    let project = Project::python(
+        crate::support::SIX_17,
+        "  none:\n    shell: a\n    outputs: {o: o}\n",
+    );
+    project.write("data/points.csv", "a\n1\n2\n");
+    project.write("work/helpers.py", "def double(n):\n    return 2 * n\n");
+    let cells = [
+        ("", "import csv\nfrom helpers import double"),
+        ("parameters", "rounds = 2\nname = \"it's\""),
+        (
+            "",
+            "def total(rows):\n    return SCALE * sum(int(row[\"a\"]) for row in rows)\n\nSCALE = 10",
+        ),
+        (
+            "step:load",
+            "rows = list(csv.DictReader(open('../data/points.csv')))",
+        ),
+        (
+            "step:fit",
+            "grand = total(rows)\nrows.append({\"a\": \"1\"})",
+        ),
+        (
+            "step:report",
+            "%matplotlib inline\ncount = len(rows)\ntext = f\"{grand} {double(rounds)} {name}\"\nprint(text)",
+        ),
+    ];
+    project.write("work/flow.ipynb", &tagged_each(&cells));
+    let convert = project
+        .reproof(&["notebook", "convert", "work/flow.ipynb"])
+        .expect(0);
+    for text in [
+        "wrote pipelines/flow.yaml\n",
+        "wrote work/flow_fit.py\n",
+        "to decide: cell 6: '%matplotlib inline' is no Python, and was taken out",
+        "then: reproof run flow",
+    ] {
+        assert!(
+            convert.out.contains(text),
+            "no '{text}' in:\n{}",
+            convert.out
+        );
+    }
+    let run = project.run(&["flow"]);
+    let values = |step: &str| -> Value {
+        serde_json::from_str(&project.output(&run, step, "values")).unwrap()
+    };
+    assert_eq!(values("fit"), serde_json::json!({"grand": 30}));
+    assert_eq!(
+        values("report"),
+        serde_json::json!({"count": 3, "text": "30 4 it's"})
+    );
+    let run = project.run(&["flow", "--set", "steps.report.parameters.rounds=5"]);
+    let report = project.output(&run, "report", "values");
+    assert!(report.contains("30 10 it's"), "{report}");
+    let cached = statuses(&run)
+        .into_iter()
+        .filter(|(_, status)| status == "cached")
+        .count();
+    assert_eq!(cached, 3, "only the last step ran again");
+    project.reproof(&["verify", "flow@latest"]).expect(0);
+
+    project
+        .reproof(&["notebook", "convert", "work/flow.ipynb"])
+        .expect(2)
+        .says(&["there is a file 'pipelines/flow.yaml' already", "--force"]);
+    project.write("work/star.ipynb", &notebook(&["from os import *"], false));
+    project
+        .reproof(&["notebook", "convert", "work/star.ipynb"])
+        .expect(2)
+        .says(&[
+            "what it defines is not certain: from cell 1 on",
+            "'from os import *'",
+        ]);
+}
+
+#[test]
+fn a_notebook_is_run_without_isolation_where_that_is_granted() {
+    let project = project(&CELLS, STEP);
+    let cells =
+        CELLS.map(|cell| cell.replace("'/reproof/step.json'", "os.environ['REPROOF_STEP']"));
+    let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+    project.write("work/fit.ipynb", &tagged(&cells, false));
+    let run = project.run(&["--isolation", "none"]);
+    assert_eq!(project.output(&run, "fit", "o"), "6 it's None ['rows']");
 }
 
 #[test]

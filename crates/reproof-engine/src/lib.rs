@@ -65,7 +65,7 @@ pub use fsck::{Checkup, Depth, Lost, fsck};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use notebooks::{
     CheckedNotebook, CheckedNotebooks, FilterChange, NotebookScope, check_notebooks,
-    notebook_filter,
+    convert_notebook, notebook_filter,
 };
 pub use observer::{DataChange, Event, Observer, Silent};
 pub use plan::{Plan, PlannedStep, plan};
@@ -89,8 +89,8 @@ pub use reproof_capture::environment::{
     ClosureDescription, ClosureDiff, Difference, Stage, diff as environment_diff,
 };
 pub use reproof_capture::notebook::{
-    Finding as NotebookFinding, Keep, MAX_NOTEBOOK, NotebookError, Report as NotebookReport, Rule,
-    strip as strip_notebook,
+    Converted, Finding as NotebookFinding, Keep, MAX_NOTEBOOK, NotebookError,
+    Report as NotebookReport, Rule, strip as strip_notebook,
 };
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};

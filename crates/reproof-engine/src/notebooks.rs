@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use reproof_capture::notebook::{
-    Declared, MAX_NOTEBOOK, Notebook, NotebookError, Report, Surroundings, check, is_notebook,
-    project_files,
+    Converted, Declared, MAX_NOTEBOOK, Notebook, NotebookError, Report, Surroundings, check,
+    convert, is_notebook, project_files,
 };
 use reproof_config::EnvironmentSource;
 use reproof_record::StepName;
@@ -201,6 +201,34 @@ fn declared(
         }
         Some(EnvironmentSource::System { .. }) | None => None,
     })
+}
+
+/// Proposes a pipeline for a notebook of the project; nothing is written.
+///
+/// # Errors
+/// If it is no notebook of the project, or what it defines is not certain.
+pub fn convert_notebook(
+    project: &Project,
+    path: &Path,
+    name: &str,
+) -> Result<Converted, EngineError> {
+    let io = project.io();
+    let root = io.canonicalize(&project.root)?;
+    let place = io.canonicalize(path)?;
+    let shown = path.display();
+    let outside = || EngineError::usage(format!("{shown} is outside of the project"));
+    let inside = place.strip_prefix(&root).ok().and_then(Path::to_str);
+    let inside = inside.ok_or_else(outside)?;
+    let folder = inside.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let notebook = Notebook::parse(&io.read(&place, MAX_NOTEBOOK)?);
+    let notebook = notebook.map_err(|error| EngineError::Usage {
+        message: format!("{shown}: {error}"),
+        hint: error.hint().map(str::to_owned),
+    })?;
+    let services = &project.services;
+    let files = project_files(&project.root, io, services.runner.as_ref())?;
+    convert(&notebook, name, folder, &files)
+        .map_err(|error| EngineError::usage(format!("{shown}: {error}")))
 }
 
 /// The name of the filter in git's settings.

@@ -2,6 +2,7 @@
 //! source.
 
 mod check;
+mod convert;
 mod document;
 mod find;
 mod json;
@@ -10,6 +11,7 @@ mod source;
 mod strip;
 
 pub use check::{Declared, Finding, Report, Rule, Surroundings, UnknownRule, check};
+pub use convert::{ConvertError, Converted, convert};
 pub use document::{Cell, CellKind, MAX_NOTEBOOK, Notebook, NotebookError};
 pub use find::project_files;
 pub(crate) use source::imports;

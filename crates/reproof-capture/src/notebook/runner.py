@@ -2,7 +2,7 @@
 
 Carried by Reproof and laid out beside the notebook, so its bytes are part of the step's key. It needs
 `ipykernel`, and of the machine nothing: the kernel is a child of this process, and they speak over
-sockets in a private folder.
+sockets in a private folder, for which no network is needed.
 """
 
 import ast
@@ -119,7 +119,12 @@ def source(cell):
 def run(cells, folder, private):
     """Runs all cells; their outputs are put into them."""
     connection = os.path.join(private, "kernel.json")
-    write_connection_file(connection, transport="ipc", ip=os.path.join(private, "socket"))
+    socket = os.path.join(private, "socket")
+    if len(socket) < 95:
+        write_connection_file(connection, transport="ipc", ip=socket)
+    else:
+        # Longer than the path of a socket may be, as it may be without isolation.
+        write_connection_file(connection)
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:

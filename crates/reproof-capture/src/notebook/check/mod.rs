@@ -5,6 +5,7 @@
 
 mod bindings;
 mod declared;
+mod facts;
 mod names;
 mod order;
 mod paths;
@@ -18,6 +19,9 @@ mod walk;
 
 use std::collections::BTreeSet;
 
+use ruff_python_ast::Stmt;
+use ruff_python_ast::visitor::Visitor;
+
 pub use declared::Declared;
 pub use rules::{Finding, Rule, UnknownRule};
 
@@ -26,6 +30,7 @@ use super::magic::{CellCode, of_cell};
 use crate::closure::{FileImports, ParsedCell, imports_of, with_cells};
 use names::Place;
 use scan::Scan;
+use walk::{Walker, What};
 
 /// What is known around a notebook.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +48,26 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What was not looked at, and why.
     pub notes: Vec<String>,
+}
+
+/// The names that a statement uses and that it binds, of those that are not Python's own.
+pub(in crate::notebook) fn names_of(statement: &Stmt) -> (BTreeSet<String>, BTreeSet<String>) {
+    let mut walker = Walker::default();
+    walker.begin(1);
+    walker.visit_stmt(statement);
+    let (mut uses, mut binds) = (BTreeSet::new(), BTreeSet::new());
+    for event in walker.events {
+        match event.what {
+            What::Bind(name) | What::Define { name, .. } => {
+                binds.insert(name);
+            }
+            What::Load { name, .. } | What::Later { name, .. } if !names::is_known(&name) => {
+                uses.insert(name);
+            }
+            _ => {}
+        }
+    }
+    (uses, binds)
 }
 
 /// Holds a notebook against all rules.

@@ -53,7 +53,7 @@ const ALIASES: [(&str, &str); 16] = [
 ];
 
 /// Whether a name is there without being defined.
-fn is_known(name: &str) -> bool {
+pub(super) fn is_known(name: &str) -> bool {
     let is_history = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit());
     KNOWN.split(' ').any(|known| known == name)
         || DUNDERS.split(' ').any(|known| known == name)

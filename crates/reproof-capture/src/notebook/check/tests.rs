@@ -191,6 +191,7 @@ fn names_that_come_from_where_they_may() {
         "if False:\n    never_defined()",
         "import contextlib\nwith contextlib.suppress(NameError):\n    del maybe",
         "print(f'{g!r:>{p}}')",
+        "def inside(): return locals(), dir()\nA().var('index')",
     ]);
 }
 
@@ -258,6 +259,7 @@ fn what_makes_names_uncertain_switches_them_off() {
         "get_ipython().run_line_magic('run', 'x')",
         "%%cython\ndef y(): pass",
         "from sympy import var\nvar('y')",
+        "import sympy as sp\nsp.var('y')",
         "import __main__",
         "%store -r y",
     ] {

@@ -13,6 +13,7 @@ use ruff_text_size::Ranged;
 use super::bindings::{
     Bindings, DEPTH, captured, imported, of_parameters, of_targets, of_type_parameters,
 };
+use super::facts::{catches_names, is_simple, last_name, truth, yields};
 use crate::closure::{Lines, with_python};
 use crate::notebook::magic::{Effect, effect};
 
@@ -390,9 +391,9 @@ impl Walker {
             Expr::Name(name) => name.id.as_str(),
             // Of sympy: it defines names from a text.
             Expr::Attribute(method)
-                if &*method.attr.id == "init_session"
-                    || &*method.attr.id == "var"
-                        && matches!(call.arguments.args.first(), Some(Expr::StringLiteral(_))) =>
+                if matches!(&*method.attr.id, "init_session" | "var")
+                    && matches!(&*method.value, Expr::Name(module)
+                        if matches!(&*module.id, "sympy" | "smp" | "sp" | "sy" | "sym")) =>
             {
                 return self.opaque(&format!("'{}'", method.attr.id));
             }
@@ -403,7 +404,9 @@ impl Walker {
             "exec" | "globals" | "init_session" | "var" | "execfile" => {
                 self.opaque(&format!("'{name}'"));
             }
-            "locals" | "vars" | "dir" if bare => self.opaque(&format!("'{name}'")),
+            "locals" | "vars" | "dir" if bare && self.is_module() => {
+                self.opaque(&format!("'{name}'"));
+            }
             _ if self.is_module() && self.conditional == 0 && self.harmless == 0 => {
                 self.event(What::Call(name.to_owned()));
             }
@@ -565,94 +568,4 @@ impl<'a> Visitor<'a> for Walker {
 
     // Whether annotations are looked up depends on the version of Python.
     fn visit_annotation(&mut self, _: &'a Expr) {}
-}
-
-/// Whether a statement holds no others and is always passed.
-fn is_simple(statement: &Stmt) -> bool {
-    !matches!(
-        statement,
-        Stmt::If(_)
-            | Stmt::For(_)
-            | Stmt::While(_)
-            | Stmt::Try(_)
-            | Stmt::With(_)
-            | Stmt::Match(_)
-            | Stmt::FunctionDef(_)
-            | Stmt::ClassDef(_)
-    )
-}
-
-/// What a test comes to, if the text says so.
-fn truth(test: &Expr) -> Option<bool> {
-    match test {
-        Expr::BooleanLiteral(literal) => Some(literal.value),
-        Expr::NumberLiteral(number) => match &number.value {
-            ruff_python_ast::Number::Int(int) => Some(int.as_u64() != Some(0)),
-            _ => None,
-        },
-        Expr::Name(name) if &*name.id == "TYPE_CHECKING" => Some(false),
-        Expr::Attribute(attribute) if &*attribute.attr.id == "TYPE_CHECKING" => Some(false),
-        Expr::Compare(compare) => {
-            let is_name = matches!(&*compare.left, Expr::Name(name) if &*name.id == "__name__");
-            let is_main = matches!(compare.comparators.first(),
-                Some(Expr::StringLiteral(text)) if text.value.to_str() == "__main__");
-            let equal = compare.ops.first() == Some(&ruff_python_ast::CmpOp::Eq);
-            (is_name && is_main && equal).then_some(true)
-        }
-        _ => None,
-    }
-}
-
-/// Whether an `except` clause catches the error of a name that is missing.
-fn catches_names(handler: &ExceptHandler) -> bool {
-    let ExceptHandler::ExceptHandler(handler) = handler;
-    let one = |error: &Expr| {
-        matches!(
-            last_name(error),
-            Some("NameError" | "Exception" | "BaseException" | "UnboundLocalError")
-        )
-    };
-    match handler.type_.as_deref() {
-        None => true,
-        Some(Expr::Tuple(errors)) => errors.elts.iter().any(one),
-        Some(error) => one(error),
-    }
-}
-
-/// The last part of a dotted name.
-pub(super) fn last_name(expression: &Expr) -> Option<&str> {
-    match expression {
-        Expr::Name(name) => Some(name.id.as_str()),
-        Expr::Attribute(attribute) => Some(attribute.attr.id.as_str()),
-        _ => None,
-    }
-}
-
-/// Whether a function is a generator, whose body does not run when it is called.
-fn yields(function: &StmtFunctionDef) -> bool {
-    struct Yields(bool, usize);
-    impl<'a> Visitor<'a> for Yields {
-        fn visit_stmt(&mut self, statement: &'a Stmt) {
-            if !matches!(statement, Stmt::FunctionDef(_) | Stmt::ClassDef(_)) && self.1 < DEPTH {
-                self.1 += 1;
-                walk_stmt(self, statement);
-                self.1 -= 1;
-            }
-        }
-        fn visit_expr(&mut self, expression: &'a Expr) {
-            match expression {
-                Expr::Yield(_) | Expr::YieldFrom(_) => self.0 = true,
-                Expr::Lambda(_) => {}
-                _ if self.1 < DEPTH => {
-                    self.1 += 1;
-                    walk_expr(self, expression);
-                    self.1 -= 1;
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut found = Yields(false, 0);
-    found.visit_body(&function.body);
-    found.0
 }

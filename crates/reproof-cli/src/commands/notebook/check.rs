@@ -122,7 +122,9 @@ fn document(checked: &CheckedNotebooks) -> Value {
 }
 
 fn show(checked: &CheckedNotebooks, printer: &Printer) {
+    // What was said once need not be said again.
     let mut explained: BTreeSet<Rule> = BTreeSet::new();
+    let mut advised: BTreeSet<&str> = BTreeSet::new();
     for notebook in &checked.notebooks {
         let report = match &notebook.report {
             Ok(report) => report,
@@ -142,11 +144,10 @@ fn show(checked: &CheckedNotebooks, printer: &Printer) {
             if explained.insert(finding.rule) {
                 printer.line(&format!("  {:<16}  why: {}", "", finding.rule.why()));
             }
-            printer.line(&format!(
-                "  {:<16}  do:  {}",
-                "",
-                format::visible(&finding.advice)
-            ));
+            if advised.insert(&finding.advice) {
+                let advice = format::visible(&finding.advice);
+                printer.line(&format!("  {:<16}  do:  {advice}", ""));
+            }
         }
         for note in &report.notes {
             printer.note(&format!("{}: {note}", notebook.path));

@@ -1,6 +1,8 @@
 //! `reproof notebook`: checks notebooks, strips what a run leaves in them, and has git strip them.
 
 mod check;
+mod convert;
+mod executed;
 mod install;
 mod strip;
 
@@ -26,6 +28,10 @@ pub enum Action {
     Check(check::Arguments),
     /// Take outputs, execution counts and metadata of runs out of notebooks.
     Strip(strip::Arguments),
+    /// Propose a pipeline: a module for each stage of a notebook, and the file that runs them.
+    Convert(convert::Arguments),
+    /// Print the executed copy of a notebook that a step ran.
+    Executed(executed::Arguments),
     /// Have git see the notebooks of this repository without their outputs.
     Install(install::Arguments),
 }
@@ -39,6 +45,8 @@ pub fn execute(
     match &arguments.action {
         Action::Check(arguments) => check::execute(arguments, global, printer),
         Action::Strip(arguments) => strip::execute(arguments, global, printer),
+        Action::Convert(arguments) => convert::execute(arguments, global, printer),
+        Action::Executed(arguments) => executed::execute(arguments, global, printer),
         Action::Install(arguments) => install::execute(arguments, global, printer),
     }
 }
