@@ -67,6 +67,10 @@ mod log;
 mod manuals;
 #[path = "cli/many_files.rs"]
 mod many_files;
+#[path = "cli/notebook.rs"]
+mod notebook;
+#[path = "cli/notebook_steps.rs"]
+mod notebook_steps;
 #[path = "cli/output.rs"]
 mod output;
 #[path = "cli/paranoid.rs"]

@@ -7,7 +7,8 @@
 //!
 //! From a captured tree follow the [`closure`] of a step, which is all of the code that the step
 //! sees, and the bytes of its files ([`ProjectFiles`]). The environments that steps run in are built,
-//! checked and stored by [`environment`].
+//! checked and stored by [`environment`]. What is in notebooks, and what of them is source, says
+//! [`notebook`].
 //!
 //! This crate starts no process (it asks a [`Runner`]). Capturing code keeps nothing between calls
 //! (it asks a [`DigestCache`]), writes nothing, and executes nothing of the project: no hook, no
@@ -21,6 +22,7 @@ pub mod environment;
 mod error;
 mod git;
 mod ignore;
+pub mod notebook;
 mod pattern;
 mod read;
 mod runner;

@@ -63,6 +63,8 @@ pub enum Command {
     Data(commands::data::Arguments),
     /// Look at the environments that programs run in, pin and compare them.
     Env(commands::env::Arguments),
+    /// Check notebooks, and strip what running them leaves behind.
+    Notebook(commands::notebook::Arguments),
     /// Name the places where records are shared.
     Remote(commands::remote::Arguments),
     /// Send records to a remote, with all that they need.

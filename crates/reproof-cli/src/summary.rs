@@ -184,23 +184,13 @@ fn evaluates(step: &RecipeStep) -> bool {
     )
 }
 
-/// A command as it is shown: of a function that is a program, the function.
-fn shown_command(run: &[String]) -> String {
-    match run {
-        [_, option, module, file, function] if option == "-m" && module == "reproof.call" => {
-            format!("{function}() in {file}")
-        }
-        _ => run.join(" "),
-    }
-}
-
 /// What a program is and made: its command, and the metrics that it reported.
 fn describe_program(
     project: &Project,
     program: &Program,
     outputs: &BTreeMap<StepName, Artifact>,
 ) -> Result<String, EngineError> {
-    let command = format::cut(&shown_command(&program.run), 24);
+    let command = format::cut(&program.command_line(), 24);
     let mut told = Vec::new();
     if let Some(artifact) = outputs.get(Program::REPORTED) {
         let metrics = reported(project, artifact)?.metrics;

@@ -174,10 +174,14 @@ fn tagged(of: &Object) -> Value {
     json!({"anyOf": [{"enum": bare}, mapping]})
 }
 
-/// A mapping with `run` or with `shell`.
+/// A mapping with `run`, `shell` or `notebook`.
 fn program(of: &Object) -> Value {
     let mut schema = object(of);
-    schema["oneOf"] = json!([{"required": ["run"]}, {"required": ["shell"]}]);
+    schema["oneOf"] = json!([
+        {"required": ["run"]},
+        {"required": ["shell"]},
+        {"required": ["notebook"]},
+    ]);
     schema
 }
 

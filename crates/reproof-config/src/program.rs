@@ -10,6 +10,8 @@ use reproof_record::{ArtifactKind, Digest, Isolation, Profile, Program, Relative
 pub struct ProgramSpec {
     /// The program and its arguments; never empty.
     pub run: Vec<String>,
+    /// The notebook that `run` runs; none for any other program.
+    pub notebook: Option<RelativePath>,
     /// The environment that it runs in, by its name in `reproof.toml`.
     pub environment: StepName,
     /// Globs of files of the project that it sees besides its entry file and what that imports.

@@ -184,7 +184,7 @@ impl Shape {
             Self::Map { .. } => "a mapping".to_owned(),
             Self::Object(object) => format!("a mapping with {}", keys(object)),
             Self::Tagged(object) => wanted_tag(object),
-            Self::Program(_) => "a program: a mapping with 'run' or 'shell'".to_owned(),
+            Self::Program(_) => "a program: a mapping with 'run', 'shell' or 'notebook'".to_owned(),
             Self::Either(shapes) => {
                 let shapes: Vec<_> = shapes.iter().map(Self::wanted).collect();
                 shapes.join(", or ")

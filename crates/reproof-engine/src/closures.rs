@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reproof_capture::closure::{
-    Closure, ClosureError, ClosureOptions, Entry, FileImports, ImportCache, Note, Site, closure,
+    Closure, ClosureError, ClosureOptions, Entry, FileImports, ImportCache, Note, Origin, Site,
+    Start, closure,
 };
+use reproof_capture::notebook::{RUNNER, is_notebook, source};
 use reproof_capture::{Capture, ProjectFiles};
 use reproof_config::ProgramSpec;
-use reproof_record::{Digest, to_canonical};
+use reproof_record::{Digest, Program, RelativePath, Tree, TreeEntry, to_canonical};
 use reproof_store::fs::{Io, IoError, write_atomic};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,16 @@ pub(crate) struct StepCode {
     pub notes: Vec<String>,
     /// Whether it imports the package that Reproof carries, see [`sdk`].
     pub imports_sdk: bool,
+    /// The blobs of the tree that are not files of the project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<Digest>,
+}
+
+impl StepCode {
+    /// What must be stored for it, beside the files of the project.
+    fn blobs(&self) -> Vec<Digest> {
+        [&[self.tree], self.made.as_slice()].concat()
+    }
 }
 
 /// Finds the code closures of steps, and keeps their trees in the store.
@@ -66,9 +78,21 @@ impl<'a> Closures<'a> {
         environment: &Digest,
         own: &dyn Fn() -> Result<bool, EngineError>,
     ) -> Result<(StepCode, bool), EngineError> {
-        let document = (VERSION, self.code.state.tree, &program.run, &program.code);
+        let tree = self.code.state.tree;
+        // What runs a notebook is part of its code.
+        let notebook = program.notebook.as_ref();
+        let runner = notebook.map(|_| Digest::of(RUNNER.as_bytes()));
+        let document = (VERSION, tree, &program.run, &program.code, runner);
         let key = Digest::of(&to_canonical(&document)?);
-        let (found, new) = self.remembered(&key, || self.keep(self.follow(program)?))?;
+        let (found, new) = self.remembered(&key, || {
+            let mut found = self.follow(program)?;
+            let made = match notebook {
+                Some(_) => self.add_runner(&mut found)?,
+                None => Vec::new(),
+            };
+            let found = self.keep(found)?;
+            Ok(StepCode { made, ..found })
+        })?;
         if !found.imports_sdk {
             return Ok((found, new));
         }
@@ -93,7 +117,7 @@ impl<'a> Closures<'a> {
     ) -> Result<(StepCode, bool), EngineError> {
         let path = remembered(self.project).join(format!("{key}.json"));
         if let Some(known) = read_remembered::<StepCode>(self.project.io(), &path)
-            && cache::check_blobs(self.project, &[known.tree])?.is_none()
+            && cache::check_blobs(self.project, &known.blobs())?.is_none()
         {
             return Ok((known, false));
         }
@@ -109,6 +133,9 @@ impl<'a> Closures<'a> {
         let tree = sdk::add(tree, &mut batch)?;
         code.tree = batch.put(&tree.to_bytes()?)?.digest;
         batch.commit()?;
+        let carried = tree.files.iter();
+        let carried = carried.filter(|file| file.path.as_str().starts_with(sdk::ROOT));
+        code.made.extend(carried.map(|file| file.digest));
         code.roots.push(sdk::ROOT.to_owned());
         code.modules.remove(sdk::MODULE);
         Ok(code)
@@ -120,13 +147,69 @@ impl<'a> Closures<'a> {
             globs: program.code.clone(),
             roots: Vec::new(),
         };
-        let entry = Entry::of_command(&program.run, &self.code.tree, &self.code.links);
+        let entry = match &program.notebook {
+            Some(notebook) => Ok(self.notebook(notebook)?),
+            None => Entry::of_command(&program.run, &self.code.tree, &self.code.links),
+        };
         let found = entry
             .and_then(|entry| closure(&self.code.tree, &reader, &self.imports, &entry, &options));
         found.map_err(|error| match error {
             ClosureError::Read(error) => error.into(),
             other => EngineError::usage(other.to_string()),
         })
+    }
+
+    /// The entry of a step that runs a notebook.
+    fn notebook(&self, path: &RelativePath) -> Result<Entry, EngineError> {
+        if !self.code.tree.files.iter().any(|file| file.path == *path) {
+            return Err(EngineError::Usage {
+                message: format!("the notebook '{path}' is not part of the captured code"),
+                hint: Some(format!(
+                    "it must lie in the project, and neither git nor .reproofignore may ignore it; \
+                     one of more than 10 MB is captured once 'reproof notebook strip {path}' took \
+                     its outputs out"
+                )),
+            });
+        }
+        Ok(Entry {
+            starts: vec![Start::Script(path.clone())],
+            ..Entry::default()
+        })
+    }
+
+    /// Notebooks stand in their own closure as source alone, and what runs them lies beside them.
+    fn add_runner(&self, found: &mut Closure) -> Result<Vec<Digest>, EngineError> {
+        let reader = ProjectFiles::new(&self.project.root, self.project.io(), &self.code.links);
+        let mut batch = self.project.store.batch();
+        let (mut files, mut made) = (Vec::new(), Vec::new());
+        for mut entry in std::mem::take(&mut found.tree.files) {
+            let is_run = matches!(
+                found.followed.get(&entry.path),
+                Some(Origin::Entry | Origin::Import(_))
+            );
+            let is_link = self.code.links.contains_key(&entry.path);
+            if is_run && !is_link && is_notebook(entry.path.as_str()) {
+                let bytes = source(&reader.blob(&entry)?).map_err(|error| EngineError::Usage {
+                    message: format!("{}: {error}", entry.path),
+                    hint: error.hint().map(str::to_owned),
+                })?;
+                entry.digest = batch.put(&bytes)?.digest;
+                made.push(entry.digest);
+            }
+            files.push(entry);
+        }
+        let runner = batch.put(RUNNER.as_bytes())?.digest;
+        made.push(runner);
+        files.push(TreeEntry {
+            path: Program::NOTEBOOK_RUNNER
+                .parse()
+                .map_err(|error| EngineError::Bug(format!("the runner's path: {error}")))?,
+            executable: false,
+            digest: runner,
+        });
+        batch.commit()?;
+        found.tree = Tree::new(files);
+        Ok(made)
     }
 
     fn keep(&self, found: Closure) -> Result<StepCode, EngineError> {
@@ -154,6 +237,7 @@ impl<'a> Closures<'a> {
                 .collect(),
             notes: found.notes.iter().map(note).collect(),
             imports_sdk: found.external.contains_key(sdk::MODULE),
+            made: Vec::new(),
         })
     }
 }

@@ -24,6 +24,7 @@ mod integrity;
 mod lookup;
 mod measure;
 mod needs;
+mod notebooks;
 mod observer;
 mod operations;
 mod pins;
@@ -70,6 +71,10 @@ pub use error::{Class, EngineError, OperationError};
 pub use fsck::{Checkup, Depth, Lost, fsck};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use measure::{Trial, WantedMetric};
+pub use notebooks::{
+    CheckedNotebook, CheckedNotebooks, FilterChange, NotebookScope, check_notebooks,
+    convert_notebook, notebook_filter,
+};
 pub use observer::{DataChange, Event, Observer, Silent};
 pub use plan::{Plan, PlannedStep, plan};
 pub use predict::{PredictOptions, Predicted, predict};
@@ -90,6 +95,10 @@ pub use report::{
 pub use reproof_capture::Pattern;
 pub use reproof_capture::environment::{
     ClosureDescription, ClosureDiff, Difference, Stage, diff as environment_diff,
+};
+pub use reproof_capture::notebook::{
+    Converted, Finding as NotebookFinding, Keep, MAX_NOTEBOOK, NotebookError,
+    Report as NotebookReport, Rule, strip as strip_notebook,
 };
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};

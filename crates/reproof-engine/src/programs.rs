@@ -88,6 +88,9 @@ pub(crate) fn resolve(
                 observer.event(&Event::Note(&format!("step '{name}': {note}")));
             }
         }
+        if spec.notebook.is_some() {
+            need_kernel(&environments, &environment, &spec.environment)?;
+        }
         if new || environment.built {
             for (module, place) in environments.lacks(&environment, &found.modules)? {
                 let note = format!(
@@ -179,6 +182,26 @@ pub(crate) fn of_recipe(
             .extend(secrets(project, name, &program.secrets)?);
     }
     Ok(Ok(given))
+}
+
+/// A notebook needs a kernel in its environment.
+fn need_kernel(
+    environments: &ReadyEnvironments<'_>,
+    ready: &Ready,
+    name: &StepName,
+) -> Result<(), EngineError> {
+    let kernel = BTreeMap::from([("ipykernel".to_owned(), String::new())]);
+    if environments.lacks(ready, &kernel)?.is_empty() {
+        return Ok(());
+    }
+    Err(EngineError::Usage {
+        message: format!("the environment '{name}' lacks ipykernel, by which notebooks are run"),
+        hint: Some(
+            "add the line 'ipykernel' to requirements.in, then 'reproof env lock'; with a \
+             pyproject.toml 'uv add ipykernel'"
+                .to_owned(),
+        ),
+    })
 }
 
 /// The declared variables with their values.

@@ -162,6 +162,7 @@ fn spec(file: &str, environment: StepName) -> Result<ProgramSpec, EngineError> {
         compared: true,
     };
     Ok(ProgramSpec {
+        notebook: None,
         run: run.map(str::to_owned).to_vec(),
         environment,
         code: Vec::new(),

@@ -147,6 +147,41 @@ impl Program {
     /// The output that every program has beside its own: the metrics that it reported.
     pub const REPORTED: &str = "reported";
 
+    /// The program that runs a notebook, in its code. It is laid out beside the project's own files,
+    /// so the code's digest says which it is.
+    pub const NOTEBOOK_RUNNER: &str = ".reproof/notebook.py";
+
+    /// The output of a program that runs a notebook: the notebook with what came out of its cells.
+    pub const EXECUTED: &str = "executed";
+
+    /// The command line that runs a notebook.
+    pub fn running(notebook: &RelativePath) -> Vec<String> {
+        ["python", Self::NOTEBOOK_RUNNER, notebook.as_str()]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// The notebook that it runs, if it does.
+    pub fn notebook(&self) -> Option<&str> {
+        match self.run.as_slice() {
+            [_, runner, notebook] if runner == Self::NOTEBOOK_RUNNER => Some(notebook),
+            _ => None,
+        }
+    }
+
+    /// Its command line, as it is shown: of a notebook or a function of Python that is a program, that.
+    pub fn command_line(&self) -> String {
+        if let Some(notebook) = self.notebook() {
+            return format!("notebook {notebook}");
+        }
+        match self.run.as_slice() {
+            [_, option, module, file, function] if option == "-m" && module == "reproof.call" => {
+                format!("{function}() in {file}")
+            }
+            run => run.join(" "),
+        }
+    }
+
     /// Whether the outputs of a step are those of its program.
     pub(crate) fn check_outputs(
         &self,

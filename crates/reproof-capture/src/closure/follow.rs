@@ -14,6 +14,7 @@ use super::search::{Search, ending, normalise, parent};
 use super::stdlib::{Standard, standard};
 use super::{Closure, ClosureOptions, CodeReader, Entry, External, Note, Origin, Site, Start};
 use super::{globs, parse};
+use crate::notebook;
 
 /// Follows imports.
 pub(super) struct Follower<'a> {
@@ -168,7 +169,11 @@ impl<'a> Follower<'a> {
         let mut fresh = Vec::new();
         for (_, entry) in files {
             if let Vacant(unknown) = known.entry(entry.digest) {
-                let imports = parse::imports(&self.reader.read(entry)?);
+                let bytes = self.reader.read(entry)?;
+                let imports = match ending(entry.path.as_str()) {
+                    "ipynb" => notebook::imports(&bytes),
+                    _ => parse::imports(&bytes),
+                };
                 fresh.push((entry.digest, imports.clone()));
                 unknown.insert(imports);
             }

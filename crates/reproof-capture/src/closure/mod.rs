@@ -39,10 +39,18 @@ pub use error::ClosureError;
 pub use hints::{has_path, undeclared_paths};
 pub use imports::{Dynamic, FileImports, Import, ImportCache, Literal, ParseFault};
 
+pub(crate) use parse::{Lines, ParsedCell, imports_of, with_cells, with_python};
+pub(crate) use search::normalise;
+
 use crate::CaptureError;
 use follow::Follower;
 use locate::Roots;
 use search::Search;
+
+/// Whether a top-level module may be part of Python's standard library.
+pub(crate) fn is_standard(module: &str) -> bool {
+    stdlib::standard(module) != stdlib::Standard::No
+}
 
 /// Gives the bytes of captured files.
 pub trait CodeReader {

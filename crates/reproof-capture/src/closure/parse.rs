@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::thread;
 
-use ruff_python_ast::Stmt;
 use ruff_python_ast::visitor::Visitor;
-use ruff_python_parser::{ParseError, parse_module};
+use ruff_python_ast::{Mod, ModModule, Stmt};
+use ruff_python_parser::{Mode, ParseError, ParseOptions, Parsed, parse_module};
 
 use super::imports::FileImports;
 use super::visit::Collector;
@@ -28,7 +28,7 @@ pub(crate) fn imports(bytes: &[u8]) -> FileImports {
         return FileImports::failed(1, message);
     }
     let text = decode(bytes);
-    let parsed = on_large_stack(&text, || parse(&text));
+    let parsed = on_large_stack(text.len(), || parse(&text));
     parsed.unwrap_or_else(|reason| FileImports::failed(1, reason))
 }
 
@@ -41,18 +41,72 @@ pub(super) fn with_statements<T: Send>(
         return None;
     }
     let text = decode(bytes);
-    let parsed = on_large_stack(&text, || {
+    let parsed = on_large_stack(text.len(), || {
         let parsed = parse_module(&text).ok()?;
         Some(work(&text, parsed.suite()))
     });
     parsed.ok().flatten()
 }
 
-/// Does something with a text on a thread whose stack fits whatever is nested in it.
-fn on_large_stack<T: Send>(text: &str, work: impl FnOnce() -> T + Send) -> Result<T, String> {
+/// A cell that was parsed: its statements, or the line and the reason why it cannot be.
+pub(crate) type ParsedCell<'p> = Result<&'p [Stmt], (u32, String)>;
+
+/// What `work` makes of the statements of the cells of a notebook, in the dialect of IPython.
+///
+/// # Errors
+/// Why they are not parsed at all.
+pub(crate) fn with_cells<T: Send>(
+    texts: &[&str],
+    work: impl FnOnce(&[ParsedCell<'_>]) -> T + Send,
+) -> Result<T, String> {
+    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    if bytes > LIMIT {
+        return Err(format!("its code is larger than {} MiB", LIMIT >> 20));
+    }
+    on_large_stack(bytes, || {
+        let parsed: Vec<_> = texts.iter().map(|text| parse_cell(text)).collect();
+        let cells: Vec<ParsedCell<'_>> = parsed
+            .iter()
+            .map(|parsed| match parsed {
+                Ok(parsed) => Ok(parsed.suite().as_slice()),
+                Err(fault) => Err(fault.clone()),
+            })
+            .collect();
+        work(&cells)
+    })
+}
+
+fn parse_cell(text: &str) -> Result<Parsed<ModModule>, (u32, String)> {
+    let fault = |error: &ParseError| {
+        let line = Lines::new(text).line(error.location.start().to_usize());
+        (line, error.error.to_string())
+    };
+    let parsed: Parsed<Mod> = ruff_python_parser::parse(text, ParseOptions::from(Mode::Ipython))
+        .map_err(|e| fault(&e))?;
+    let module = parsed.try_into_module();
+    module.ok_or_else(|| (1, "it is no module".to_owned()))
+}
+
+/// Does something with the statements of a short piece of Python; false if it is none. For whoever is
+/// on a thread of this module already.
+pub(crate) fn with_python(text: &str, work: impl FnOnce(&[Stmt])) -> bool {
+    let parsed = parse_module(text);
+    if let Ok(parsed) = &parsed {
+        work(parsed.suite());
+    }
+    parsed.is_ok()
+}
+
+/// What statements with this text import.
+pub(crate) fn imports_of(text: &str, body: &[Stmt]) -> FileImports {
+    collect(body, &Lines::new(text))
+}
+
+/// Does something with a text of so many bytes on a thread whose stack fits whatever is nested in it.
+fn on_large_stack<T: Send>(bytes: usize, work: impl FnOnce() -> T + Send) -> Result<T, String> {
     thread::scope(|scope| {
         // Memory that is not touched is not taken.
-        let stack = STACK + STACK_PER_BYTE * text.len();
+        let stack = STACK + STACK_PER_BYTE * bytes;
         let thread = thread::Builder::new().stack_size(stack);
         match thread.spawn_scoped(scope, work) {
             Ok(thread) => thread.join().map_err(|_| "the parser gave up".to_owned()),
@@ -85,10 +139,11 @@ fn collect(body: &[Stmt], lines: &Lines) -> FileImports {
 }
 
 /// Where the lines of a text begin.
-pub(super) struct Lines(Vec<usize>);
+#[derive(Debug)]
+pub(crate) struct Lines(Vec<usize>);
 
 impl Lines {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let bytes = text.as_bytes();
         let ends = |at: usize| match bytes[at] {
             b'\n' => true,
@@ -100,7 +155,7 @@ impl Lines {
     }
 
     /// The number of the line that this byte stands in, from 1.
-    pub(super) fn line(&self, byte: usize) -> u32 {
+    pub(crate) fn line(&self, byte: usize) -> u32 {
         self.0.partition_point(|start| *start <= byte) as u32
     }
 }

@@ -15,6 +15,7 @@ pub mod gc;
 pub mod init;
 pub mod log;
 pub mod man;
+pub mod notebook;
 pub mod plan;
 pub mod predict;
 pub mod pull;
@@ -53,6 +54,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
         Command::Push(arguments) => push::execute(arguments, global, printer),
         Command::Pull(arguments) => pull::execute(arguments, global, printer),
         Command::Bundle(arguments) => bundle::execute(arguments, global, printer),
+        Command::Notebook(arguments) => notebook::execute(arguments, global, printer),
         Command::Env(arguments) => env::execute(arguments, global, printer),
         Command::Doctor(arguments) => doctor::execute(arguments, global, printer),
         Command::Fsck(arguments) => fsck::execute(arguments, global, printer),

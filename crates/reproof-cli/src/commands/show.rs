@@ -272,7 +272,7 @@ fn print_recipe(
 
 fn print_program(program: &Program, printer: &Printer) {
     let line = |what: &str, value: &str| printer.line(&format!("    {what:<12}{value}"));
-    line("run", &program.run.join(" "));
+    line("run", &program.command_line());
     line("code", &program.code.short());
     line("environment", &program.environment.short());
     let unpinned = if program.is_unpinned() {

@@ -9,7 +9,7 @@ use crate::tables::PROGRAM_STEP;
 use crate::tree::{Entry, Node};
 
 /// The keys that say what is run, of which a program has one.
-const COMMANDS: [&str; 2] = ["run", "shell"];
+const COMMANDS: [&str; 3] = ["run", "shell", "notebook"];
 
 /// The entry that says what is run.
 pub(super) fn command(node: &Node) -> Option<&Entry> {
@@ -47,11 +47,15 @@ pub(super) fn is_step(node: &Node) -> bool {
 /// Checks the keys of a program, one of which says what is run.
 pub(super) fn check(object: &Object, node: &Node, at: Span, report: &mut Report<'_>) {
     check_object(object, node, at, report);
-    match COMMANDS.map(|key| node.entry(key)) {
-        [Some(_), Some(shell)] => {
-            report.error(shell.key.span, "a program has either 'run' or 'shell'");
+    let mut commands = COMMANDS.into_iter().filter_map(|key| node.entry(key));
+    match (commands.next(), commands.next()) {
+        (Some(_), Some(second)) => {
+            report.error(
+                second.key.span,
+                "a program has one of 'run', 'shell' and 'notebook'",
+            );
         }
-        [None, None] => {
+        (None, _) => {
             let misspelt = node.entries().iter().any(|entry| {
                 let key = entry.key.value.as_str();
                 object.field(key).is_none() && nearest(key, COMMANDS.into_iter()).is_some()
@@ -64,7 +68,7 @@ pub(super) fn check(object: &Object, node: &Node, at: Span, report: &mut Report<
                 );
             }
         }
-        _ => {}
+        (Some(_), None) => {}
     }
 }
 

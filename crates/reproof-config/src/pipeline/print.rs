@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use reproof_record::{DataCheck, Gate, RecipeStep, Source, StepName, canonical_number};
+use reproof_record::{DataCheck, Gate, Program, RecipeStep, Source, StepName, canonical_number};
 use serde_json::{Map, Value};
 
 use super::gates;
@@ -148,12 +148,20 @@ fn print_source(source: &DataSource) -> String {
 
 fn print_program(out: &mut String, name: &StepName, step: &RecipeStep, program: &ProgramSpec) {
     let _ = writeln!(out, "  {name}:");
-    line(out, 2, "run", &flow(&Value::from(program.run.clone())));
+    match &program.notebook {
+        Some(notebook) => line(out, 2, "notebook", &quoted(notebook.as_str())),
+        None => line(out, 2, "run", &flow(&Value::from(program.run.clone()))),
+    }
     line(out, 2, "environment", &quoted(program.environment.as_str()));
     line(out, 2, "inputs", &print_inputs(step));
     print_mapping(out, 2, "parameters", &step.parameters);
-    out.push_str("    outputs:\n");
-    for (name, output) in &program.outputs {
+    // The executed copy of a notebook is there by itself.
+    let is_own = |name: &StepName| program.notebook.is_some() && name.as_str() == Program::EXECUTED;
+    let written = program.outputs.iter().filter(|(name, _)| !is_own(name));
+    let written: Vec<_> = written.collect();
+    let none = if written.is_empty() { " {}" } else { "" };
+    let _ = writeln!(out, "    outputs:{none}");
+    for (name, output) in written {
         line(out, 3, name.as_str(), &print_output(name, output));
     }
     if !program.code.is_empty() {

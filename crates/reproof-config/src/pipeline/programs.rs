@@ -40,13 +40,18 @@ pub(super) fn read(
         json(node, 0, report)
     });
     // Each part reports its errors, also where another one is none.
-    let run = command(node, report);
+    let notebook = notebook(node, report);
+    let run = match &notebook {
+        Some(notebook) => Some(Program::running(notebook)),
+        None => command(node, report),
+    };
     let outputs = outputs(object, node, report);
     let code = code(node.get("code"), report);
     let resources = resources(node.get("resources"), report);
     check_cache(node, report);
     let spec = ProgramSpec {
         run: run?,
+        notebook,
         environment: StepName::new(text("environment", "default")?).ok()?,
         code,
         threads: match node.get("threads") {
@@ -108,6 +113,47 @@ fn command(node: &Node, report: &mut Report<'_>) -> Option<Vec<String>> {
     (!command.is_empty()).then_some(command)
 }
 
+/// The notebook that is run.
+fn notebook(node: &Node, report: &mut Report<'_>) -> Option<RelativePath> {
+    let written = node.get("notebook")?;
+    let text = written.text()?;
+    for entry in node
+        .get("parameters")
+        .map(Node::entries)
+        .unwrap_or_default()
+    {
+        if !is_variable_name(&entry.key.value) {
+            report.hinted(
+                entry.key.span,
+                format!("'{}' is not the name of a parameter", shown(&entry.key.value)),
+                "a notebook gets its parameters as variables of Python: letters, digits and '_', no \
+                 digit first",
+            );
+        }
+    }
+    match RelativePath::new(text) {
+        Ok(path) if text.rsplit_once('.').is_some_and(|(_, end)| end == "ipynb") => Some(path),
+        _ => {
+            report.hinted(
+                written.span,
+                format!("'{}' is not a notebook of the project", shown(text)),
+                "write its path from the project's folder, such as notebooks/train.ipynb",
+            );
+            None
+        }
+    }
+}
+
+/// The executed copy of a notebook, an output that is kept and not compared: times stand in it.
+fn executed() -> Option<(StepName, OutputSpec)> {
+    let output = OutputSpec {
+        path: RelativePath::new(format!("{}.ipynb", Program::EXECUTED)).ok()?,
+        kind: ArtifactKind::Report,
+        compared: false,
+    };
+    Some((StepName::new(Program::EXECUTED).ok()?, output))
+}
+
 /// Neither arguments nor variables can hold the byte 0.
 fn check_argument(node: &Node, report: &mut Report<'_>) {
     if node.text().is_some_and(|text| text.contains('\0')) {
@@ -123,10 +169,14 @@ fn outputs(
 ) -> Option<BTreeMap<StepName, OutputSpec>> {
     let written = node.entry("outputs");
     let default = object.field("outputs").and_then(|field| field.default);
+    let notebook = node.get("notebook").is_some();
+    let executed = executed().filter(|_| notebook);
     let Some(entry) = written.filter(|entry| default.is_none() || !entry.value.is_null()) else {
-        return default_outputs(default?);
+        let mut outputs = default_outputs(default?)?;
+        outputs.extend(executed);
+        return Some(outputs);
     };
-    if entry.value.entries().is_empty() {
+    if entry.value.entries().is_empty() && !notebook {
         if !entry.value.is_invalid() {
             report.error(entry.key.span, "a program has at least one output");
         }
@@ -142,6 +192,11 @@ fn outputs(
             report.hinted(entry.key.span, message, "give it another name");
             return None;
         }
+        if notebook && name.as_str() == Program::EXECUTED {
+            let message = "the output 'executed' is every notebook's own: its executed copy";
+            report.hinted(entry.key.span, message, "give it another name");
+            return None;
+        }
         if let Some((other, _)) = places.insert(output.path.clone(), (name.clone(), span)) {
             let message = format!("the output '{other}' lies at '{}', too", output.path);
             report.error(span, message);
@@ -149,8 +204,17 @@ fn outputs(
         Some((name, output))
     });
     // All of them are read, so that all errors are found.
-    let outputs: Vec<_> = read.collect();
+    let mut outputs: Vec<_> = read.collect();
+    if let Some((name, output)) = &executed {
+        let span = entry.key.span;
+        let known = places.insert(output.path.clone(), (name.clone(), span));
+        if known.is_some() {
+            let message = format!("'{}' is where the executed notebook lies", output.path);
+            report.hinted(span, message, "give the other output another path");
+        }
+    }
     check_overlap(&places, report);
+    outputs.extend(executed.map(Some));
     outputs.into_iter().collect()
 }
 

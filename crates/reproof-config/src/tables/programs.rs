@@ -18,6 +18,13 @@ const SHELL: Field = optional(
     Shape::Text,
 );
 
+const NOTEBOOK: Field = optional(
+    "notebook",
+    "A notebook of the project, instead of `run`: a new kernel runs it from the first cell to the last, \
+     with `parameters` set behind the cell tagged `parameters`.",
+    Shape::Text,
+);
+
 const ENVIRONMENT: Field = Field {
     default: Some("\"default\""),
     ..optional(
@@ -230,6 +237,7 @@ pub(crate) static PROGRAM_STEP: Object = Object {
     fields: &[
         RUN,
         SHELL,
+        NOTEBOOK,
         ENVIRONMENT,
         INPUTS,
         PARAMETERS,
@@ -262,6 +270,7 @@ pub(crate) static TRAIN_PROGRAM: Object = Object {
     fields: &[
         RUN,
         SHELL,
+        NOTEBOOK,
         ENVIRONMENT,
         PARAMETERS,
         Field {
@@ -286,6 +295,7 @@ pub(crate) static PREDICT_PROGRAM: Object = Object {
     fields: &[
         RUN,
         SHELL,
+        NOTEBOOK,
         ENVIRONMENT,
         PARAMETERS,
         Field {

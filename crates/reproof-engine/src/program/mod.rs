@@ -123,7 +123,7 @@ impl ProgramJob<'_> {
         let finished = self.execute(&sandbox, program.isolation, &work, told)?;
         observe(&finished, &mut told.observations);
         self.read_observations(work.path(), told)?;
-        refuse_end(&finished, program)?;
+        self.refuse_end(&finished, program, work.path())?;
         self.collect(program, work.path(), told)
     }
 
@@ -329,6 +329,24 @@ impl ProgramJob<'_> {
             ),
             read => Ok(read?),
         }
+    }
+
+    /// Refuses every end but that by itself with code 0.
+    fn refuse_end(
+        &self,
+        finished: &Finished,
+        program: &Program,
+        work: &Path,
+    ) -> Result<(), OperationError> {
+        // Whoever runs a notebook says which cell failed.
+        if let (End::Exited(1), Some(notebook)) = (&finished.end, program.notebook()) {
+            let why = self.read_report(work, protocol::FAILURE)?;
+            if !why.is_empty() {
+                let why = String::from_utf8_lossy(&why);
+                return Err(OperationError::failed(format!("{notebook}: {why}")));
+            }
+        }
+        refuse_end(finished, program)
     }
 
     /// Observations are no results: what is wrong with them is a note.

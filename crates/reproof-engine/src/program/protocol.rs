@@ -22,6 +22,8 @@ pub(crate) const STEP: &str = "/reproof/step.json";
 /// The files in the report folder.
 pub(crate) const METRICS: &str = "metrics.jsonl";
 pub(crate) const OBSERVATIONS: &str = "observations.jsonl";
+/// Why a notebook could not be run to its end, as its runner says it.
+pub(crate) const FAILURE: &str = "failure.txt";
 
 /// The file of that output.
 pub(crate) const REPORTED_FILE: &str = "reported.json";

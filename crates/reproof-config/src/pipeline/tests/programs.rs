@@ -266,7 +266,7 @@ fn a_program_is_run_by_one_command() {
     programs_with(
         run,
         "run: [python]\n    shell: python",
-        "15:5: a program has either 'run' or 'shell'",
+        "15:5: a program has one of 'run', 'shell' and 'notebook'",
     );
     programs_with(
         run,
@@ -961,4 +961,31 @@ proptest! {
         prop_assert_eq!(&graph_again, &graph, "{}", &printed);
         prop_assert_eq!(recipe(&again, &graph_again).id().unwrap(), recipe(&pipeline, &graph).id().unwrap());
     }
+}
+
+#[test]
+fn a_notebook_is_a_program_with_its_executed_copy() {
+    let text = "pipeline: p\ndata: {csv: data/churn.csv}\nsteps:\n  fit:\n    \
+                notebook: work/fit.ipynb\n    inputs: {rows: data}\n    parameters: {rounds: 3}\n    \
+                outputs: {}\n";
+    let (pipeline, graph) = expand(text).unwrap();
+    let program = graph.programs.values().next().unwrap();
+    assert_eq!(
+        program.run,
+        ["python", ".reproof/notebook.py", "work/fit.ipynb"]
+    );
+    let outputs: Vec<_> = program.outputs.iter().collect();
+    assert_eq!(outputs.len(), 1);
+    let (name, output) = outputs[0];
+    assert_eq!(
+        (name.as_str(), output.path.as_str()),
+        ("executed", "executed.ipynb")
+    );
+    assert!(!output.compared);
+    let printed = graph.to_steps_yaml(&pipeline);
+    assert!(printed.contains("outputs: {}"), "{printed}");
+    let (again, graph_again) =
+        expand(&printed).unwrap_or_else(|errors| panic!("{errors}\n{printed}"));
+    assert_eq!(graph_again.programs, graph.programs);
+    assert_eq!(graph_again.to_steps_yaml(&again), printed);
 }
