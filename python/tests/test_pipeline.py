@@ -309,6 +309,14 @@ def test_the_graph_of_a_file_names_its_lines(tmp_path: Path) -> None:
     assert json.loads(ran.stdout) == json.loads(made["pipeline"])
 
 
+def test_the_graph_is_that_of_the_page(tmp_path: Path) -> None:
+    page = Path(reproof.__file__).parents[3] / "docs" / "formats" / "program.md"
+    lines = page.read_text(encoding="utf-8").splitlines()
+    vector = next(line for line in lines if line.startswith('{"format":"reproof.graph/1"'))
+    (tmp_path / "p.py").write_text("import reproof\n\n\n@reproof.pipeline\ndef p(): pass\n")
+    assert document("p.py") == json.loads(vector)
+
+
 def test_names_are_found_as_words(tmp_path: Path) -> None:
     file = tmp_path / "f.py"
     file.write_text("a(\n  rate_2=1, # rate=3\n  rate=2,\n  x='rate')\n\ndef b(rate=5): pass\n")

@@ -299,3 +299,28 @@ impl Run<'_> {
         self.usage(&message, hint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page that promises these bytes.
+    const PAGE: &str = include_str!("../../../docs/formats/program.md");
+
+    #[test]
+    fn the_graph_is_that_of_the_page() {
+        let line = PAGE
+            .lines()
+            .find(|line| line.starts_with("{\"format\":\"reproof.graph/1\""));
+        let written: Written = serde_json::from_str(line.unwrap()).unwrap();
+        assert_eq!(written.format, Written::FORMAT);
+        assert_eq!(serde_json::to_string(&written).unwrap(), line.unwrap());
+        assert_eq!(written.places.len(), written.pipeline.lines().count());
+    }
+
+    #[test]
+    fn files_are_told_by_their_ending() {
+        let python = ["a.py", "b/a.b.py", "a.yaml", "py", "a.pyc"].map(is_python);
+        assert_eq!(python, [true, true, false, false, false]);
+    }
+}
