@@ -6,7 +6,8 @@
 //! the reason in [`CodeState::left_out`](reproof_record::CodeState::left_out).
 //!
 //! From a captured tree follow the [`closure`] of a step, which is all of the code that the step
-//! sees, and the bytes of its files ([`ProjectFiles`]). The environments that steps run in are built,
+//! sees, and the bytes of its files ([`ProjectFiles`]). What of it would keep a step from repeating is
+//! found by [`rules`]. The environments that steps run in are built,
 //! checked and stored by [`environment`].
 //!
 //! This crate starts no process (it asks a [`Runner`]). Capturing code keeps nothing between calls
@@ -23,6 +24,7 @@ mod git;
 mod ignore;
 mod pattern;
 mod read;
+pub mod rules;
 mod runner;
 mod scope;
 mod secrets;

@@ -141,6 +141,14 @@ impl Sources {
             .map_or(1, |(_, text)| position(text, span.start).0)
     }
 
+    /// The line and the column, in characters, in which a span begins, both from 1.
+    pub fn place(&self, span: Span) -> (usize, usize) {
+        self.0.get(span.source).map_or((1, 1), |(_, text)| {
+            let (line, column, _) = position(text, span.start);
+            (line, column)
+        })
+    }
+
     fn diagnostic(&self, span: Span, message: String, hint: Option<String>) -> Diagnostic {
         let (file, text) = self
             .0

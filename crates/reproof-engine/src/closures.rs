@@ -65,7 +65,7 @@ impl<'a> Closures<'a> {
         {
             return Ok((known, false));
         }
-        let found = self.follow(program)?;
+        let (_, found) = self.follow(program)?;
         let found = self.keep(found)?;
         write_remembered(self.project.io(), &path, &found);
         Ok((found, true))
@@ -79,15 +79,18 @@ impl<'a> Closures<'a> {
         Ok(Digest::of(&bytes).to_hex())
     }
 
-    fn follow(&self, program: &ProgramSpec) -> Result<Closure, EngineError> {
+    /// The code closure of a step, with what it starts with. Nothing is kept.
+    pub fn follow(&self, program: &ProgramSpec) -> Result<(Entry, Closure), EngineError> {
         let reader = ProjectFiles::new(&self.project.root, self.project.io(), &self.code.links);
         let options = ClosureOptions {
             globs: program.code.clone(),
             roots: Vec::new(),
         };
         let entry = Entry::of_command(&program.run, &self.code.tree, &self.code.links);
-        let found = entry
-            .and_then(|entry| closure(&self.code.tree, &reader, &self.imports, &entry, &options));
+        let found = entry.and_then(|entry| {
+            let found = closure(&self.code.tree, &reader, &self.imports, &entry, &options)?;
+            Ok((entry, found))
+        });
         found.map_err(|error| match error {
             ClosureError::Read(error) => error.into(),
             other => EngineError::usage(other.to_string()),
@@ -99,8 +102,7 @@ impl<'a> Closures<'a> {
         let tree = batch.put(&found.tree.to_bytes()?)?.digest;
         batch.commit()?;
         let note = |note: &Note| {
-            let suggestion = note.suggestion.as_ref();
-            let suggestion = suggestion.map(|add| format!(" (add 'code: [{add}]' if it needs it)"));
+            let suggestion = suggestion(note).map(|add| format!(" ({add})"));
             format!(
                 "{}{}{}",
                 place(&note.site),
@@ -120,6 +122,12 @@ impl<'a> Closures<'a> {
             notes: found.notes.iter().map(note).collect(),
         })
     }
+}
+
+/// What a note of a closure tells to add.
+pub(crate) fn suggestion(note: &Note) -> Option<String> {
+    let add = note.suggestion.as_ref()?;
+    Some(format!("add 'code: [{add}]' if it needs it"))
 }
 
 fn place(site: &Site) -> String {

@@ -51,7 +51,7 @@ pub use collect::collect;
 pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
 };
-pub use doctor::{Finding, Health, doctor};
+pub use doctor::{CodeCheck, CodeFinding, Finding, Health, check_code, doctor, fix_code};
 pub use environments::{
     EnvironmentList, Environments, ListedEnvironment, Ready, closure_named, env_gc,
     environments_list,
@@ -83,6 +83,7 @@ pub use reproof_capture::Pattern;
 pub use reproof_capture::environment::{
     ClosureDescription, ClosureDiff, Difference, Stage, diff as environment_diff,
 };
+pub use reproof_capture::rules::{Rule, Severity};
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};
 pub use undeclared::{Declare, Undeclared};

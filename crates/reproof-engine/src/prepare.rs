@@ -200,7 +200,8 @@ fn update_lock(
     Ok(())
 }
 
-fn capture_code(project: &Project, pipeline: &Pipeline) -> Result<Capture, EngineError> {
+/// Captures the code of a project, without the files that are data.
+pub(crate) fn capture_code(project: &Project, pipeline: &Pipeline) -> Result<Capture, EngineError> {
     let named = project.settings.data.values().map(|named| &named.source);
     let read = pipeline.data.values().filter_map(|from| match from {
         DataFrom::Source(source) => Some(source),

@@ -31,6 +31,14 @@ impl Pipeline {
             .collect()
     }
 
+    /// The line and column, from 1, of a key of a program in the pipeline file; of the step where the
+    /// key is not written. None if the step is no program.
+    pub fn program_place(&self, step: &StepName, key: &str) -> Option<(usize, usize)> {
+        let program = self.drafts.steps.get(step)?.program()?;
+        let span = program.keys.get(key).unwrap_or(&program.begin);
+        Some(self.sources.place(*span))
+    }
+
     /// Checks that every program's environment is among those of `reproof.toml`.
     ///
     /// # Errors

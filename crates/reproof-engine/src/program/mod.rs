@@ -24,6 +24,7 @@ use reproof_store::{LayOut, SOURCE_DATE_EPOCH, Store, WorkFolder, lay_out};
 use reproof_table::{read_table, write_parquet};
 
 pub(crate) use places::Outside;
+pub(crate) use profile::variables;
 pub(crate) use protocol::CODE;
 pub use protocol::{Reported, ReportedValue};
 
