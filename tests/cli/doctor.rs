@@ -117,7 +117,7 @@ fn the_code_of_a_pipeline_is_read_before_it_runs() {
         "train.py:4:13: error unsorted-files: os.listdir() gives names",
         "put sorted(…) around it (--fix does it)",
         "train.py: warning uncommitted",
-        "pipelines/scores.yaml:5:5: warning unpinned-environment",
+        "pipelines/scores.yaml:4:3: warning unpinned-environment",
         "pipelines/scores.yaml: 1 error, 2 warnings in 2 files of Python",
     ] {
         assert!(call.out.contains(text), "no '{text}' in:\n{}", call.out);
@@ -193,7 +193,9 @@ fn clean_code_gives_nothing() {
     // Every example of ours, with all its code.
     for name in ["diabetes", "churn", "diamonds-xgboost"] {
         let project = Project::example(name);
-        let call = project.reproof(&["doctor", "--json", &pipeline_of(&project)]).expect(0);
+        let call = project
+            .reproof(&["doctor", "--json", &pipeline_of(&project)])
+            .expect(0);
         let document: serde_json::Value = serde_json::from_str(&call.out).unwrap();
         let findings = document["code"][0]["findings"].as_array().unwrap().clone();
         let left: Vec<_> = findings

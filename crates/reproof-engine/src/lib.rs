@@ -9,6 +9,7 @@ mod closures;
 mod code;
 mod collect;
 mod compare;
+mod contents;
 mod copying;
 mod data;
 mod digests;
@@ -51,6 +52,7 @@ pub use collect::collect;
 pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
 };
+pub use contents::{ArrayMoved, ContentMoved, FileMoved, Moved, ValueMoved};
 pub use doctor::{CodeCheck, CodeFinding, Finding, Health, check_code, doctor, fix_code};
 pub use environments::{
     EnvironmentList, Environments, ListedEnvironment, Ready, closure_named, env_gc,
@@ -87,7 +89,9 @@ pub use reproof_capture::rules::{Rule, Severity};
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};
 pub use undeclared::{Declare, Undeclared};
-pub use verify::{Verified, read_record, verify};
+pub use verify::{
+    OutputSpread, Share, Verified, VerifyOptions, choose, read_record, spread, verify,
+};
 pub use versions::{
     ColumnChange, Committed, DataChoice, ExportFormat, FilesDiff, FoundData, LineageNode,
     LoggedVersion, NamedHead, PinnedData, Restored, StoredFile, StoredFiles, Uses, VersionDiff,
@@ -96,6 +100,7 @@ pub use versions::{
     tag_version, untag, uses_of,
 };
 pub use why::{
-    Aspect, Cause, ContentMoved, EnvironmentChange, Explanation, FileChange, FileMoved, FileState,
-    Moved, OutputDifference, Side, StepDifference, ValueMoved, sides, why,
+    Aspect, Cause, EnvironmentChange, Experiment, Experiments, Explained, Explanation, Factor,
+    FileChange, FileState, OutputDifference, Side, StepDifference, experiment_step, experiments,
+    sides, why,
 };

@@ -21,6 +21,7 @@ mod program;
 mod recipe;
 mod record;
 mod table;
+mod tolerance;
 mod version;
 
 pub use artifact::{Artifact, ArtifactKind, FileEntry, LINK_PREFIX, Manifest, Tree, TreeEntry};
@@ -35,7 +36,8 @@ pub use digest::{
 pub use erasure::{Erasure, ErasureAction};
 pub use execution::{
     CodeState, DataUse, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
-    GateVerdict, Host, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict, Verification,
+    GateVerdict, Host, Level, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict,
+    Verification,
 };
 pub use expectation::{DataCheck, ExampleRow, Expectation, ExpectationOutcome};
 pub use gate::{Bound, Gate};
@@ -45,4 +47,5 @@ pub use program::{Isolation, Profile, Program, UnknownName};
 pub use recipe::{DataInput, Recipe, RecipeError, RecipeStep, Seed, Source, StepInput};
 pub use record::{Record, Results};
 pub use table::{Column, LogicalType, Schema, SchemaError, TableObject};
+pub use tolerance::{Apart, Distance, Tolerance, ulps_apart};
 pub use version::{Author, DataOrigin, VersionEntry};

@@ -340,7 +340,7 @@ fn a_comment_silences_a_rule_on_its_line() {
         found_in(text, &context()),
         [
             "!unsorted-files@4:5",
-            "!unsorted-files@5:44",
+            "!unsorted-files@5:42",
             "!unknown-rule@6:8"
         ]
     );

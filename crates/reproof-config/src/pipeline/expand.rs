@@ -9,7 +9,7 @@ use super::columns::Predictor;
 use super::draft::{Draft, Drafts, Evaluate, Parameters, Target};
 use super::graph::{Graph, Note};
 use super::parameters::FOR_CATEGORIES;
-use super::{Pipeline, columns, expect, final_look, links, splits, tasks};
+use super::{Pipeline, columns, expect, final_look, links, splits, tasks, tolerance};
 use crate::diagnostic::{Diagnostics, Report, Spanned};
 use crate::program::ProgramSpec;
 use crate::project::EnvironmentSource;
@@ -115,6 +115,9 @@ impl Pipeline {
         }
         expander.compare_tables(&mut report);
         let notes = expander.notes;
+        if report.count() == 0 {
+            tolerance::apply(&self.tolerance, &mut steps, &mut report);
+        }
         report.finish()?;
         let evaluate = shown_step(&drafts);
         let (mut gates, mut metrics) = (Vec::new(), Vec::new());
@@ -267,6 +270,7 @@ impl<'a> Expander<'a> {
                 .map(|(output, role)| (output, role.kind()))
                 .collect(),
             pinned: BTreeMap::new(),
+            tolerance: BTreeMap::new(),
         })
     }
 

@@ -2,6 +2,7 @@
 //! a recipe's ID.
 
 mod programs;
+mod tolerance;
 
 use std::collections::BTreeMap;
 
