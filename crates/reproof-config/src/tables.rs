@@ -305,7 +305,7 @@ pub(crate) static PIPELINE: Object = Object {
 const BOUND: Shape = Shape::Number(Range {
     min: 0.0,
     above: false,
-    max: f64::MAX,
+    max: f64::INFINITY,
 });
 
 /// A tolerance of one output.

@@ -12,6 +12,7 @@
 mod calls;
 mod facts;
 mod names;
+mod order;
 mod rule;
 mod suppress;
 #[cfg(test)]

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use ruff_python_ast::visitor::{Visitor, walk_comprehension, walk_expr, walk_stmt};
-use ruff_python_ast::{
-    CmpOp, Comprehension, Expr, ExprCall, ExprContext, ExprSubscript, Stmt, StmtFor,
-};
+use ruff_python_ast::{CmpOp, Comprehension, Expr, ExprCall, ExprContext, ExprSubscript, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
 use super::calls::{self, Draws, Given, keyword_of};
 use super::facts::{Facts, Local};
 use super::names::Names;
+use super::order::adds;
 use super::{Checked, Context, Finding, Generator, Insertion, Rule, Severity};
 use crate::closure::parse::Lines;
 use crate::closure::visit::{DEPTH, dotted};
@@ -46,38 +45,38 @@ pub(super) fn column(text: &str, lines: &Lines, byte: usize) -> u32 {
     before.chars().count() as u32 + 1
 }
 
-struct Checker<'c> {
+pub(super) struct Checker<'c> {
     text: &'c str,
     lines: Lines,
-    context: &'c Context,
-    names: &'c Names,
-    facts: &'c Facts,
+    pub(super) context: &'c Context,
+    pub(super) names: &'c Names,
+    pub(super) facts: &'c Facts,
     found: Vec<Finding>,
     /// Where the function begins that is looked at.
-    scope: usize,
+    pub(super) scope: usize,
     /// Whether it is `__hash__`.
     hashes: bool,
     /// In how many calls whose result is the same in whatever order things come.
-    free: usize,
+    pub(super) free: usize,
     /// Where expressions begin that are only iterated over, so that a list does as well.
-    iterated: BTreeSet<usize>,
+    pub(super) iterated: BTreeSet<usize>,
     /// The name that gets what is looked at.
-    assigned: Option<(TextRange, Local)>,
+    pub(super) assigned: Option<(TextRange, Local)>,
     depth: usize,
 }
 
 /// What a rule says of a place.
-struct Said {
-    rule: Rule,
-    severity: Severity,
-    text: String,
-    advice: String,
-    fix: Vec<Insertion>,
-    unless_seeded: Option<Generator>,
+pub(super) struct Said {
+    pub(super) rule: Rule,
+    pub(super) severity: Severity,
+    pub(super) text: String,
+    pub(super) advice: String,
+    pub(super) fix: Vec<Insertion>,
+    pub(super) unless_seeded: Option<Generator>,
 }
 
 impl Said {
-    fn new(rule: Rule, text: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(super) fn new(rule: Rule, text: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             rule,
             severity: rule.severity(),
@@ -90,7 +89,7 @@ impl Said {
 }
 
 impl Checker<'_> {
-    fn say(&mut self, at: TextRange, said: Said) {
+    pub(super) fn say(&mut self, at: TextRange, said: Said) {
         let begin = at.start().to_usize();
         self.found.push(Finding {
             rule: said.rule,
@@ -310,9 +309,8 @@ impl Checker<'_> {
         if !name.starts_with("sklearn.") || !FORESTS.contains(&last) {
             return;
         }
-        let jobs = match keyword_of(call, "n_jobs") {
-            Given::Number(jobs) => jobs,
-            _ => return,
+        let Given::Number(jobs) = keyword_of(call, "n_jobs") else {
+            return;
         };
         let several = jobs > 1 || jobs < 0 && self.context.threads > 1;
         if several && self.facts.predicts_probabilities {
@@ -338,151 +336,6 @@ impl Checker<'_> {
         );
     }
 
-    fn files(&mut self, name: Option<&str>, method: Option<&str>, call: &ExprCall) {
-        let lists = match name {
-            Some("os.listdir" | "glob.glob") => Some((true, true)),
-            Some("glob.iglob") => Some((false, true)),
-            Some("os.scandir") => Some((false, false)),
-            Some(_) => None,
-            None => match method {
-                Some("iterdir") => Some((false, true)),
-                Some("glob" | "rglob") if call.arguments.args.len() == 1 => Some((false, true)),
-                _ => None,
-            },
-        };
-        let Some((is_list, sortable)) = lists else {
-            return;
-        };
-        let begin = call.start().to_usize();
-        let sorted_later = self.assigned.as_ref().is_some_and(|(range, local)| {
-            range.contains_range(call.range()) && self.facts.sorted.contains(local)
-        });
-        if self.free > 0 || sorted_later {
-            return;
-        }
-        let shown = name.map_or_else(
-            || format!(".{}()", method.unwrap_or_default()),
-            |name| format!("{name}()"),
-        );
-        let text = format!(
-            "{shown} gives names in the order of the file system, which differs between machines"
-        );
-        let safe = sortable && (is_list || self.iterated.contains(&begin));
-        let advice = if sortable {
-            "put sorted(…) around it"
-        } else {
-            "sort its entries: sorted(…, key=lambda entry: entry.name)"
-        };
-        let mut said = Said::new(Rule::UnsortedFiles, text, advice);
-        if safe {
-            said.fix = vec![
-                Insertion {
-                    at: begin,
-                    text: "sorted(",
-                },
-                Insertion {
-                    at: call.end().to_usize(),
-                    text: ")",
-                },
-            ];
-        }
-        self.say(call.range(), said);
-    }
-
-    /// `for root, dirs, files in os.walk(…)`.
-    fn walk(&mut self, each: &StmtFor) {
-        let Expr::Call(call) = &*each.iter else {
-            return;
-        };
-        if self.free > 0 || self.names.resolve(&call.func).as_deref() != Some("os.walk") {
-            return;
-        }
-        let settled = |place: &Expr| match place {
-            Expr::Name(name) => {
-                let local = (self.scope, name.id.to_string());
-                self.facts.sorted.contains(&local)
-            }
-            _ => false,
-        };
-        let unread = |place: &Expr| match place {
-            Expr::Name(name) => !self.facts.read.contains(&(self.scope, name.id.to_string())),
-            _ => false,
-        };
-        if let Expr::Tuple(target) = &*each.target
-            && let [_, folders, files] = &target.elts[..]
-            && settled(folders)
-            && (settled(files) || unread(files))
-        {
-            return;
-        }
-        let text = "os.walk() goes through folders and files in the order of the file system, which \
-                    differs between machines";
-        let advice = "sort both in the loop: dirs.sort() and sorted(files)";
-        self.say(call.range(), Said::new(Rule::UnsortedFiles, text, advice));
-    }
-
-    fn completion(&mut self, name: Option<&str>, method: Option<&str>, call: &ExprCall) {
-        if self.free == 0 && name.is_none() && method == Some("imap_unordered") {
-            let text = "imap_unordered() gives results in the order in which they are ready";
-            let advice = "use imap() or map(), which keep the order";
-            self.say(call.range(), Said::new(Rule::CompletionOrder, text, advice));
-        }
-    }
-
-    /// `for done in as_completed(…)` whose body adds to a list or a sum.
-    fn completed(&mut self, iter: &Expr, adds: bool) {
-        let Expr::Call(call) = iter else { return };
-        let name = self.names.resolve(&call.func);
-        let known = matches!(
-            name.as_deref(),
-            Some("concurrent.futures.as_completed" | "asyncio.as_completed")
-        );
-        if known && adds && self.free == 0 {
-            let text = "as_completed() gives results in the order in which they are ready, and what is \
-                        made of them keeps that order";
-            let advice = "go through the futures in the order in which they were made";
-            self.say(call.range(), Said::new(Rule::CompletionOrder, text, advice));
-        }
-    }
-
-    /// Calls that put a set into an order.
-    fn set_calls(&mut self, name: Option<&str>, method: Option<&str>, call: &ExprCall) {
-        const ORDERING: [&str; 5] = [
-            "builtins.list",
-            "builtins.tuple",
-            "builtins.enumerate",
-            "builtins.iter",
-            "numpy.fromiter",
-        ];
-        let orders = name.is_some_and(|name| ORDERING.contains(&name)) || method == Some("join");
-        if orders && let Some(first) = call.arguments.args.first() {
-            self.set(first);
-        }
-        if let Expr::Attribute(popped) = &*call.func
-            && &*popped.attr.id == "pop"
-            && call.arguments.is_empty()
-        {
-            self.set(&popped.value);
-        }
-    }
-
-    /// A place where the order of a set shows.
-    fn set(&mut self, expression: &Expr) {
-        if self.free > 0 || !self.facts.is_set(expression, self.scope, self.names) {
-            return;
-        }
-        let text = "the order of a set of texts follows PYTHONHASHSEED: the profile fixes it, other \
-                    runs of Python do not";
-        // What cannot be compared cannot be sorted: a person has to look.
-        let said = Said::new(Rule::SetOrder, text, "put sorted(…) around it");
-        self.say(expression.range(), said);
-    }
-
-    fn iteration(&mut self, iter: &Expr) {
-        self.set(iter);
-        self.iterated.insert(iter.start().to_usize());
-    }
-
     fn expression(&mut self, expression: &Expr) {
         match expression {
             Expr::Call(call) => self.call(call),
@@ -490,23 +343,6 @@ impl Checker<'_> {
             Expr::Starred(starred) if starred.ctx == ExprContext::Load => self.set(&starred.value),
             _ => {}
         }
-    }
-
-    /// Whether what a call makes of its arguments does not depend on their order.
-    fn is_free(&self, call: &ExprCall) -> bool {
-        const FREE: [&str; 9] = [
-            "builtins.sorted",
-            "builtins.len",
-            "builtins.set",
-            "builtins.frozenset",
-            "builtins.any",
-            "builtins.all",
-            "builtins.min",
-            "builtins.max",
-            "natsort.natsorted",
-        ];
-        let name = self.names.resolve(&call.func);
-        name.is_some_and(|name| FREE.contains(&&*name))
     }
 
     fn is_duration(difference: &Expr) -> bool {
@@ -536,17 +372,6 @@ const fn seeding(generator: Generator) -> &'static str {
         Generator::Torch => "torch.manual_seed(int(step[\"seed\"]) % 2**63)",
         Generator::TensorFlow => "tensorflow.random.set_seed(int(step[\"seed\"]) % 2**31)",
     }
-}
-
-/// Whether statements add to a list or a sum.
-fn adds(body: &[Stmt]) -> bool {
-    body.iter().any(|statement| match statement {
-        Stmt::AugAssign(_) => true,
-        Stmt::Expr(expression) => matches!(&*expression.value, Expr::Call(call)
-            if matches!(&*call.func, Expr::Attribute(method)
-                if matches!(&*method.attr.id, "append" | "extend" | "write"))),
-        _ => false,
-    })
 }
 
 impl<'a> Visitor<'a> for Checker<'_> {
@@ -636,15 +461,5 @@ impl<'a> Visitor<'a> for Checker<'_> {
         }
         self.free -= usize::from(free);
         self.depth -= 1;
-    }
-}
-
-impl Checker<'_> {
-    /// A comprehension that makes a sequence.
-    fn comprehension(&mut self, generators: &[Comprehension]) {
-        for one in generators {
-            self.set(&one.iter);
-            self.completed(&one.iter, true);
-        }
     }
 }

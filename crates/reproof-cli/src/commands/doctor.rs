@@ -227,8 +227,7 @@ fn print_finding(finding: &CodeFinding, printer: &Printer) {
         .path
         .as_deref()
         .map(format::visible)
-        .unwrap_or_default()
-        .to_string();
+        .unwrap_or_default();
     for number in [finding.line, finding.column].into_iter().flatten() {
         place += &format!(":{number}");
     }

@@ -417,13 +417,7 @@ fn far(distance: &Distance) -> String {
     if distance.beyond > 0 {
         parts.push(format!("{} beyond the tolerance", distance.beyond));
     }
-    parts.extend(
-        distance
-            .reason
-            .as_deref()
-            .map(format::visible)
-            .map(|text| text.to_string()),
-    );
+    parts.extend(distance.reason.as_deref().map(format::visible));
     parts.join(", ")
 }
 

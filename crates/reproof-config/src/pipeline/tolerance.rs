@@ -30,7 +30,9 @@ pub(super) fn read(node: Option<&Node>, report: &mut Report<'_>) -> Vec<Written>
             flips: count("flips"),
         };
         if !tolerance.is_sound() {
-            if !entry.value.is_invalid() && entry.value.entries().is_empty() {
+            if [tolerance.abs, tolerance.rel].contains(&Some(f64::INFINITY)) {
+                report.error(entry.key.span, "a bound of a tolerance is a finite number");
+            } else if !entry.value.is_invalid() && entry.value.entries().is_empty() {
                 report.hinted(
                     entry.key.span,
                     "the tolerance says nothing",

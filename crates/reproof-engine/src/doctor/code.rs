@@ -405,7 +405,11 @@ fn sources<'t>(entry: &Entry, tree: &'t Tree, captured: &Capture) -> Vec<&'t Tre
             .iter()
             .any(|start| matches!(start, Start::Script(script) if script == path))
     };
-    let is_python = |path: &RelativePath| path.as_str().ends_with(".py") || starts(path);
+    // Python imports no module of another ending.
+    let is_python = |path: &RelativePath| {
+        let ending = path.as_str().rsplit_once('.').map(|(_, ending)| ending);
+        ending == Some("py") || starts(path)
+    };
     tree.files
         .iter()
         .filter(|file| is_python(&file.path) && !captured.links.contains_key(&file.path))

@@ -111,28 +111,8 @@ pub fn verify(
     execution.pipeline = pipeline_of(project, id)?;
     let mut damage = integrity::damage(project, id, &record)?;
     let mut failures = BTreeMap::new();
-    let given = match check_data(project, &record, &mut execution)? {
-        Some(Trouble::Missing(reason)) => Err(reason),
-        Some(Trouble::Damaged(reason)) => {
-            damage.push(reason.clone());
-            Err(reason)
-        }
-        None if record
-            .recipe
-            .steps
-            .values()
-            .all(|step| !step.pinned.is_empty()) =>
-        {
-            Err("every step is unpinned, so that none can be run again".to_owned())
-        }
-        None => of_recipe(
-            project,
-            &record.recipe,
-            isolation,
-            !damage.is_empty(),
-            observer,
-        )?,
-    };
+    let trouble = check_data(project, &record, &mut execution)?;
+    let given = needed(project, &record, trouble, &mut damage, isolation, observer)?;
     let compared = Compared {
         project,
         id,
@@ -156,13 +136,11 @@ pub fn verify(
     let mut verification = match given {
         Err(reason) => {
             execution.status = ExecutionStatus::Failed;
-            let mut verification = compared.impossible(reason);
-            if rebuilt.is_some() {
+            match rebuilt {
                 // The environments are not what the record says; nothing ran in them.
-                verification.verdict = Verdict::Diverged;
-                verification.outputs.clear();
+                Some(_) => compared.verification(Verdict::Diverged, Some(reason), Vec::new()),
+                None => compared.impossible(reason),
             }
-            verification
         }
         Ok(mut programs) => {
             if let Some(rebuilt) = &rebuilt {
@@ -194,6 +172,33 @@ pub fn verify(
         failures,
         damage,
     })
+}
+
+/// What the programs of a record need, or why they cannot be run again.
+fn needed(
+    project: &Project,
+    record: &Record,
+    trouble: Option<Trouble>,
+    damage: &mut Vec<String>,
+    isolation: Isolation,
+    observer: &dyn Observer,
+) -> Result<Result<Programs, String>, EngineError> {
+    match trouble {
+        Some(Trouble::Missing(reason)) => return Ok(Err(reason)),
+        Some(Trouble::Damaged(reason)) => {
+            damage.push(reason.clone());
+            return Ok(Err(reason));
+        }
+        None => {}
+    }
+    let mut steps = record.recipe.steps.values();
+    if steps.all(|step| !step.pinned.is_empty()) {
+        return Ok(Err(
+            "every step is unpinned, so that none can be run again".to_owned()
+        ));
+    }
+    let damaged = !damage.is_empty();
+    of_recipe(project, &record.recipe, isolation, damaged, observer)
 }
 
 fn run_again(

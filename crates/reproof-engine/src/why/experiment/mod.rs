@@ -6,101 +6,24 @@
 //! each run is changed instead: where the results change with it, they depend on it. Results of
 //! experiments are no results of the step: nothing of them is recorded.
 
+mod changes;
+mod factor;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{
-    Artifact, Distance, Isolation, Profile, Recipe, RecipeStep, Record, Seed, Source, StepName,
-    Tolerance,
+    Artifact, Distance, Isolation, Recipe, RecipeStep, Record, Source, StepName, Tolerance,
 };
 use serde::Serialize;
+
+use changes::{Change, Held, MOMENTS, changes, first_module, merged};
+pub use factor::Factor;
 
 use super::Cause;
 use crate::observer::{Event, Observer};
 use crate::program::{self, Altered, ProgramJob};
 use crate::programs::{Programs, of_recipe};
 use crate::{Cancel, Class, EngineError, Project, contents};
-
-/// What holds things, for Python.
-const HOLD: &str = include_str!("hold.py");
-
-/// Something that results may depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Factor {
-    /// The time of day.
-    Clock,
-    /// What the system draws at random: seeds that were not given, UUIDs.
-    Randomness,
-    /// The seed of Python's hashes.
-    HashSeed,
-    /// How many threads the step has.
-    Threads,
-    /// The instructions of the processor that libraries use.
-    Processor,
-    /// In which order folders list their files.
-    FileOrder,
-    /// The locale.
-    Locale,
-    /// The time zone.
-    TimeZone,
-    /// The folder for temporary files.
-    TemporaryFolder,
-    /// The seed that the recipe gives the step.
-    Seed,
-}
-
-impl Factor {
-    /// As a person reads it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Clock => "the clock",
-            Self::Randomness => "the system's randomness",
-            Self::HashSeed => "the hash seed",
-            Self::Threads => "the number of threads",
-            Self::Processor => "the processor's instructions",
-            Self::FileOrder => "the order of files in folders",
-            Self::Locale => "the locale",
-            Self::TimeZone => "the time zone",
-            Self::TemporaryFolder => "the folder for temporary files",
-            Self::Seed => "the step's seed",
-        }
-    }
-
-    /// What to do about results that depend on it.
-    pub const fn remedy(self) -> &'static str {
-        match self {
-            Self::Clock => "take the time from a parameter (rule 'clock' of 'reproof doctor')",
-            Self::Randomness => {
-                "seed every generator with the step's seed, and make no UUIDs at random (rules \
-                 'unseeded-random' and 'entropy' of 'reproof doctor')"
-            }
-            Self::HashSeed => {
-                "sort sets before their order shows (rule 'set-order'); the profile fixes the hash seed, \
-                 so this matters outside of Reproof alone"
-            }
-            Self::Threads => {
-                "keep 'threads' as it is, which the recipe names; if it differs from run to run, write \
-                 'threads: 1' or declare a tolerance"
-            }
-            Self::Processor => {
-                "keep 'profile: portable', which uses the same instructions on every processor; else \
-                 declare a tolerance"
-            }
-            Self::FileOrder => {
-                "put sorted(…) around listings (rule 'unsorted-files', '--fix' does it)"
-            }
-            Self::Locale | Self::TimeZone | Self::TemporaryFolder => {
-                "the profile fixes it, so this matters outside of Reproof alone"
-            }
-            Self::Seed => "it is meant to: the recipe names the seed",
-        }
-    }
-
-    /// Whether it is the same in each run of a step, so that it explains no difference between two.
-    pub const fn is_fixed(self) -> bool {
-        !matches!(self, Self::Clock | Self::Randomness | Self::Threads)
-    }
-}
 
 /// One experiment.
 #[derive(Clone, Debug, Serialize)]
@@ -150,8 +73,7 @@ pub struct Experiments {
 /// If no step is named and the cause is another one.
 pub fn experiment_step(named: Option<&StepName>, cause: &Cause) -> Result<StepName, EngineError> {
     match (named, cause) {
-        (Some(step), _) => Ok(step.clone()),
-        (None, Cause::Nondeterminism { step }) => Ok(step.clone()),
+        (Some(step), _) | (None, Cause::Nondeterminism { step }) => Ok(step.clone()),
         (None, _) => Err(EngineError::Usage {
             message: "experiments are for a step that gave something else from the same recipe, and this \
                       is none"
@@ -247,12 +169,6 @@ fn inputs(
 
 /// What came out, by output.
 type Results = BTreeMap<StepName, Artifact>;
-
-/// Things that are held, as the module says it: `clock`, and its value as Python writes it.
-type Held = BTreeMap<&'static str, String>;
-
-/// Two moments, far apart.
-const MOMENTS: [&str; 2] = ["1000000000.5", "1900000000.25"];
 
 struct Laboratory<'a> {
     project: &'a Project,
@@ -494,143 +410,4 @@ impl Laboratory<'_> {
             Err(error) => Err(error.to_string()),
         })
     }
-}
-
-/// What is changed of a run.
-#[derive(Clone, Debug, Default)]
-struct Change {
-    variables: BTreeMap<String, String>,
-    profile: Option<Profile>,
-    threads: Option<u32>,
-    seed: Option<Seed>,
-    reversed: bool,
-    /// What is held beside, in this run and in the one that it is compared with.
-    held: Held,
-    from: Option<Held>,
-}
-
-impl Change {
-    fn words(&self, held: &Held) -> String {
-        let mut words: Vec<String> = held
-            .iter()
-            .map(|(what, value)| format!("{what}={value}"))
-            .collect();
-        words.extend(
-            self.variables
-                .iter()
-                .map(|(name, value)| format!("{name}={value}")),
-        );
-        words.extend(self.profile.map(|profile| format!("profile {profile}")));
-        words.extend(self.threads.map(|threads| format!("{threads} threads")));
-        words.extend(self.seed.map(|seed| format!("seed {seed}")));
-        if words.is_empty() {
-            "nothing changed".to_owned()
-        } else {
-            words.join(", ")
-        }
-    }
-}
-
-fn merged(one: &Held, other: &Held) -> Held {
-    let mut held = one.clone();
-    held.extend(other.iter().map(|(what, value)| (*what, value.clone())));
-    held
-}
-
-/// The things that are changed, one at a time.
-fn changes(step: &RecipeStep, held: &Held) -> Vec<(Factor, String, Change)> {
-    let program = step.program.as_ref();
-    let variables = |all: &[(&str, &str)]| Change {
-        variables: all
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-        ..Change::default()
-    };
-    let two = |what: &'static str, values: [&str; 2]| {
-        let [from, to] = values.map(|value| Held::from([(what, value.to_owned())]));
-        Change {
-            held: to,
-            from: Some(from),
-            ..Change::default()
-        }
-    };
-    let mut all = vec![
-        (
-            Factor::HashSeed,
-            "another hash seed".to_owned(),
-            variables(&[("PYTHONHASHSEED", "1")]),
-        ),
-        (
-            Factor::FileOrder,
-            "folders listed backwards".to_owned(),
-            Change {
-                reversed: true,
-                ..two("listings", ["False", "True"])
-            },
-        ),
-        (
-            Factor::Clock,
-            "another time of day".to_owned(),
-            two("clock", MOMENTS),
-        ),
-        (
-            Factor::Randomness,
-            "other random bits of the system".to_owned(),
-            two("randomness", ["1", "2"]),
-        ),
-        (
-            Factor::Locale,
-            "the locale C".to_owned(),
-            variables(&[("LC_ALL", "C"), ("LANG", "C")]),
-        ),
-        (
-            Factor::TimeZone,
-            "nine hours to the east".to_owned(),
-            variables(&[("TZ", "JST-9")]),
-        ),
-        (
-            Factor::TemporaryFolder,
-            "another folder for temporary files".to_owned(),
-            variables(&[("TMPDIR", "/dev/shm")]),
-        ),
-    ];
-    if let Some(program) = program {
-        let threads = if program.threads == 1 { 2 } else { 1 };
-        if !held.contains_key("threads") {
-            let change = Change {
-                threads: Some(threads),
-                ..Change::default()
-            };
-            all.push((Factor::Threads, format!("{threads} threads"), change));
-        }
-        let others = Profile::ALL
-            .into_iter()
-            .filter(|other| *other != program.profile);
-        for profile in others {
-            let change = Change {
-                profile: Some(profile),
-                ..Change::default()
-            };
-            all.push((Factor::Processor, format!("the profile {profile}"), change));
-        }
-    }
-    if let Some(seed) = step.seed {
-        let change = Change {
-            seed: Some(Seed(seed.0.wrapping_add(1))),
-            ..Change::default()
-        };
-        all.push((Factor::Seed, "another seed".to_owned(), change));
-    }
-    all
-}
-
-/// The module that holds these things; none where nothing is held that it can hold.
-fn first_module(held: &Held) -> Option<String> {
-    let list: Vec<_> = held
-        .iter()
-        .filter(|(what, _)| **what != "threads")
-        .map(|(what, value)| format!("(\"{what}\", {value})"))
-        .collect();
-    (!list.is_empty()).then(|| format!("HELD = [{}]\n{HOLD}", list.join(", ")))
 }
