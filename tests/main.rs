@@ -27,6 +27,8 @@ mod book;
 mod boosting;
 #[path = "cli/bundles.rs"]
 mod bundles;
+#[path = "cli/cases.rs"]
+mod cases;
 #[path = "cli/compare.rs"]
 mod compare;
 #[path = "cli/data.rs"]

@@ -169,3 +169,212 @@ fn a_record_is_whole_without_the_cache() {
     let verified = with_cache(&projects[1], &empty, &["verify", "@latest"]);
     assert!(verified.out.contains("identical"), "{}", verified.out);
 }
+
+/// A step that gives another number each time, near 1.
+fn wavering(tolerance: &str) -> Project {
+    let project = Project::shell(
+        "  make:\n    run: [bash, make.sh]\n    outputs: {model: model.json, same: same.txt}\n",
+    );
+    project.write(
+        "make.sh",
+        "printf '{\"x\": 1.0000%08d}\\n' $((SRANDOM % 100000000)) > /reproof/out/model.json\n\
+         echo same > /reproof/out/same.txt\n",
+    );
+    project.edit(
+        "pipelines/steps.yaml",
+        "steps:\n",
+        &format!("{tolerance}steps:\n"),
+    );
+    project
+}
+
+#[test]
+fn within_a_tolerance_it_is_equivalent() {
+    let project = wavering("tolerance: {model: {abs: 1e-3}}\n");
+    let record = project.record(&[]);
+    let call = project.reproof(&["verify", &record]).expect(0);
+    for text in [
+        "equivalent   1 of 1 steps, 2 of 3 outputs",
+        "make.model   equivalent:",
+        "1 value off, by at most ",
+    ] {
+        assert!(call.out.contains(text), "no '{text}' in:\n{}", call.out);
+    }
+    project.reproof(&["verify", &record, "--strict"]).expect(13);
+    let found = project.reproof(&["verify", &record, "--json"]).json();
+    assert_eq!(found["verdict"], "equivalent");
+    let outputs = found["verification"]["outputs"].as_array().unwrap();
+    let far = &outputs[0]["distance"];
+    assert_eq!((&far["values"], &far["beyond"]), (&1.into(), &0.into()));
+    let apart = far["abs"].as_f64().unwrap();
+    assert!(apart > 0.0 && apart < 1e-3, "{apart}");
+    let shown = project.reproof(&["show", &record]).expect(0);
+    assert!(
+        shown.out.contains("equivalent: every step run again on"),
+        "{}",
+        shown.out
+    );
+    let log = project.reproof(&["log"]).expect(0);
+    assert!(log.out.contains("equivalent (rerun)"), "{}", log.out);
+
+    // Beyond it, it diverges, and says how far.
+    let project = wavering("tolerance: {make.model: {ulp: 4}}\n");
+    let record = project.record(&[]);
+    let call = project.reproof(&["verify", &record]).expect(12);
+    assert!(call.out.contains("1 beyond the tolerance"), "{}", call.out);
+    // Without one, every bit counts, as ever.
+    let project = wavering("");
+    let record = project.record(&[]);
+    let call = project.reproof(&["verify", &record]).expect(12);
+    assert!(!call.out.contains("beyond"), "{}", call.out);
+}
+
+#[test]
+fn several_runs_tell_the_natural_spread() {
+    let project = wavering("");
+    let record = project.record(&[]);
+    let found = project
+        .reproof(&["verify", &record, "--times", "3", "--json"])
+        .expect(12);
+    let found: serde_json::Value = serde_json::from_str(&found.out).unwrap();
+    assert_eq!(
+        (&found["verdict"], &found["times"]),
+        (&"diverged".into(), &3.into())
+    );
+    let spread = found["spread"].as_array().unwrap();
+    let of = |output: &str| spread.iter().find(|one| one["output"] == output).unwrap();
+    assert_eq!(of("same")["distinct"], 1);
+    assert_eq!(
+        (&of("model")["runs"], &of("model")["distinct"]),
+        (&3.into(), &4.into())
+    );
+    assert!(of("model")["distance"]["abs"].as_f64().unwrap() > 0.0);
+    let all = found["verifications"].as_array().unwrap();
+    assert_eq!(all[1]["verification"]["time"], serde_json::json!([2, 3]));
+
+    let project = Project::diabetes();
+    project.record(&[]);
+    let call = project
+        .reproof(&["verify", "@latest", "--times", "2"])
+        .expect(0);
+    assert!(
+        call.out
+            .contains("in 2 runs every output came out the same"),
+        "{}",
+        call.out
+    );
+}
+
+#[test]
+fn all_records_are_verified_for_a_nightly_job() {
+    let project = wavering("");
+    project.record(&[]);
+    let call = project.reproof(&["verify", "--all"]).expect(12);
+    assert!(
+        call.out.contains("1 record verified: 1 diverged"),
+        "{}",
+        call.out
+    );
+
+    let project = Project::diabetes();
+    let first = project.record(&[]);
+    let second = project.record(&["--set", "train.logistic_regression.l2=5"]);
+    let found = project
+        .reproof(&["verify", "--all", "--since", "1d", "--json"])
+        .json();
+    let records = found["records"].as_array().unwrap();
+    let ids: Vec<_> = records
+        .iter()
+        .map(|one| one["record"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, [first.as_str(), second.as_str()]);
+    assert!(records.iter().all(|one| one["verdict"] == "identical"));
+    let call = project
+        .reproof(&["verify", "--all", "--sample", "100%"])
+        .expect(0);
+    assert!(
+        call.out.contains("2 records verified: 2 identical"),
+        "{}",
+        call.out
+    );
+    let call = project
+        .reproof(&["verify", "--all", "--since", "2099-01-01"])
+        .expect(0);
+    assert!(call.out.contains("0 records verified"), "{}", call.out);
+    for wrong in [
+        &["verify"][..],
+        &["verify", &first, "--all"],
+        &["verify", &first, "--sample", "5%"],
+        &["verify", "--all", "--sample", "5"],
+        &["verify", &first, "--runner", "container"],
+        &["verify", &first, "--level", "deep"],
+    ] {
+        project.reproof(wrong).expect(2);
+    }
+}
+
+#[test]
+fn a_record_is_compared_with_another_one() {
+    let project = Project::diabetes();
+    let first = project.record(&[]);
+    let second = project.record(&["--set", "train.logistic_regression.l2=5"]);
+    let call = project
+        .reproof(&["verify", &second, "--against", &first])
+        .expect(12);
+    assert!(
+        call.out.contains(&format!("as in record {}", &first[..12])),
+        "{}",
+        call.out
+    );
+    assert!(call.out.contains("train.model   diverged"), "{}", call.out);
+    // That is no verdict on the record itself.
+    let shown = project.reproof(&["show", &second]).expect(0);
+    assert!(
+        shown.out.contains("recorded, not verified yet"),
+        "{}",
+        shown.out
+    );
+    project
+        .reproof(&["verify", &second, "--against", &second])
+        .expect(0);
+}
+
+#[test]
+fn fresh_builds_the_environments_again() {
+    let project =
+        Project::shell("  make:\n    run: [bash, make.sh]\n    outputs: {same: same.txt}\n");
+    project.write("make.sh", "echo same > /reproof/out/same.txt\n");
+    let record = project.record(&[]);
+    let call = project
+        .reproof(&["verify", &record, "--level", "fresh"])
+        .expect(0);
+    for text in [
+        "identical   1 of 1 steps, 2 of 2 outputs, run again in environments that were built again",
+        "the environment 'default' was built again in a new folder",
+        "from the last file to the first",
+    ] {
+        assert!(call.out.contains(text), "no '{text}' in:\n{}", call.out);
+    }
+    let shown = project.reproof(&["show", &record]).expect(0);
+    assert!(
+        shown.out.contains("in environments that were built again,"),
+        "{}",
+        shown.out
+    );
+    let found = project.reproof(&["show", &record, "--json"]).json();
+    let newest = &found["executions"][0]["verification"];
+    assert_eq!(newest["level"], "fresh");
+
+    // Where the specification is not that of the record any more, nothing is claimed.
+    project.edit("reproof.toml", "\"cat\", ", "");
+    let call = project
+        .reproof(&["verify", &record, "--level", "fresh"])
+        .expect(14);
+    assert!(
+        call.err
+            .contains("nothing here says from what the environment"),
+        "{}",
+        call.err
+    );
+    project.reproof(&["verify", &record]).expect(0);
+}

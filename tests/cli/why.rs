@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::Project;
+use crate::support::{Project, SIX_16};
 
 #[test]
 fn a_changed_parameter_is_named_with_the_step_and_how_far_it_moved() {
@@ -250,4 +250,58 @@ fn the_difference_of_a_metric_is_shared_out_among_what_differs() {
         .reproof(&["why", &first, &first, "--attribute", "log_loss"])
         .expect(2)
         .says(&["the recipes are the same"]);
+}
+
+/// A step of Python in an environment of one small package, with this script.
+fn scripted(script: &str) -> Project {
+    let project = Project::python(
+        SIX_16,
+        "  draw:\n    run: [python, draw.py]\n    outputs: {model: model.json}\n",
+    );
+    let script = format!(
+        "import json\n{script}\nwith open('/reproof/out/model.json', 'w') as file:\n    json.dump(value, file)\n"
+    );
+    project.write("draw.py", &script);
+    project
+}
+
+#[test]
+fn experiments_name_what_makes_a_step_differ() {
+    // After a verification that did not hold, the step is the one where results part.
+    let project = scripted("import random\nvalue = random.random()");
+    let record = project.record(&[]);
+    project.reproof(&["verify", &record]).expect(12);
+    let text = project
+        .reproof(&["why", &record, "--experiment"])
+        .expect(0)
+        .out;
+    for wanted in [
+        "Step 'draw' is not deterministic",
+        "experiments on step 'draw'",
+        "nothing changed, two runs: differs in model",
+        "held together: clock, randomness, two runs: the same",
+        "the clock let go, the rest held, two runs: the same",
+        "the system's randomness let go, the rest held, two runs: differs in model",
+        "the system's randomness explains it",
+        "rules 'unseeded-random'",
+    ] {
+        assert!(text.contains(wanted), "no '{wanted}' in:\n{text}");
+    }
+}
+
+#[test]
+fn experiments_are_for_programs_that_can_be_held() {
+    let project = Project::diabetes();
+    let record = project.record(&[]);
+    project
+        .reproof(&["why", &record, "--experiment", "--step", "train"])
+        .expect(2)
+        .says(&["no experiments can be made on step 'train': it is built in"]);
+    project
+        .reproof(&["why", &record, "--experiment", "--step", "trian"])
+        .expect(2)
+        .says(&["no step 'trian'"]);
+    project
+        .reproof(&["why", &record, "--step", "train"])
+        .expect(2);
 }

@@ -6,9 +6,9 @@
 //! the reason in [`CodeState::left_out`](reproof_record::CodeState::left_out).
 //!
 //! From a captured tree follow the [`closure`] of a step, which is all of the code that the step
-//! sees, and the bytes of its files ([`ProjectFiles`]). The environments that steps run in are built,
-//! checked and stored by [`environment`]. What is in notebooks, and what of them is source, says
-//! [`notebook`].
+//! sees, and the bytes of its files ([`ProjectFiles`]). What of it would keep a step from repeating is
+//! found by [`rules`]. The environments that steps run in are built, checked and stored by
+//! [`environment`]. What is in notebooks, and what of them is source, says [`notebook`].
 //!
 //! This crate starts no process (it asks a [`Runner`]). Capturing code keeps nothing between calls
 //! (it asks a [`DigestCache`]), writes nothing, and executes nothing of the project: no hook, no
@@ -25,6 +25,7 @@ mod ignore;
 pub mod notebook;
 mod pattern;
 mod read;
+pub mod rules;
 mod runner;
 mod scope;
 mod secrets;

@@ -19,7 +19,7 @@ pub struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage or configuration, 10 gate failed, 11 step \
-failed, 12 diverged, 14 impossible, 20 environment, 30 integrity, 31 storage, 40 refused, 70 a bug \
+failed, 12 diverged, 13 equivalent only (with --strict), 14 impossible, 20 environment, 30 integrity, 31 storage, 40 refused, 70 a bug \
 of ours, 130 interrupted.";
 
 /// Options that every command takes.

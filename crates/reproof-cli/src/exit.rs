@@ -17,6 +17,8 @@ pub enum Exit {
     Step = 11,
     /// A verification came to something else.
     Diverged = 12,
+    /// A verification came to what is within a tolerance, and not the same.
+    Equivalent = 13,
     /// Something that is needed is gone.
     Impossible = 14,
     /// A program that is needed, such as git, does not work here.

@@ -179,7 +179,8 @@ fn list_pipelines(project: &Project) -> Result<String, EngineError> {
     })
 }
 
-fn pipelines(project: &Project) -> Result<Vec<String>, EngineError> {
+/// The names of the files in the project's folder of pipelines, sorted.
+pub fn pipelines(project: &Project) -> Result<Vec<String>, EngineError> {
     let folder = project.root.join("pipelines");
     if !exists(project.io(), &folder)? {
         return Ok(Vec::new());

@@ -171,6 +171,15 @@ impl Sources {
         })
     }
 
+    /// The line and the column, in characters, in which a span begins, both from 1.
+    pub fn place(&self, span: Span) -> (usize, usize) {
+        self.0.get(span.source).map_or((1, 1), |source| {
+            let (line, column, _) = position(&source.text, span.start);
+            let origin = source.origin(line);
+            origin.map_or((line, column), |origin| (origin.line, 1))
+        })
+    }
+
     fn diagnostic(&self, span: Span, message: String, hint: Option<String>) -> Diagnostic {
         let Some(source) = self.0.get(span.source) else {
             return Diagnostic {

@@ -20,6 +20,7 @@ mod splits;
 mod sql;
 mod steps;
 mod tasks;
+mod tolerance;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub struct Pipeline {
     /// The data by name; a single source without a name of its own is called `data`.
     pub data: BTreeMap<StepName, DataFrom>,
     expect: BTreeMap<StepName, Vec<expect::Written>>,
+    tolerance: Vec<tolerance::Written>,
     drafts: Drafts,
     sources: Sources,
 }
@@ -101,12 +103,13 @@ pub fn parse_written_pipeline(
     };
     outcome?;
     // Without an error everything was read.
-    let (name, seed, data, expect, drafts) = parsed.unwrap_or_default();
+    let (name, seed, data, expect, tolerance, drafts) = parsed.unwrap_or_default();
     Ok(Pipeline {
         name,
         seed,
         data,
         expect,
+        tolerance,
         drafts,
         sources,
     })
@@ -128,6 +131,7 @@ type Read = (
     u64,
     BTreeMap<StepName, DataFrom>,
     BTreeMap<StepName, Vec<expect::Written>>,
+    Vec<tolerance::Written>,
     Drafts,
 );
 
@@ -151,6 +155,7 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
     check_object(&PIPELINE, root, at, report);
     let mut data = source::read(root, report);
     let expect = source::expectations(root, report);
+    let tolerance = tolerance::read(root.get("tolerance"), report);
     let drafts = match root.entry("steps") {
         Some(steps) => {
             refuse_blocks(root, report);
@@ -186,6 +191,7 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
         u64::try_from(seed).ok()?,
         data,
         expect,
+        tolerance,
         drafts,
     ))
 }

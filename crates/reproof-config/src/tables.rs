@@ -314,6 +314,19 @@ pub(crate) static PIPELINE: Object = Object {
             "How the model is scored. Left out, it is not.",
             Shape::Object(&EVALUATE),
         ),
+        Field {
+            default: Some("{}"),
+            ..optional(
+                "tolerance",
+                "How far outputs may be off when a record is verified, and still be `equivalent`: by \
+                 `STEP.OUTPUT`, or by the output alone where one step has it. Every bit counts for \
+                 outputs that are not named. Declared beforehand, it is part of the recipe.",
+                Shape::Map {
+                    key: KeyShape::Any,
+                    of: &Shape::Object(&TOLERANCE),
+                },
+            )
+        },
         optional(
             "steps",
             "A free graph of steps, instead of the blocks from `label` to `evaluate`.",
@@ -333,6 +346,44 @@ pub(crate) static PIPELINE: Object = Object {
             message: "a program stands in 'train', in 'predict' or in a step under 'steps'",
         },
     ],
+};
+
+const BOUND: Shape = Shape::Number(Range {
+    min: 0.0,
+    above: false,
+    max: f64::INFINITY,
+});
+
+/// A tolerance of one output.
+static TOLERANCE: Object = Object {
+    noun: "bound",
+    fields: &[
+        optional(
+            "abs",
+            "The largest difference of two numbers. A number is within the tolerance if it keeps one \
+             of `abs`, `rel` and `ulp`.",
+            BOUND,
+        ),
+        optional(
+            "rel",
+            "The largest difference as a share of the larger of the two.",
+            BOUND,
+        ),
+        optional(
+            "ulp",
+            "The largest difference in units of the last place: how many doubles lie between the two.",
+            Shape::Integer {
+                min: 0,
+                max: MAX_SEED,
+            },
+        ),
+        optional(
+            "flips",
+            "In how many rows the predicted label may be another one.",
+            COUNT,
+        ),
+    ],
+    later: &[],
 };
 
 /// The blocks that a free graph stands instead of.

@@ -85,7 +85,7 @@ impl<'a> Closures<'a> {
         let document = (VERSION, tree, &program.run, &program.code, runner);
         let key = Digest::of(&to_canonical(&document)?);
         let (found, new) = self.remembered(&key, || {
-            let mut found = self.follow(program)?;
+            let (_, mut found) = self.follow(program)?;
             let made = match notebook {
                 Some(_) => self.add_runner(&mut found)?,
                 None => Vec::new(),
@@ -141,7 +141,8 @@ impl<'a> Closures<'a> {
         Ok(code)
     }
 
-    fn follow(&self, program: &ProgramSpec) -> Result<Closure, EngineError> {
+    /// The code closure of a step, with what it starts with. Nothing is kept.
+    pub fn follow(&self, program: &ProgramSpec) -> Result<(Entry, Closure), EngineError> {
         let reader = ProjectFiles::new(&self.project.root, self.project.io(), &self.code.links);
         let options = ClosureOptions {
             globs: program.code.clone(),
@@ -151,8 +152,10 @@ impl<'a> Closures<'a> {
             Some(notebook) => Ok(self.notebook(notebook)?),
             None => Entry::of_command(&program.run, &self.code.tree, &self.code.links),
         };
-        let found = entry
-            .and_then(|entry| closure(&self.code.tree, &reader, &self.imports, &entry, &options));
+        let found = entry.and_then(|entry| {
+            let found = closure(&self.code.tree, &reader, &self.imports, &entry, &options)?;
+            Ok((entry, found))
+        });
         found.map_err(|error| match error {
             ClosureError::Read(error) => error.into(),
             other => EngineError::usage(other.to_string()),
@@ -217,8 +220,7 @@ impl<'a> Closures<'a> {
         let tree = batch.put(&found.tree.to_bytes()?)?.digest;
         batch.commit()?;
         let note = |note: &Note| {
-            let suggestion = note.suggestion.as_ref();
-            let suggestion = suggestion.map(|add| format!(" (add 'code: [{add}]' if it needs it)"));
+            let suggestion = suggestion(note).map(|add| format!(" ({add})"));
             format!(
                 "{}{}{}",
                 place(&note.site),
@@ -240,6 +242,12 @@ impl<'a> Closures<'a> {
             made: Vec::new(),
         })
     }
+}
+
+/// What a note of a closure tells to add.
+pub(crate) fn suggestion(note: &Note) -> Option<String> {
+    let add = note.suggestion.as_ref()?;
+    Some(format!("add 'code: [{add}]' if it needs it"))
 }
 
 fn place(site: &Site) -> String {

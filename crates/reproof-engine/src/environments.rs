@@ -79,6 +79,18 @@ impl<'a> Environments<'a> {
         Self { isolation, ..self }
     }
 
+    /// The same with closures laid out in this folder, not in the user's cache.
+    #[must_use]
+    pub(crate) fn in_folder(self, folder: PathBuf) -> Self {
+        let cache = ClosureCache::new(folder, Arc::clone(&self.project.services.io));
+        Self { cache, ..self }
+    }
+
+    /// Builds an environment from its specification, whatever is there already.
+    pub(crate) fn build_again(&self, name: &StepName) -> Result<Closure, EngineError> {
+        self.build(name, &self.specification(name)?)
+    }
+
     /// The user's cache of closures.
     pub fn cache(&self) -> &ClosureCache {
         &self.cache

@@ -10,6 +10,7 @@ mod closures;
 mod code;
 mod collect;
 mod compare;
+mod contents;
 mod copying;
 mod data;
 mod digests;
@@ -59,7 +60,8 @@ pub use collect::collect;
 pub use compare::{
     Change, DataDifference, DataVersion, MetricsComparison, RecordComparison, compare,
 };
-pub use doctor::{Finding, Health, doctor};
+pub use contents::{ArrayMoved, ContentMoved, FileMoved, Moved, ValueMoved};
+pub use doctor::{CodeCheck, CodeFinding, Finding, Health, check_code, doctor, fix_code};
 pub use environments::{
     EnvironmentList, Environments, ListedEnvironment, Ready, closure_named, env_gc,
     environments_list,
@@ -98,12 +100,15 @@ pub use reproof_capture::environment::{
 };
 pub use reproof_capture::notebook::{
     Converted, Finding as NotebookFinding, Keep, MAX_NOTEBOOK, NotebookError,
-    Report as NotebookReport, Rule, strip as strip_notebook,
+    Report as NotebookReport, Rule as NotebookRule, strip as strip_notebook,
 };
+pub use reproof_capture::rules::{Rule, Severity};
 pub use run::{Outcome, RunOptions, run};
 pub use services::{Cancel, Clock, Services, SystemClock};
 pub use undeclared::{Declare, Undeclared};
-pub use verify::{Verified, read_record, verify};
+pub use verify::{
+    OutputSpread, Share, Verified, VerifyOptions, choose, read_record, spread, verify,
+};
 pub use versions::{
     ColumnChange, Committed, DataChoice, ExportFormat, FilesDiff, FoundData, LineageNode,
     LoggedVersion, NamedHead, PinnedData, Restored, StoredFile, StoredFiles, Uses, VersionDiff,
@@ -112,7 +117,7 @@ pub use versions::{
     tag_version, untag, uses_of,
 };
 pub use why::{
-    Aspect, Attribution, Cause, ContentMoved, EnvironmentChange, Explanation, FileChange,
-    FileMoved, FileState, Mixture, Moved, OutputDifference, Part, Side, StepDifference, ValueMoved,
-    attribute, sides, why,
+    Aspect, Attribution, Cause, EnvironmentChange, Experiment, Experiments, Explained, Explanation,
+    Factor, FileChange, FileState, Mixture, OutputDifference, Part, Side, StepDifference,
+    attribute, experiment_step, experiments, sides, why,
 };

@@ -10,6 +10,7 @@ use reproof_record::{Digest, Isolation, Program, Recipe, RecipeStep, StepName};
 use crate::closures::{Closures, python_path};
 use crate::environments::{Environments, Ready, ReadyEnvironments};
 use crate::observer::{Event, Observer};
+use crate::program::Altered;
 use crate::undeclared::Surroundings;
 use crate::{EngineError, Project, sdk};
 
@@ -31,6 +32,8 @@ pub(crate) struct Programs {
     pub cached: BTreeSet<StepName>,
     /// The project, to name what a program missed of it.
     pub surroundings: Option<Surroundings>,
+    /// What is made to differ of how they are run.
+    pub altered: Altered,
 }
 
 impl Programs {

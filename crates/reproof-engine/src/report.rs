@@ -151,7 +151,11 @@ pub fn verdict(
         ..Default::default()
     };
     let mut newest = project.catalog.executions(&filter)?.into_iter();
-    Ok(newest.find_map(|execution| Some((execution.verification.clone()?, execution))))
+    Ok(newest.find_map(|execution| {
+        let found = execution.verification.clone()?;
+        // A comparison with another record says nothing of this one.
+        found.against.is_none().then_some((found, execution))
+    }))
 }
 
 /// How often the test part was scored by this pipeline.

@@ -24,7 +24,7 @@ use crate::closures::{
 use crate::environments::{Environments, Ready, ReadyEnvironments};
 use crate::observer::Observer;
 use crate::prepare::{Request, capture_code};
-use crate::program::{self, ProgramJob};
+use crate::program::{self, Altered, ProgramJob};
 use crate::{Cancel, EngineError, OperationError, Project, sdk};
 
 /// Raised whenever the same file may give another graph.
@@ -197,6 +197,7 @@ fn step(
             .map(|(name, output)| (name.clone(), output.kind))
             .collect(),
         pinned: BTreeMap::new(),
+        tolerance: BTreeMap::new(),
     })
 }
 
@@ -232,6 +233,7 @@ impl Run<'_> {
             resources: Resources::default(),
             secrets: &BTreeMap::new(),
             watched: Vec::new(),
+            altered: &Altered::default(),
             output: &|_| {},
             cancel: self.cancel,
         });

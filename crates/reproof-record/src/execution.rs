@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Artifact, Digest, ExpectationOutcome, RecipeId, RecordId, ResultsId, StepKey, StepName,
+    Artifact, Digest, Distance, ExpectationOutcome, RecipeId, RecordId, ResultsId, StepKey,
+    StepName,
 };
 
 /// Identifies an execution: a UUID of version 7, so that newer ones sort later.
@@ -271,7 +272,7 @@ pub struct GateOutcome {
 }
 
 /// One output of a verification.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputVerdict {
     /// The step.
     pub step: StepName,
@@ -283,15 +284,61 @@ pub struct OutputVerdict {
     pub found: Option<Artifact>,
     /// The verdict.
     pub verdict: Verdict,
+    /// How far it is from what the record says, where a tolerance was declared and it is not the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<Distance>,
+}
+
+/// How much of a record was made anew to verify it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Every step ran again, in the closures that the recipe names.
+    #[default]
+    Rerun,
+    /// So it did, and the environments were built again from their specifications, and came to the
+    /// same closures.
+    Fresh,
+}
+
+impl Level {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Rerun, Self::Fresh];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rerun => "rerun",
+            Self::Fresh => "fresh",
+        }
+    }
+
+    /// Whether it is the level of verifications that say none.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_rerun(&self) -> bool {
+        *self == Self::Rerun
+    }
 }
 
 /// What a verification found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// The record that was verified.
     pub record: RecordId,
     /// The verdict over everything.
     pub verdict: Verdict,
+    /// How much of it was made anew, as it was observed.
+    #[serde(default, skip_serializing_if = "Level::is_rerun")]
+    pub level: Level,
+    /// What else was made to differ from the run, in words, so that it is known not to matter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    /// Another record whose results were those that were expected; none for its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<RecordId>,
+    /// Which of how many runs again this is, from 1; none if it was the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<[u32; 2]>,
     /// What is missing or went wrong, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

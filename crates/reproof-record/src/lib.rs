@@ -22,6 +22,7 @@ mod program;
 mod recipe;
 mod record;
 mod table;
+mod tolerance;
 mod version;
 
 pub use artifact::{Artifact, ArtifactKind, FileEntry, LINK_PREFIX, Manifest, Tree, TreeEntry};
@@ -36,7 +37,8 @@ pub use digest::{
 pub use erasure::{Erasure, ErasureAction};
 pub use execution::{
     CodeState, DataUse, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
-    GateVerdict, Host, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict, Verification,
+    GateVerdict, Host, Level, OutputVerdict, StepExecution, StepStatus, Timestamp, Verdict,
+    Verification,
 };
 pub use expectation::{DataCheck, ExampleRow, Expectation, ExpectationOutcome};
 pub use gate::{Bound, Gate};
@@ -47,4 +49,5 @@ pub use program::{Isolation, Profile, Program, UnknownName};
 pub use recipe::{DataInput, Recipe, RecipeError, RecipeStep, Seed, Source, StepInput};
 pub use record::{Record, Results};
 pub use table::{Column, LogicalType, Schema, SchemaError, TableObject};
+pub use tolerance::{Apart, Distance, Tolerance, ulps_apart};
 pub use version::{Author, DataOrigin, VersionEntry};

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     Artifact, ArtifactKind, CanonicalError, Digest, Operation, Program, RecipeId, StepKey,
-    StepName, from_canonical, to_canonical,
+    StepName, Tolerance, from_canonical, to_canonical,
 };
 
 /// A recipe that cannot be one.
@@ -158,6 +158,10 @@ pub struct RecipeStep {
     /// step is not run again. No part of its key. Empty where a step can be run again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pinned: BTreeMap<StepName, Artifact>,
+    /// How far outputs may be off when the step is run again. It changes nothing that the step makes,
+    /// so it is no part of its key. Empty where every bit counts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tolerance: BTreeMap<StepName, Tolerance>,
 }
 
 /// What a step's key is the digest of. Inputs stand by content, never by what made them.
@@ -205,6 +209,22 @@ impl RecipeStep {
             .all(|(name, _)| self.pinned.contains_key(name))
         {
             Err("not every output is pinned")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether tolerances are of outputs that are compared, and say something.
+    fn check_tolerance(&self) -> Result<(), &'static str> {
+        let compared: BTreeMap<_, _> = self.results().collect();
+        if !self
+            .tolerance
+            .keys()
+            .all(|name| compared.contains_key(name))
+        {
+            Err("a tolerance is of no output that is compared")
+        } else if !self.tolerance.values().all(Tolerance::is_sound) {
+            Err("a tolerance says nothing, or is negative")
         } else {
             Ok(())
         }
@@ -342,6 +362,7 @@ impl Recipe {
         for (name, step) in &self.steps {
             step.check_program()
                 .and_then(|()| step.check_pinned())
+                .and_then(|()| step.check_tolerance())
                 .map_err(|reason| RecipeError::Program {
                     step: name.clone(),
                     reason,
@@ -395,6 +416,7 @@ pub(crate) mod tests {
                 .map(|output| (name(output), ArtifactKind::Table))
                 .collect(),
             pinned: BTreeMap::new(),
+            tolerance: BTreeMap::new(),
         }
     }
 
@@ -450,6 +472,33 @@ pub(crate) mod tests {
     fn seeds_of_64_bits_survive() {
         let text = String::from_utf8(sample().to_bytes().unwrap()).unwrap();
         assert!(text.contains(r#""seed":"18446744073709551615""#), "{text}");
+    }
+
+    #[test]
+    fn a_tolerance_is_in_the_recipe_and_not_in_the_key() {
+        let plain = sample();
+        let mut recipe = plain.clone();
+        let train = recipe.steps.get_mut("a-train").unwrap();
+        let tolerance = Tolerance {
+            abs: Some(1e-9),
+            ulp: Some(4),
+            ..Tolerance::default()
+        };
+        train.tolerance.insert(name("model"), tolerance);
+        let bytes = recipe.to_bytes().unwrap();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert!(
+            text.contains(r#""tolerance":{"model":{"abs":1e-9,"ulp":4}}"#),
+            "{text}"
+        );
+        assert_eq!(Recipe::from_bytes(&bytes).unwrap(), recipe);
+        assert_ne!(recipe.id().unwrap(), plain.id().unwrap());
+        let key = |recipe: &Recipe| recipe.steps["a-train"].key(&BTreeMap::new()).unwrap();
+        assert_eq!(key(&recipe), key(&plain));
+
+        let train = recipe.steps.get_mut("a-train").unwrap();
+        train.tolerance.insert(name("modle"), tolerance);
+        assert!(Recipe::from_bytes(&recipe.to_bytes().unwrap()).is_err());
     }
 
     fn program(run: &[&str]) -> Program {

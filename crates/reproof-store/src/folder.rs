@@ -153,6 +153,7 @@ mod tests {
         mtime: Some(SOURCE_DATE_EPOCH),
         read_only: true,
         durable: false,
+        reversed: false,
     };
 
     fn write(path: &Path, text: &str) {

@@ -25,6 +25,9 @@ pub struct LayOut {
     /// hold empty files after the machine has crashed, so it must not outlive the process that
     /// needs it.
     pub durable: bool,
+    /// From the last path to the first, so that folders list their names the other way round wherever
+    /// the file system keeps the order.
+    pub reversed: bool,
 }
 
 /// Where the bytes of a tree come from.
@@ -160,7 +163,11 @@ impl Layer<'_> {
     fn tree(&self, tree: &Tree) -> Result<(), StoreError> {
         self.io.create_dir_all(self.root)?;
         let mut folders = BTreeSet::from([""]);
-        for entry in &tree.files {
+        let mut entries: Vec<&TreeEntry> = tree.files.iter().collect();
+        if self.options.reversed {
+            entries.reverse();
+        }
+        for entry in entries {
             let path = entry.path.as_str();
             for (end, _) in path.match_indices('/') {
                 if folders.insert(&path[..end]) {

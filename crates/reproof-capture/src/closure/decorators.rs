@@ -3,7 +3,7 @@
 use ruff_python_ast::{Decorator, Expr, Stmt};
 use ruff_text_size::Ranged;
 
-use super::parse::with_statements;
+use super::parse::with_module;
 
 /// An argument of a decorator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +21,14 @@ pub enum Argument {
 /// itself: of `@reproof.pipeline(environment="x")` as of `@pipeline(environment="x")`. None where no
 /// decorator is given it, or the file cannot be parsed.
 pub fn decorator_argument(bytes: &[u8], decorator: &str, argument: &str) -> Option<Argument> {
-    with_statements(bytes, |text, body| {
-        let functions = body.iter().filter_map(|statement| match statement {
-            Stmt::FunctionDef(function) => Some(&function.decorator_list),
-            _ => None,
-        });
+    with_module(bytes, |text, parsed| {
+        let functions = parsed
+            .suite()
+            .iter()
+            .filter_map(|statement| match statement {
+                Stmt::FunctionDef(function) => Some(&function.decorator_list),
+                _ => None,
+            });
         let value = functions
             .flatten()
             .find_map(|one| value_of(one, decorator, argument))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ruff_python_ast::Stmt;
 use ruff_text_size::{Ranged, TextRange};
 
-use super::parse::with_statements;
+use super::parse::with_module;
 
 /// What stands outside every definition.
 const MODULE: &str = "(module)";
@@ -27,9 +27,9 @@ pub fn changed_definitions(before: &[u8], after: &[u8]) -> Option<Vec<String>> {
 
 /// The text of each definition, by name. Of several of one name all texts count.
 fn definitions(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
-    with_statements(bytes, |text, body| {
+    with_module(bytes, |text, parsed| {
         let mut found = BTreeMap::new();
-        let rest = collect(text, body, "", &mut found);
+        let rest = collect(text, parsed.suite(), "", &mut found);
         found.entry(MODULE.to_owned()).or_default().push_str(&rest);
         found
     })

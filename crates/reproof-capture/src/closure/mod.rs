@@ -20,13 +20,13 @@ mod globs;
 mod hints;
 mod imports;
 mod locate;
-mod parse;
+pub(crate) mod parse;
 mod roots;
 mod search;
 mod stdlib;
 #[cfg(test)]
 mod testing;
-mod visit;
+pub(crate) mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,10 +32,11 @@ pub(crate) fn imports(bytes: &[u8]) -> FileImports {
     parsed.unwrap_or_else(|reason| FileImports::failed(1, reason))
 }
 
-/// What `work` makes of the text of a Python file and its statements; none if it cannot be parsed.
-pub(super) fn with_statements<T: Send>(
+/// What `work` makes of the text of a Python file and what was parsed of it; none if it cannot be
+/// parsed.
+pub(crate) fn with_module<T: Send>(
     bytes: &[u8],
-    work: impl FnOnce(&str, &[Stmt]) -> T + Send,
+    work: impl FnOnce(&str, &Parsed<ModModule>) -> T + Send,
 ) -> Option<T> {
     if bytes.len() > LIMIT {
         return None;
@@ -43,7 +44,7 @@ pub(super) fn with_statements<T: Send>(
     let text = decode(bytes);
     let parsed = on_large_stack(text.len(), || {
         let parsed = parse_module(&text).ok()?;
-        Some(work(&text, parsed.suite()))
+        Some(work(&text, &parsed))
     });
     parsed.ok().flatten()
 }
@@ -157,6 +158,12 @@ impl Lines {
     /// The number of the line that this byte stands in, from 1.
     pub(crate) fn line(&self, byte: usize) -> u32 {
         self.0.partition_point(|start| *start <= byte) as u32
+    }
+
+    /// Where the line of this byte begins.
+    pub(crate) fn start(&self, byte: usize) -> usize {
+        let after = self.0.partition_point(|start| *start <= byte);
+        self.0.get(after.saturating_sub(1)).copied().unwrap_or(0)
     }
 }
 

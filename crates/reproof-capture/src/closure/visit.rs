@@ -13,7 +13,7 @@ use super::imports::{Dynamic, FileImports, Import, Literal};
 use super::parse::Lines;
 
 /// How deep statements and expressions may be nested. Python's own compiler gives up earlier.
-const DEPTH: usize = 10_000;
+pub(crate) const DEPTH: usize = 10_000;
 
 /// What an import is told apart by: level, module, names.
 type Key = (u32, String, Vec<String>);
@@ -354,7 +354,7 @@ fn catches_import_errors(handler: &ExceptHandler) -> bool {
 }
 
 /// The argument of a call by position or name.
-fn argument<'a>(call: &'a ExprCall, position: usize, name: &str) -> Option<&'a Expr> {
+pub(crate) fn argument<'a>(call: &'a ExprCall, position: usize, name: &str) -> Option<&'a Expr> {
     call.arguments.args.get(position).or_else(|| {
         let named = |keyword: &&ruff_python_ast::Keyword| {
             keyword.arg.as_ref().is_some_and(|arg| &*arg.id == name)
@@ -365,7 +365,7 @@ fn argument<'a>(call: &'a ExprCall, position: usize, name: &str) -> Option<&'a E
 }
 
 /// The name `a.b.c` that an expression is, if it is one.
-fn dotted(expression: &Expr) -> Option<String> {
+pub(crate) fn dotted(expression: &Expr) -> Option<String> {
     let mut parts = Vec::new();
     let mut at = expression;
     loop {
@@ -393,7 +393,7 @@ fn is_of(name: &str, module: &str) -> bool {
 }
 
 /// The text of a literal.
-fn text(expression: &Expr) -> Option<String> {
+pub(crate) fn text(expression: &Expr) -> Option<String> {
     match expression {
         Expr::StringLiteral(literal) => Some(literal.value.to_str().to_owned()),
         _ => None,

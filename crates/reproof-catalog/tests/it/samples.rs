@@ -8,8 +8,9 @@ use reproof_catalog::{
 };
 use reproof_record::{
     Artifact, ArtifactKind, CodeState, Column, DataUse, Digest, Execution, ExecutionId,
-    ExecutionKind, ExecutionStatus, Host, LogicalType, RecipeId, RecordId, ResultsId, Schema,
-    StepExecution, StepKey, StepName, StepStatus, Timestamp, Verdict, Verification, VersionId,
+    ExecutionKind, ExecutionStatus, Host, Level, LogicalType, RecipeId, RecordId, ResultsId,
+    Schema, StepExecution, StepKey, StepName, StepStatus, Timestamp, Verdict, Verification,
+    VersionId,
 };
 use reproof_store::fs::{Facts, FileKind};
 use serde_json::json;
@@ -141,6 +142,10 @@ pub fn verify(second: i64, of: &RecordEntry) -> Execution {
         verification: Some(Verification {
             record: of.id,
             verdict: Verdict::Identical,
+            level: Level::Rerun,
+            changed: Vec::new(),
+            against: None,
+            time: None,
             reason: None,
             outputs: Vec::new(),
         }),

@@ -3,9 +3,11 @@
 use clap::Args;
 use reproof_config::parse_bound;
 use reproof_engine::{
-    EngineError, HistoryFilter, Project, Repeatability, history, record_of, repeatability,
+    EngineError, HistoryFilter, Project, Repeatability, history, record_of, repeatability, verdict,
 };
-use reproof_record::{Execution, ExecutionKind, ExecutionStatus, RecordId, Timestamp, Verdict};
+use reproof_record::{
+    Execution, ExecutionKind, ExecutionStatus, Level, RecordId, Timestamp, Verdict, Verification,
+};
 use serde_json::json;
 
 use crate::arguments::Global;
@@ -47,7 +49,7 @@ impl Arguments {
 }
 
 /// Reads a moment: an absolute one, or how long ago.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub fn moment(text: &str) -> Result<Timestamp, String> {
     let of = |at: jiff::Timestamp| Timestamp(at.as_microsecond());
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return Ok(of(at));
@@ -108,6 +110,9 @@ pub fn execute(
             list.push(json!({
                 "execution": execution,
                 "not_reproducible": mark(&project, execution)?,
+                "newest_verification": newest(&project, execution)?.map(|found| {
+                    json!({ "verdict": found.verdict, "level": found.level })
+                }),
             }));
         }
         printer.document(&json!({ "executions": list }));
@@ -147,6 +152,16 @@ fn line(
     if execution.kind == ExecutionKind::Verify {
         text.truncate(text.len() - summary::code(&execution.code).len());
         text.push_str("verification");
+        let found = execution.verification.as_ref();
+        if found.is_some_and(|found| found.level == Level::Fresh) {
+            text.push_str(" (fresh)");
+        }
+        if let Some(other) = found.and_then(|found| found.against) {
+            text += &format!(" against {}", other.short());
+        }
+    } else if let Some(found) = newest(project, execution)? {
+        let said = format!("{} ({})", found.verdict, found.level.name());
+        text += &format!("  {}", printer.paint(Style::Dim, &said));
     }
     if execution.final_look {
         text.push_str("  final");
@@ -157,14 +172,23 @@ fn line(
     Ok(text)
 }
 
+/// The newest verification of a run's record.
+fn newest(project: &Project, execution: &Execution) -> Result<Option<Verification>, EngineError> {
+    let Some(record) = execution.record else {
+        return Ok(None);
+    };
+    Ok(verdict(project, &record)?.map(|(found, _)| found))
+}
+
 /// How an execution ended, in a word.
 pub fn ending(execution: &Execution) -> (Style, &'static str) {
     if let Some(found) = &execution.verification {
-        let good = found.verdict == reproof_record::Verdict::Identical;
-        return (
-            if good { Style::Good } else { Style::Bad },
-            found.verdict.name(),
-        );
+        let style = match found.verdict {
+            Verdict::Identical => Style::Good,
+            Verdict::Equivalent => Style::Warning,
+            _ => Style::Bad,
+        };
+        return (style, found.verdict.name());
     }
     match execution.status {
         ExecutionStatus::Succeeded => (Style::Good, "done"),

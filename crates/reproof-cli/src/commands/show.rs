@@ -8,8 +8,8 @@ use reproof_engine::{
 };
 use reproof_learn::Metrics;
 use reproof_record::{
-    Digest, Execution, ExecutionId, ExecutionKind, Program, Recipe, RecipeId, Record, RecordId,
-    StepName, to_canonical,
+    Digest, Execution, ExecutionId, ExecutionKind, Level, Program, Recipe, RecipeId, Record,
+    RecordId, StepName, to_canonical,
 };
 use serde_json::{Value, json};
 
@@ -182,8 +182,12 @@ fn standing(project: &Project, id: &RecordId) -> Result<String, EngineError> {
     Ok(match verdict(project, id)? {
         None => "recorded, not verified yet".to_owned(),
         Some((found, execution)) => format!(
-            "{}: every step run again on {} at {}",
+            "{}: every step run again{} on {} at {}",
             found.verdict,
+            match found.level {
+                Level::Rerun => "",
+                Level::Fresh => ", in environments that were built again,",
+            },
             execution.host.name,
             format::local(execution.started)
         ),

@@ -4,17 +4,21 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use reproof_engine::{
-    Aspect, Cause, ContentMoved, EngineError, Explanation, FileChange, FileState, Moved,
-    OutputDifference, Side, StepDifference, sides, why,
+    ArrayMoved, Aspect, Cause, ContentMoved, EngineError, Experiments, Explanation, FileChange,
+    FileState, Moved, OutputDifference, Project, Side, StepDifference, experiment_step,
+    experiments, read_record, resolve_record, sides, why,
 };
-use reproof_record::{Isolation, StepName};
+use reproof_record::{Isolation, Record, StepName};
 use reproof_table::{ColumnMoved, TableMoved};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::attribution;
 use super::compare::{data_line, print_changes, print_metrics};
 use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
+use crate::progress::Progress;
 use crate::{format, session, summary};
 
 /// How many files of an output, and columns of a table, are shown.
@@ -35,6 +39,13 @@ pub struct Arguments {
     /// Show at most this many slices; --json has all.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub slices: usize,
+    /// Run the step again, with one thing held or changed at a time, to find what explains the
+    /// difference.
+    #[arg(long)]
+    pub experiment: bool,
+    /// With --experiment: the step, where it is not the one at which results part.
+    #[arg(long, value_name = "STEP", requires = "experiment")]
+    pub step: Option<StepName>,
     /// Say how much of the difference of this metric code, configuration, environment and data make:
     /// the steps run again with some of them of one record and the rest of the other.
     #[arg(long, value_name = "METRIC")]
@@ -60,15 +71,94 @@ pub fn execute(
     if let Some(metric) = &arguments.attribute {
         return attribution::execute(arguments, metric, &project, printer);
     }
+    if let (Some(step), [id]) = (&arguments.step, &arguments.ids[..]) {
+        // Nothing has to differ to ask what a step depends on.
+        let record = read_record(&project, &resolve_record(&project, id)?)?;
+        let made = make_experiments(&project, &record, step, printer)?;
+        if printer.json {
+            printer.document(&document(&json!({ "experiments": made }))?);
+        } else {
+            print_experiments(&made, printer);
+        }
+        return Ok(Exit::Done);
+    }
     let sides = sides(&project, &arguments.ids)?;
     let found = why(&project, sides, session::threads(arguments.threads))?;
+    let made = if arguments.experiment {
+        let step = experiment_step(arguments.step.as_ref(), &found.cause)?;
+        let record = read_record(&project, &found.sides[0].record)?;
+        Some(make_experiments(&project, &record, &step, printer)?)
+    } else {
+        None
+    };
     if printer.json {
-        let document = serde_json::to_value(&found);
-        printer.document(&document.map_err(|error| EngineError::Bug(error.to_string()))?);
+        let mut document = document(&found)?;
+        if let (Some(made), Value::Object(fields)) = (&made, &mut document) {
+            fields.insert("experiments".to_owned(), self::document(made)?);
+        }
+        printer.document(&document);
     } else {
         print(&found, arguments, printer);
+        if let Some(made) = &made {
+            printer.line("");
+            print_experiments(made, printer);
+        }
     }
     Ok(Exit::Done)
+}
+
+fn document(found: &impl Serialize) -> Result<Value, EngineError> {
+    serde_json::to_value(found).map_err(|error| EngineError::Bug(error.to_string()))
+}
+
+fn make_experiments(
+    project: &Project,
+    record: &Record,
+    step: &StepName,
+    printer: &Printer,
+) -> Result<Experiments, EngineError> {
+    let cancel = session::stop_on_signals()?;
+    let progress = Progress::new(printer);
+    let made = experiments(project, record, step, &progress, &cancel);
+    progress.clear();
+    made
+}
+
+fn print_experiments(made: &Experiments, printer: &Printer) {
+    printer.line(&format!("experiments on step '{}'", made.step));
+    for tried in &made.tried {
+        let came = match &tried.failed {
+            Some(error) => format!("failed: {}", format::visible(error)),
+            None if tried.differing.is_empty() => "the same".to_owned(),
+            None => {
+                let names: Vec<_> = tried.differing.iter().map(StepName::as_str).collect();
+                let far = tried.distance.as_ref().and_then(|distance| distance.abs);
+                let far = far.map(|abs| format!(", by at most {}", format::short(abs)));
+                format!("differs in {}{}", names.join(", "), far.unwrap_or_default())
+            }
+        };
+        printer.line(&format!("  {}: {came}", tried.what));
+    }
+    for note in &made.notes {
+        printer.line(&format!("  {note}"));
+    }
+    for one in &made.explained {
+        let verb = if made.repeats {
+            "matters"
+        } else {
+            "explains it"
+        };
+        let name = printer.paint(Style::Strong, one.factor.name());
+        printer.line(&format!("{name} {verb}: {}", one.evidence));
+        printer.line(&format!("    {}", one.remedy));
+    }
+    if made.explained.is_empty() {
+        printer.line(if made.repeats {
+            "two runs are the same, and nothing that was changed matters"
+        } else {
+            "nothing that was held explains it"
+        });
+    }
 }
 
 fn print(found: &Explanation, arguments: &Arguments, printer: &Printer) {
@@ -336,6 +426,30 @@ fn column_line(column: &ColumnMoved, rows: u64) -> String {
     )
 }
 
+/// How an array differs.
+fn array(array: &ArrayMoved) -> String {
+    let name = match array.name.as_str() {
+        "" => String::new(),
+        name => format!("{}: ", format::visible(name)),
+    };
+    if let Some([before, after]) = &array.shape {
+        let shown = |shape: &Option<String>| shape.clone().unwrap_or_else(|| "(none)".to_owned());
+        return format!("{name}{} -> {}", shown(before), shown(after));
+    }
+    let mut text = format!(
+        "{name}{} of {} elements",
+        array.values,
+        format::count(array.of)
+    );
+    if let Some(largest) = array.largest {
+        text += &format!(", by at most {}", format::short(largest));
+    }
+    if let Some(ulps) = array.ulps {
+        text += &format!(" ({ulps} ulp)");
+    }
+    text
+}
+
 fn content(content: &ContentMoved) -> String {
     let shown = |value: &Option<String>| match value {
         None => "(none)".to_owned(),
@@ -363,6 +477,16 @@ fn content(content: &ContentMoved) -> String {
             }
             text
         }
+        ContentMoved::Arrays { arrays, .. } => {
+            let more = arrays.len().saturating_sub(SHOWN);
+            let mut all: Vec<_> = arrays.iter().take(SHOWN).map(array).collect();
+            all.extend((more > 0).then(|| format!("and {more} more arrays")));
+            all.join("; ")
+        }
+        ContentMoved::Picture { dots, of, largest } => format!(
+            "{dots} of {} dots, by at most {largest}",
+            format::count(*of)
+        ),
         ContentMoved::JsonForm => "the same values, written in another way".to_owned(),
         ContentMoved::Text { line, lines } => {
             let [before, after] = lines;
@@ -386,7 +510,7 @@ fn content(content: &ContentMoved) -> String {
         }
         ContentMoved::Pickle { first } => format!(
             "pickles that differ from byte {first} on; what is in them cannot be compared: write an open \
-             format instead (JSON, ONNX, safetensors, skops)"
+             format instead (JSON, ONNX, safetensors, npy)"
         ),
         ContentMoved::Bytes { first, sizes } => {
             let [before, after] = sizes.map(format::bytes);

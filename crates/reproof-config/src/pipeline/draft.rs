@@ -55,6 +55,10 @@ pub(crate) struct ProgramDraft {
     pub spec: ProgramSpec,
     /// Where its environment is named.
     pub environment: Span,
+    /// Where it begins.
+    pub begin: Span,
+    /// Where its keys stand.
+    pub keys: BTreeMap<String, Span>,
     pub parameters: Map<String, Value>,
 }
 

@@ -10,7 +10,7 @@ use super::draft::{Draft, Drafts, Evaluate, Parameters, Target};
 use super::graph::{Graph, Note};
 use super::parameters::FOR_CATEGORIES;
 use super::schemas::Schemas;
-use super::{Pipeline, columns, expect, final_look, links, splits, tasks};
+use super::{Pipeline, columns, expect, final_look, links, splits, tasks, tolerance};
 use crate::diagnostic::{Diagnostics, Report, Spanned};
 use crate::program::ProgramSpec;
 use crate::project::EnvironmentSource;
@@ -30,6 +30,14 @@ impl Pipeline {
         drafts
             .filter_map(|(name, draft)| Some((name.clone(), &draft.program()?.spec)))
             .collect()
+    }
+
+    /// The line and column, from 1, of a key of a program in the pipeline file; of the step where the
+    /// key is not written. None if the step is no program.
+    pub fn program_place(&self, step: &StepName, key: &str) -> Option<(usize, usize)> {
+        let program = self.drafts.steps.get(step)?.program()?;
+        let span = program.keys.get(key).unwrap_or(&program.begin);
+        Some(self.sources.place(*span))
     }
 
     /// Checks that every program's environment is among those of `reproof.toml`.
@@ -106,6 +114,9 @@ impl Pipeline {
         }
         expander.compare_tables(&mut report);
         let notes = expander.notes;
+        if report.count() == 0 {
+            tolerance::apply(&self.tolerance, &mut steps, &mut report);
+        }
         report.finish()?;
         let evaluate = shown_step(&drafts);
         let (mut gates, mut metrics) = (Vec::new(), Vec::new());
@@ -259,6 +270,7 @@ impl<'a> Expander<'a> {
                 .map(|(output, role)| (output, role.kind()))
                 .collect(),
             pinned: BTreeMap::new(),
+            tolerance: BTreeMap::new(),
         })
     }
 

@@ -28,6 +28,7 @@ impl Graph {
         line(&mut out, 0, "pipeline", &quoted(&pipeline.name));
         line(&mut out, 0, "seed", &pipeline.seed.to_string());
         print_data(&mut out, pipeline);
+        self.print_tolerance(&mut out);
         out.push_str("steps:\n");
         for name in self.order() {
             if let Some(step) = self.steps.get(name) {
@@ -43,6 +44,20 @@ impl Graph {
             }
         }
         out
+    }
+
+    fn print_tolerance(&self, out: &mut String) {
+        let all = self.steps.iter().flat_map(|(name, step)| {
+            let of = step.tolerance.iter();
+            of.map(move |(output, tolerance)| (format!("{name}.{output}"), tolerance))
+        });
+        for (place, (name, tolerance)) in all.enumerate() {
+            if place == 0 {
+                out.push_str("tolerance:\n");
+            }
+            let value = serde_json::to_value(tolerance).unwrap_or_default();
+            line(out, 1, &name, &flow(&value));
+        }
     }
 
     /// The steps, each after those that it needs.

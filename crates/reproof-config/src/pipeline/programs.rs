@@ -72,6 +72,12 @@ pub(super) fn read(
     Some(ProgramDraft {
         spec,
         environment: node.get("environment").map_or(at, |node| node.span),
+        begin: at,
+        keys: node
+            .entries()
+            .iter()
+            .map(|entry| (entry.key.value.clone(), entry.key.span))
+            .collect(),
         parameters,
     })
 }

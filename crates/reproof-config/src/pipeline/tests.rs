@@ -3,6 +3,7 @@
 
 mod images;
 mod programs;
+mod tolerance;
 
 use std::collections::BTreeMap;
 

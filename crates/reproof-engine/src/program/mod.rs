@@ -24,6 +24,7 @@ use reproof_store::{LayOut, SOURCE_DATE_EPOCH, Store, WorkFolder, lay_out};
 use reproof_table::{read_table, write_parquet};
 
 pub(crate) use places::Outside;
+pub(crate) use profile::variables;
 pub(crate) use protocol::CODE;
 pub use protocol::{Reported, ReportedValue};
 
@@ -58,11 +59,25 @@ pub(crate) struct ProgramJob<'a> {
     pub secrets: &'a BTreeMap<String, String>,
     /// The paths at and below which is told what it asked for in vain.
     pub watched: Vec<String>,
+    /// What is made to differ of how it is run.
+    pub altered: &'a Altered,
     /// Told each piece of what it writes to its standard output and error, secrets masked.
     pub output: &'a (dyn Fn(&[u8]) + Sync),
     /// Asks it to stop.
     pub cancel: &'a Cancel,
 }
+
+/// What is made to differ of how a program is run, to see whether its results do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Altered {
+    /// Whether its files are laid out from the last to the first.
+    pub reversed: bool,
+    /// A module that Python imports before anything else.
+    pub first_module: Option<String>,
+}
+
+/// The name of that module: Python imports it by itself.
+const FIRST_MODULE: &str = "sitecustomize.py";
 
 /// What came of running a program, beside its outputs.
 #[derive(Debug, Default)]
@@ -145,13 +160,18 @@ impl ProgramJob<'_> {
     ) -> Result<(), OperationError> {
         let options = LayOut {
             mtime: Some(SOURCE_DATE_EPOCH),
+            reversed: self.altered.reversed,
             ..LayOut::default()
         };
         let code = self.store.tree(&program.code)?;
         lay_out(&code, self.store, self.io(), &work.join("code"), options)?;
         let inputs = work.join("in");
         self.make(&inputs)?;
-        for (name, artifact) in self.inputs {
+        let mut all: Vec<_> = self.inputs.iter().collect();
+        if self.altered.reversed {
+            all.reverse();
+        }
+        for (name, artifact) in all {
             let path = inputs.join(protocol::input_file(name, artifact.kind));
             if artifact.kind == ArtifactKind::Table {
                 let table = read_table(self.store, &artifact.digest, None)?;
@@ -170,7 +190,15 @@ impl ProgramJob<'_> {
             Ok(written.map_err(|source| IoError::new("write", &path, source))?)
         })?;
         self.io().set_mtime(&path, SOURCE_DATE_EPOCH)?;
-        self.make(&work.join("report"))?;
+        let report = work.join("report");
+        self.make(&report)?;
+        if let Some(text) = &self.altered.first_module {
+            let path = report.join(FIRST_MODULE);
+            self.write(&path, |file| {
+                let written = file.write_all(text.as_bytes());
+                Ok(written.map_err(|source| IoError::new("write", &path, source))?)
+            })?;
+        }
         for path in program.outputs.values() {
             let path = work.join("out").join(path.as_str());
             self.make(path.parent().unwrap_or(work))?;
@@ -249,6 +277,11 @@ impl ProgramJob<'_> {
         let mut variables = profile::variables(program.profile, program.threads);
         variables.insert("REPROOF_STEP".to_owned(), protocol::STEP.to_owned());
         variables.extend(program.variables.clone());
+        if self.altered.first_module.is_some() {
+            let after = variables.get("PYTHONPATH").map(|path| format!(":{path}"));
+            let path = format!("{}{}", protocol::REPORT, after.unwrap_or_default());
+            variables.insert("PYTHONPATH".to_owned(), path);
+        }
         variables.extend(
             self.secrets
                 .iter()

@@ -49,6 +49,7 @@ impl ProgramStep<'_> {
             resources: resources.unwrap_or_default(),
             secrets: &secrets.collect(),
             watched: self.watched.clone(),
+            altered: &self.programs.altered,
             output: wrote,
             cancel: self.cancel,
         });

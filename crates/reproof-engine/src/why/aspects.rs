@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_capture::closure::changed_definitions;
 use reproof_capture::environment::ClosureDiff;
-use reproof_record::{Digest, Recipe, RecipeStep, Record, Source, StepName, Tree};
+use reproof_record::{Digest, Recipe, RecipeStep, Record, Source, StepName};
 use serde::Serialize;
 use serde_json::Value;
 use similar::TextDiff;
 
 use super::{Aspect, differing, here};
 use crate::compare::Change;
+use crate::contents::differing_files;
 use crate::observer::Silent;
 use crate::{EngineError, Environments, Project, environment_diff};
 
@@ -107,6 +108,8 @@ fn configured(step: &RecipeStep) -> RecipeStep {
         program.environment = Digest::of(b"");
     }
     step.pinned.clear();
+    // It changes what is said of the results, not them.
+    step.tolerance.clear();
     step
 }
 
@@ -150,30 +153,6 @@ fn programs(
             let after = recipes[1].steps.get(name)?;
             let digests = [before, after].map(|step| step.program.as_ref().map(&of));
             Some((name.clone(), differing(digests)?))
-        })
-        .collect()
-}
-
-/// The files of two trees that differ, by path.
-pub(super) fn differing_files(
-    before: &Tree,
-    after: &Tree,
-) -> BTreeMap<String, [Option<Digest>; 2]> {
-    let files = |tree: &Tree| -> BTreeMap<String, (Digest, bool)> {
-        let files = tree.files.iter();
-        files
-            .map(|file| (file.path.to_string(), (file.digest, file.executable)))
-            .collect()
-    };
-    let (before, after) = (files(before), files(after));
-    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let differs = paths
-        .into_iter()
-        .filter(|path| before.get(*path) != after.get(*path));
-    differs
-        .map(|path| {
-            let digest = |files: &BTreeMap<String, (Digest, bool)>| Some(files.get(path)?.0);
-            (path.clone(), [digest(&before), digest(&after)])
         })
         .collect()
 }

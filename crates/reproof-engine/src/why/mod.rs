@@ -3,7 +3,7 @@
 
 mod aspects;
 mod attribute;
-mod contents;
+mod experiment;
 mod sides;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,15 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use reproof_catalog::Named;
 use reproof_record::{Artifact, Digest, ExecutionId, Record, RecordId, Source, StepName};
 use reproof_store::StoreError;
-use reproof_table::{TableMoved, Threads};
+use reproof_table::Threads;
 use serde::Serialize;
 
 use crate::compare::{self, Change, DataDifference, MetricsComparison};
+use crate::contents::{self, Moved};
 use crate::{EngineError, Project};
 
 pub use aspects::{EnvironmentChange, FileChange, FileState};
 pub use attribute::{Attribution, Mixture, Part, attribute};
-pub use contents::{ContentMoved, FileMoved, ValueMoved};
+pub use experiment::{Experiment, Experiments, Explained, Factor, experiment_step, experiments};
 use sides::named_sides;
 
 /// What two results are compared as.
@@ -118,18 +119,6 @@ pub struct OutputDifference {
     pub artifacts: [Option<Artifact>; 2],
     /// How far it moved.
     pub moved: Moved,
-}
-
-/// How far an output moved.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Moved {
-    /// A table.
-    Table(TableMoved),
-    /// The files that differ.
-    Files(Vec<FileMoved>),
-    /// It cannot be said, and why.
-    Unknown(String),
 }
 
 /// Why two results differ.

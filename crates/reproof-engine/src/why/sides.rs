@@ -122,6 +122,13 @@ fn questioned(project: &Project, id: &RecordId) -> Result<Side, EngineError> {
             )),
         });
     };
+    if verification.outputs.is_empty() {
+        return Err(EngineError::Impossible(format!(
+            "the newest verification of record {} ran no step: {}",
+            id.short(),
+            verification.reason.unwrap_or_default()
+        )));
+    }
     if verification.verdict == Verdict::Identical {
         return Err(EngineError::Usage {
             message: format!(

@@ -106,6 +106,7 @@ fn modes_and_times_are_fixed() {
         read_only: true,
         mtime: Some(SOURCE_DATE_EPOCH),
         durable: true,
+        reversed: false,
     };
     lay_out(&tree, &store, &RealIo, &out, options).unwrap();
     for (path, mode) in [
@@ -213,6 +214,7 @@ fn whatever_fails_no_half_folder_has_the_name() {
         read_only: true,
         mtime: Some(0),
         durable: true,
+        reversed: false,
     };
     let lay = |fault: Option<Fault>, out: &Path| {
         let io = FaultIo::new(Arc::new(RealIo), fault);

@@ -6,7 +6,10 @@
 //! read.
 
 mod header;
+mod layout;
 mod value;
+
+pub use layout::{NumpyArray, NumpyElement};
 
 use std::io::{BufReader, Read};
 use std::ops::Range;

@@ -2,6 +2,7 @@
 
 use reproof_record::LogicalType;
 
+use super::layout::NumpyElement;
 use crate::encoding::{put_boolean, put_float, put_integer, put_text};
 use crate::{NumpyProblem, TimeType};
 
@@ -81,6 +82,23 @@ impl Kind {
             size,
             big_endian,
         })
+    }
+
+    /// What is known of it without being read.
+    pub fn element(self) -> NumpyElement {
+        NumpyElement {
+            letter: match self.of {
+                Of::Boolean => 'b',
+                Of::Integer => 'i',
+                Of::Unsigned => 'u',
+                Of::Float => 'f',
+                Of::Bytes => 'S',
+                Of::Unicode => 'U',
+                Of::Time(_) => 'M',
+            },
+            size: self.size,
+            big_endian: self.big_endian,
+        }
     }
 
     /// The type of its column.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use reproof_engine::{
-    CheckedNotebook, CheckedNotebooks, EngineError, NotebookFinding, NotebookScope, Project, Rule,
-    check_notebooks, exists,
+    CheckedNotebook, CheckedNotebooks, EngineError, NotebookFinding, NotebookRule, NotebookScope,
+    Project, check_notebooks, exists,
 };
 use reproof_record::StepName;
 use serde_json::{Value, json};
@@ -25,10 +25,10 @@ pub struct Arguments {
     pub paths: Vec<PathBuf>,
     /// Apply only this rule; may be given several times.
     #[arg(long, value_name = "RULE")]
-    pub rule: Vec<Rule>,
+    pub rule: Vec<NotebookRule>,
     /// Do not apply this rule; may be given several times.
     #[arg(long, value_name = "RULE")]
-    pub ignore: Vec<Rule>,
+    pub ignore: Vec<NotebookRule>,
     /// The environment whose packages the imports are compared with, by its name in reproof.toml
     /// (otherwise 'default').
     #[arg(long, value_name = "NAME")]
@@ -123,7 +123,7 @@ fn document(checked: &CheckedNotebooks) -> Value {
 
 fn show(checked: &CheckedNotebooks, printer: &Printer) {
     // What was said once need not be said again.
-    let mut explained: BTreeSet<Rule> = BTreeSet::new();
+    let mut explained: BTreeSet<NotebookRule> = BTreeSet::new();
     let mut advised: BTreeSet<&str> = BTreeSet::new();
     for notebook in &checked.notebooks {
         let report = match &notebook.report {

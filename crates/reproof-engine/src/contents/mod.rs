@@ -1,18 +1,23 @@
-//! How far outputs moved, by their formats: tables and documents by value, texts by line, archives by
-//! what they hold.
+//! How far outputs moved, by their formats: tables, documents, arrays and pictures by value, texts by line,
+//! archives by what they hold. `why` tells it, and `verify` judges it by a tolerance.
 
+mod arrays;
+mod packing;
+mod picture;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use reproof_record::{Artifact, ArtifactKind, Digest, Tree};
+use reproof_record::{Apart, Artifact, ArtifactKind, Digest, Distance, Tolerance, Tree};
 use reproof_store::fs::IoError;
-use reproof_table::{TableError, table_moved, ulps_apart};
+use reproof_table::{TableError, TableMoved, table_distance, table_moved};
 use serde::Serialize;
 use serde_json::Value;
-use zip::ZipArchive;
 
-use super::aspects::differing_files;
-use super::{Moved, differing};
 use crate::{EngineError, Project};
+
+pub use arrays::ArrayMoved;
+use packing::{archive, gzip, is_pickle, text};
 
 /// The largest file that is compared by its format, in bytes.
 const MAX_FILE: u64 = 64 << 20;
@@ -22,8 +27,6 @@ const EXAMPLES: usize = 5;
 const MAX_SHOWN: usize = 200;
 /// How many bytes are compared at a time.
 const BUFFER: usize = 64 << 10;
-/// What a gzip file begins with.
-const GZIP: &[u8] = b"\x1f\x8b";
 /// What the first member of a zip archive begins with.
 const ZIP: &[u8] = b"PK\x03\x04";
 
@@ -59,6 +62,22 @@ pub enum ContentMoved {
     },
     /// The same values of JSON are written in another way.
     JsonForm,
+    /// Arrays of numbers: of `npy`, `npz` or `safetensors`.
+    Arrays {
+        /// The format.
+        format: &'static str,
+        /// Those that differ, by name.
+        arrays: Vec<ArrayMoved>,
+    },
+    /// The dots of a picture.
+    Picture {
+        /// How many differ.
+        dots: u64,
+        /// Of how many.
+        of: u64,
+        /// The largest difference of a channel.
+        largest: u64,
+    },
     /// Lines of a text.
     Text {
         /// The first line that differs, counted from 1.
@@ -100,15 +119,39 @@ pub struct ValueMoved {
 }
 
 /// How far an output moved.
-pub(super) fn moved(
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moved {
+    /// A table.
+    Table(TableMoved),
+    /// The files that differ.
+    Files(Vec<FileMoved>),
+    /// It cannot be said, and why.
+    Unknown(String),
+}
+
+/// Two values that differ, as whoever judges them is told.
+pub(crate) enum Unequal {
+    /// Numbers.
+    Numbers(Apart),
+    /// Something else.
+    Other,
+}
+
+/// Told of each pair of values that differ.
+type Show<'s> = &'s mut dyn FnMut(&Unequal);
+
+/// How far an output moved.
+pub(crate) fn moved(
     project: &Project,
     artifacts: [Option<Artifact>; 2],
 ) -> Result<Moved, EngineError> {
     let kinds = artifacts.map(|artifact| artifact.map(|artifact| artifact.kind));
     let digests = artifacts.map(|artifact| artifact.map(|artifact| artifact.digest));
-    let Some(digests) = differing(digests) else {
+    let [Some(before), Some(after)] = digests else {
         return Ok(Moved::Unknown("only one of them has it".to_owned()));
     };
+    let digests = [before, after];
     if kinds[0] != kinds[1] {
         return Ok(Moved::Unknown("they are of different kinds".to_owned()));
     }
@@ -139,17 +182,117 @@ fn files(project: &Project, before: &Tree, after: &Tree) -> Result<Vec<FileMoved
             [None, _] => ContentMoved::Added,
             [_, None] => ContentMoved::Removed,
             [Some(before), Some(after)] if before == after => ContentMoved::Executable,
-            [Some(before), Some(after)] => content(project, &path, [&before, &after])?,
+            [Some(before), Some(after)] => content(project, &path, [&before, &after], &mut |_| {})?,
         };
         moved.push(FileMoved { path, content });
     }
     Ok(moved)
 }
 
+/// How far an output is from what a record says, as judged by a tolerance. Both are in the store.
+///
+/// # Errors
+/// What cannot be read.
+pub(crate) fn distance(
+    project: &Project,
+    artifacts: [&Artifact; 2],
+    tolerance: &Tolerance,
+) -> Result<Distance, EngineError> {
+    let [before, after] = artifacts;
+    if before.kind == ArtifactKind::Table {
+        let tables = [&before.digest, &after.digest];
+        return table_distance(&project.store, tables, tolerance).map_err(|error| match error {
+            TableError::Store(error) => error.into(),
+            error => EngineError::Damaged {
+                what: format!("table {}", before.digest.short()),
+                reason: error.to_string(),
+            },
+        });
+    }
+    let mut found = Distance::default();
+    let [before, after] = [
+        project.store.tree(&before.digest)?,
+        project.store.tree(&after.digest)?,
+    ];
+    for (path, digests) in differing_files(&before, &after) {
+        let [Some(before), Some(after)] = digests else {
+            found.refuse(format!("only one of them has the file {path}"));
+            continue;
+        };
+        if before == after {
+            found.refuse(format!("{path} may be executed in one of them"));
+            continue;
+        }
+        let content = content(
+            project,
+            &path,
+            [&before, &after],
+            &mut |unequal| match unequal {
+                Unequal::Numbers(apart) => found.apart(apart, tolerance),
+                Unequal::Other => found.other(),
+            },
+        )?;
+        if let Some(reason) = without_values(&content) {
+            found.refuse(format!("{path}: {reason}"));
+        }
+    }
+    Ok(found)
+}
+
+/// Why a file cannot be within any tolerance.
+fn without_values(content: &ContentMoved) -> Option<&'static str> {
+    match content {
+        ContentMoved::Json { .. }
+        | ContentMoved::JsonForm
+        | ContentMoved::Packing { .. }
+        | ContentMoved::Picture { .. } => None,
+        ContentMoved::Arrays { arrays, .. } => arrays
+            .iter()
+            .any(|array| array.shape.is_some())
+            .then_some("arrays of other names, types or shapes"),
+        ContentMoved::Added | ContentMoved::Removed | ContentMoved::Executable => {
+            Some("it is another file")
+        }
+        ContentMoved::Pickle { .. } => Some(
+            "a pickle has no values to compare: write JSON, numpy.save, safetensors, Parquet or the \
+             library's own format",
+        ),
+        ContentMoved::Members { .. } => Some("an archive whose members differ"),
+        ContentMoved::Text { .. } => Some("a text has no numbers to compare"),
+        ContentMoved::Bytes { .. } => Some(
+            "its format is not known: JSON, npy, npz, safetensors, PNG and tables are compared by value",
+        ),
+    }
+}
+
+/// The files that differ between two trees, by path.
+pub(crate) fn differing_files(
+    before: &Tree,
+    after: &Tree,
+) -> BTreeMap<String, [Option<Digest>; 2]> {
+    let entries = |tree: &Tree| -> BTreeMap<String, (Digest, bool)> {
+        let entries = tree.files.iter();
+        entries
+            .map(|entry| (entry.path.to_string(), (entry.digest, entry.executable)))
+            .collect()
+    };
+    let [before, after] = [entries(before), entries(after)];
+    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    paths
+        .into_iter()
+        .filter(|path| before.get(*path) != after.get(*path))
+        .map(|path| {
+            let digests = [&before, &after].map(|side| side.get(path).map(|(digest, _)| *digest));
+            (path.clone(), digests)
+        })
+        .collect()
+}
+
 fn content(
     project: &Project,
     path: &str,
     digests: [&Digest; 2],
+    show: Show<'_>,
 ) -> Result<ContentMoved, EngineError> {
     let (first, sizes) = first_difference(project, digests)?;
     let other = ContentMoved::Bytes { first, sizes };
@@ -162,8 +305,10 @@ fn content(
     ];
     let files = [before.as_slice(), after.as_slice()];
     let found = gzip(files)
+        .or_else(|| arrays::compare(files, show))
+        .or_else(|| picture::compare(files, show))
         .or_else(|| archive(files))
-        .or_else(|| json(files));
+        .or_else(|| json(files, show));
     let found = found.or_else(|| is_pickle(path, files).then_some(ContentMoved::Pickle { first }));
     Ok(found.or_else(|| text(files)).unwrap_or(other))
 }
@@ -214,59 +359,9 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(filled)
 }
 
-/// Two gzip files that differ in the time in their head alone (RFC 1952, 2.3).
-fn gzip(files: [&[u8]; 2]) -> Option<ContentMoved> {
-    let parts = files.map(|file| {
-        let rest = file.strip_prefix(GZIP)?;
-        Some((rest.get(..2)?, rest.get(6..)?))
-    });
-    let [Some(before), Some(after)] = parts else {
-        return None;
-    };
-    (before == after).then_some(ContentMoved::Packing { format: "gzip" })
-}
-
-/// Zip archives by what they hold: names, sizes, check sums.
-fn archive(files: [&[u8]; 2]) -> Option<ContentMoved> {
-    let members = files.map(|file| {
-        file.starts_with(ZIP).then_some(())?;
-        let mut archive = ZipArchive::new(std::io::Cursor::new(file)).ok()?;
-        let mut members = std::collections::BTreeMap::new();
-        for index in 0..archive.len() {
-            let member = archive.by_index_raw(index).ok()?;
-            members.insert(
-                member.name().ok()?.into_owned(),
-                (member.size(), member.crc32()),
-            );
-        }
-        Some(members)
-    });
-    let [Some(before), Some(after)] = members else {
-        return None;
-    };
-    let names = before.keys().chain(after.keys());
-    let names: std::collections::BTreeSet<&String> = names
-        .filter(|name| before.get(*name) != after.get(*name))
-        .collect();
-    if names.is_empty() {
-        return Some(ContentMoved::Packing { format: "zip" });
-    }
-    let names = names.into_iter().cloned().collect();
-    Some(ContentMoved::Members { names })
-}
-
-/// Whether a file is a pickle: by its first opcode, or by its name as joblib compresses them.
-fn is_pickle(path: &str, files: [&[u8]; 2]) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let named = [".pkl", ".pickle", ".joblib"]
-        .iter()
-        .any(|end| name.ends_with(end));
-    named || files.iter().all(|file| matches!(file, [0x80, 2..=5, ..]))
-}
-
-fn json(files: [&[u8]; 2]) -> Option<ContentMoved> {
+fn json(files: [&[u8]; 2], show: Show<'_>) -> Option<ContentMoved> {
     let [before, after] = files.map(|file| serde_json::from_slice::<Value>(file).ok());
-    let mut walk = Walk::default();
+    let mut walk = Walk::new(show);
     walk.compare(&mut String::new(), Some(&before?), Some(&after?));
     Some(if walk.values == 0 {
         ContentMoved::JsonForm
@@ -281,15 +376,25 @@ fn json(files: [&[u8]; 2]) -> Option<ContentMoved> {
 }
 
 /// What was found of two documents.
-#[derive(Default)]
-struct Walk {
+struct Walk<'s> {
+    show: Show<'s>,
     values: u64,
     examples: Vec<ValueMoved>,
     largest: Option<f64>,
     ulps: Option<u64>,
 }
 
-impl Walk {
+impl<'s> Walk<'s> {
+    fn new(show: Show<'s>) -> Self {
+        Self {
+            show,
+            values: 0,
+            examples: Vec::new(),
+            largest: None,
+            ulps: None,
+        }
+    }
+
     fn compare(&mut self, path: &mut String, before: Option<&Value>, after: Option<&Value>) {
         let length = path.len();
         match (before, after) {
@@ -326,33 +431,16 @@ impl Walk {
             });
         }
         let numbers = [before, after].map(|value| value.and_then(Value::as_f64));
-        if let [Some(before), Some(after)] = numbers {
-            let (apart, ulps) = ((before - after).abs(), ulps_apart(before, after));
-            self.largest = Some(self.largest.map_or(apart, |largest| largest.max(apart)));
-            self.ulps = Some(self.ulps.map_or(ulps, |largest| largest.max(ulps)));
-        }
-    }
-}
-
-fn text(files: [&[u8]; 2]) -> Option<ContentMoved> {
-    let [Ok(before), Ok(after)] = files.map(std::str::from_utf8) else {
-        return None;
-    };
-    if before.contains('\0') || after.contains('\0') {
-        return None;
-    }
-    let (mut before, mut after) = (before.split('\n'), after.split('\n'));
-    let mut line = 0;
-    loop {
-        line += 1;
-        match (before.next(), after.next()) {
-            (None, None) => return None,
-            (before, after) if before == after => {}
-            (before, after) => {
-                let lines = [before, after].map(|line| line.map(shortened));
-                return Some(ContentMoved::Text { line, lines });
-            }
-        }
+        let [Some(before), Some(after)] = numbers else {
+            return (self.show)(&Unequal::Other);
+        };
+        let apart = Apart::of(before, after);
+        let largest = self
+            .largest
+            .map_or(apart.abs, |largest| largest.max(apart.abs));
+        self.largest = Some(largest);
+        self.ulps = Some(self.ulps.map_or(apart.ulp, |most| most.max(apart.ulp)));
+        (self.show)(&Unequal::Numbers(apart));
     }
 }
 
@@ -375,50 +463,25 @@ mod tests {
             examples,
             largest,
             ulps,
-        }) = json([
-            br#"{"a":[1,2.0,{"b":"x"}],"c":1}"#,
-            br#"{"a":[1,2.5,{"b":"y"},null],"d":1}"#,
-        ])
+        }) = json(
+            [
+                br#"{"a":[1,2.0,{"b":"x"}],"c":1}"#,
+                br#"{"a":[1,2.5,{"b":"y"},null],"d":1}"#,
+            ],
+            &mut |_| {},
+        )
         else {
             panic!()
         };
         assert_eq!((values, largest), (5, Some(0.5)));
-        assert_eq!(ulps, Some(ulps_apart(2.0, 2.5)));
+        assert_eq!(ulps, Some(reproof_record::ulps_apart(2.0, 2.5)));
         let paths: Vec<_> = examples.iter().map(|one| one.path.as_str()).collect();
         assert_eq!(paths, ["a[1]", "a[2].b", "a[3]", "c", "d"]);
         assert_eq!(examples[3].values, [Some("1".to_owned()), None]);
         assert!(matches!(
-            json([b"{\"a\": 1, \"b\": 2}", b"{\"b\":2,\"a\":1}"]),
+            json([b"{\"a\": 1, \"b\": 2}", b"{\"b\":2,\"a\":1}"], &mut |_| {}),
             Some(ContentMoved::JsonForm)
         ));
-        assert!(json([b"a", b"{}"]).is_none());
-    }
-
-    #[test]
-    fn texts_are_compared_by_line() {
-        let Some(ContentMoved::Text { line, lines }) = text([b"a\nb\nc", b"a\nb"]) else {
-            panic!()
-        };
-        assert_eq!((line, lines), (3, [Some("c".to_owned()), None]));
-        assert!(text([b"a\0", b"b"]).is_none());
-        assert!(text([b"\xff", b"b"]).is_none());
-    }
-
-    #[test]
-    fn packing_is_told_from_content() {
-        let gz = |time: u8, data: &[u8]| [b"\x1f\x8b\x08\0", &[time, 0, 0, 0], data].concat();
-        assert!(matches!(
-            gzip([&gz(1, b"same"), &gz(2, b"same")]),
-            Some(ContentMoved::Packing { format: "gzip" })
-        ));
-        assert!(gzip([&gz(1, b"same"), &gz(1, b"other")]).is_none());
-        assert!(gzip([b"\x1f\x8b", b"\x1f\x8b\x08"]).is_none());
-    }
-
-    #[test]
-    fn pickles_are_known() {
-        assert!(is_pickle("model", [b"\x80\x04.", b"\x80\x05."]));
-        assert!(is_pickle("a/model.joblib", [b"x", b"y"]));
-        assert!(!is_pickle("model.bin", [b"\x80\x04.", b"y"]));
+        assert!(json([b"a", b"{}"], &mut |_| {}).is_none());
     }
 }

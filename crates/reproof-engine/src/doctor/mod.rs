@@ -1,9 +1,14 @@
-//! What would keep a project from being run, recorded or repeated: git, lock file, disk, store.
+//! What would keep a project from being run, recorded or repeated: git, lock file, disk, store, and the
+//! code of its pipelines.
+
+mod code;
 
 use std::path::Path;
 
 use reproof_capture::{CaptureOptions, NoCache, capture};
 use reproof_config::parse_lock;
+
+pub use code::{CodeCheck, CodeFinding, check_code, fix_code};
 
 use crate::project::{LOCK_FILE, exists, read_text};
 use crate::{EngineError, Project};

@@ -1,0 +1,476 @@
+//! Which calls a rule knows, by their full names.
+
+use ruff_python_ast::{Expr, ExprCall};
+
+use super::Generator;
+use super::facts::gives_nothing;
+
+/// Calls that give the time of day.
+const CLOCK: &[&str] = &[
+    "time.time",
+    "time.time_ns",
+    "datetime.datetime.now",
+    "datetime.datetime.utcnow",
+    "datetime.datetime.today",
+    "datetime.date.today",
+    "pandas.Timestamp.now",
+    "pandas.Timestamp.today",
+    "pandas.Timestamp.utcnow",
+];
+/// Calls that do if they are given no time: with how many arguments they are.
+const CLOCK_BY_DEFAULT: &[(&str, usize)] = &[
+    ("time.ctime", 0),
+    ("time.asctime", 0),
+    ("time.localtime", 0),
+    ("time.gmtime", 0),
+    ("time.strftime", 1),
+];
+/// Calls that do if they are given `now` or `today`.
+const CLOCK_BY_TEXT: &[&str] = &["numpy.datetime64", "pandas.Timestamp", "pandas.to_datetime"];
+
+/// Whether a call gives the time of day.
+pub(super) fn is_clock(name: &str, call: &ExprCall) -> bool {
+    let count = call.arguments.len();
+    CLOCK.contains(&name)
+        || CLOCK_BY_DEFAULT.contains(&(name, count))
+        || CLOCK_BY_TEXT.contains(&name)
+            && matches!(call.arguments.args.first(), Some(Expr::StringLiteral(text))
+                if matches!(text.value.to_str(), "now" | "today"))
+}
+
+/// Whether a call gives bits that the system draws.
+pub(super) fn is_entropy(name: &str, call: &ExprCall) -> bool {
+    const CALLS: &[&str] = &[
+        "uuid.uuid1",
+        "uuid.uuid4",
+        "os.urandom",
+        "os.getrandom",
+        "random.SystemRandom",
+    ];
+    CALLS.contains(&name)
+        || name.starts_with("secrets.")
+        || name == "random.Random" && gives_nothing(call, "x")
+}
+
+/// Functions of `random` that draw from its own generator.
+const PYTHON: &[&str] = &[
+    "random",
+    "randint",
+    "randrange",
+    "randbytes",
+    "getrandbits",
+    "choice",
+    "choices",
+    "shuffle",
+    "sample",
+    "uniform",
+    "triangular",
+    "betavariate",
+    "expovariate",
+    "gammavariate",
+    "gauss",
+    "lognormvariate",
+    "normalvariate",
+    "paretovariate",
+    "vonmisesvariate",
+    "weibullvariate",
+    "binomialvariate",
+];
+/// Functions of `numpy.random` that draw nothing from the global generator.
+const NUMPY_OTHERS: &[&str] = &["seed", "default_rng", "get_state", "set_state", "test"];
+/// What makes a generator of NumPy, seeded by the system unless a seed is given.
+const NUMPY_GENERATORS: &[&str] = &[
+    "default_rng",
+    "RandomState",
+    "SeedSequence",
+    "PCG64",
+    "PCG64DXSM",
+    "MT19937",
+    "Philox",
+    "SFC64",
+];
+/// Functions of `torch` that draw.
+const TORCH: &[&str] = &[
+    "rand",
+    "randn",
+    "randint",
+    "randperm",
+    "normal",
+    "bernoulli",
+    "multinomial",
+    "poisson",
+    "rand_like",
+    "randn_like",
+    "randint_like",
+];
+/// Layers of `torch.nn` that begin with drawn weights, or draw as they run.
+const TORCH_LAYERS: &[&str] = &[
+    "Linear",
+    "Bilinear",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "Embedding",
+    "EmbeddingBag",
+    "RNN",
+    "LSTM",
+    "GRU",
+    "MultiheadAttention",
+    "Transformer",
+    "TransformerEncoderLayer",
+    "TransformerDecoderLayer",
+    "Dropout",
+];
+/// Layers of Keras that do.
+const KERAS_LAYERS: &[&str] = &[
+    "Dense",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "Embedding",
+    "LSTM",
+    "GRU",
+    "SimpleRNN",
+    "Dropout",
+];
+
+/// What draws random numbers.
+pub(super) enum Draws {
+    /// From this generator, which may be seeded elsewhere.
+    From(Generator),
+    /// From a generator that this very call makes without a seed.
+    Own,
+    /// From the generator of NumPy unless this argument is given.
+    Without(&'static str),
+}
+
+/// Whether a call draws random numbers whose seed it does not fix.
+pub(super) fn draws(name: &str, call: &ExprCall) -> Option<Draws> {
+    let (module, last) = name.rsplit_once('.')?;
+    let given = |keyword: &str| keyword_of(call, keyword);
+    match module {
+        "random" if PYTHON.contains(&last) => Some(Draws::From(Generator::Python)),
+        "random" if last == "seed" && gives_nothing(call, "a") => Some(Draws::Own),
+        "numpy.random" if NUMPY_GENERATORS.contains(&last) => {
+            gives_nothing(call, "seed").then_some(Draws::Own)
+        }
+        "numpy.random" if last == "seed" => gives_nothing(call, "seed").then_some(Draws::Own),
+        "numpy.random" if last.starts_with(|first: char| first.is_lowercase()) => {
+            (!NUMPY_OTHERS.contains(&last)).then_some(Draws::From(Generator::NumPy))
+        }
+        "torch" if TORCH.contains(&last) => {
+            (given("generator") == Given::Not).then_some(Draws::From(Generator::Torch))
+        }
+        "torch.nn" | "torch.nn.modules" if TORCH_LAYERS.contains(&last) => {
+            Some(Draws::From(Generator::Torch))
+        }
+        "torch.utils.data" => {
+            let shuffles = last == "random_split"
+                || last == "DataLoader" && matches!(given("shuffle"), Given::True);
+            (shuffles && given("generator") == Given::Not).then_some(Draws::From(Generator::Torch))
+        }
+        "tensorflow.random" if !matches!(last, "set_seed" | "Generator") => {
+            (given("seed") == Given::Not).then_some(Draws::From(Generator::TensorFlow))
+        }
+        "keras.layers" | "tensorflow.keras.layers" if KERAS_LAYERS.contains(&last) => {
+            Some(Draws::From(Generator::TensorFlow))
+        }
+        _ if name.starts_with("sklearn.") => {
+            sklearn(last, call).then_some(Draws::Without("random_state"))
+        }
+        _ => None,
+    }
+}
+
+/// What of scikit-learn draws whatever its other arguments say.
+const SKLEARN: &[&str] = &[
+    "ShuffleSplit",
+    "StratifiedShuffleSplit",
+    "GroupShuffleSplit",
+    "RepeatedKFold",
+    "RepeatedStratifiedKFold",
+    "RandomizedSearchCV",
+    "HalvingRandomSearchCV",
+    "HalvingGridSearchCV",
+    "RandomForestClassifier",
+    "RandomForestRegressor",
+    "ExtraTreesClassifier",
+    "ExtraTreesRegressor",
+    "RandomTreesEmbedding",
+    "IsolationForest",
+    "DecisionTreeClassifier",
+    "DecisionTreeRegressor",
+    "ExtraTreeClassifier",
+    "ExtraTreeRegressor",
+    "GradientBoostingClassifier",
+    "GradientBoostingRegressor",
+    "HistGradientBoostingClassifier",
+    "HistGradientBoostingRegressor",
+    "BaggingClassifier",
+    "BaggingRegressor",
+    "AdaBoostClassifier",
+    "AdaBoostRegressor",
+    "MLPClassifier",
+    "MLPRegressor",
+    "BernoulliRBM",
+    "SGDClassifier",
+    "SGDRegressor",
+    "SGDOneClassSVM",
+    "Perceptron",
+    "PassiveAggressiveClassifier",
+    "PassiveAggressiveRegressor",
+    "RANSACRegressor",
+    "LinearSVC",
+    "LinearSVR",
+    "KMeans",
+    "MiniBatchKMeans",
+    "BisectingKMeans",
+    "SpectralClustering",
+    "GaussianMixture",
+    "BayesianGaussianMixture",
+    "TSNE",
+    "MDS",
+    "FastICA",
+    "TruncatedSVD",
+    "DictionaryLearning",
+    "MiniBatchDictionaryLearning",
+    "LatentDirichletAllocation",
+    "GaussianRandomProjection",
+    "SparseRandomProjection",
+    "RBFSampler",
+    "Nystroem",
+    "QuantileTransformer",
+    "TargetEncoder",
+    "permutation_importance",
+    "resample",
+    "shuffle",
+    "make_blobs",
+    "make_classification",
+    "make_regression",
+    "make_moons",
+    "make_circles",
+    "make_friedman1",
+];
+
+/// Whether a function or class of scikit-learn draws from NumPy's generator.
+fn sklearn(last: &str, call: &ExprCall) -> bool {
+    let is = |keyword: &str, texts: &[&str]| match keyword_of(call, keyword) {
+        Given::Text(text) => texts.contains(&text),
+        _ => false,
+    };
+    let draws = match last {
+        "train_test_split" => keyword_of(call, "shuffle") != Given::False,
+        "KFold" | "StratifiedKFold" | "StratifiedGroupKFold" => {
+            keyword_of(call, "shuffle") == Given::True
+        }
+        "LogisticRegression" | "LogisticRegressionCV" => {
+            is("solver", &["sag", "saga", "liblinear"])
+        }
+        "Ridge" | "RidgeClassifier" => is("solver", &["sag", "saga"]),
+        "PCA" => is("svd_solver", &["randomized", "arpack"]),
+        "SVC" | "NuSVC" => keyword_of(call, "probability") == Given::True,
+        _ => SKLEARN.contains(&last),
+    };
+    draws && keyword_of(call, "random_state") == Given::Not
+}
+
+/// What a call gives for a keyword.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Given<'a> {
+    /// Nothing, or `None`.
+    Not,
+    True,
+    False,
+    Text(&'a str),
+    Number(i64),
+    /// Something that only a run could tell, maybe in `**`.
+    Unknown,
+}
+
+/// What a call gives for a keyword.
+pub(super) fn keyword_of<'a>(call: &'a ExprCall, name: &str) -> Given<'a> {
+    let keywords = &call.arguments.keywords;
+    let named = keywords
+        .iter()
+        .find(|keyword| keyword.arg.as_ref().is_some_and(|arg| &*arg.id == name));
+    let Some(named) = named else {
+        let open = keywords.iter().any(|keyword| keyword.arg.is_none());
+        return if open { Given::Unknown } else { Given::Not };
+    };
+    match &named.value {
+        Expr::NoneLiteral(_) => Given::Not,
+        Expr::BooleanLiteral(literal) if literal.value => Given::True,
+        Expr::BooleanLiteral(_) => Given::False,
+        Expr::StringLiteral(literal) => Given::Text(literal.value.to_str()),
+        value => integer(value).map_or(Given::Unknown, Given::Number),
+    }
+}
+
+fn integer(expression: &Expr) -> Option<i64> {
+    use ruff_python_ast::{Number, UnaryOp};
+    match expression {
+        Expr::NumberLiteral(literal) => match &literal.value {
+            Number::Int(number) => number.as_i64(),
+            _ => None,
+        },
+        Expr::UnaryOp(minus) if minus.op == UnaryOp::USub => integer(&minus.operand).map(|n| -n),
+        _ => None,
+    }
+}
+
+/// Calls that write a pickle.
+pub(super) fn is_pickle(name: &str) -> bool {
+    const CALLS: &[&str] = &[
+        "pickle.dump",
+        "pickle.dumps",
+        "cloudpickle.dump",
+        "cloudpickle.dumps",
+        "dill.dump",
+        "dill.dumps",
+        "joblib.dump",
+        "torch.save",
+    ];
+    CALLS.contains(&name)
+}
+
+/// The format that takes a pickle's place, by what the module uses.
+pub(super) fn stable_format(name: &str, imports: impl Fn(&str) -> bool) -> &'static str {
+    if name == "torch.save" {
+        "safetensors.torch.save_file(model.state_dict(), …)"
+    } else if imports("xgboost") {
+        "XGBoost's own: model.save_model(\"model.ubj\")"
+    } else if imports("lightgbm") {
+        "LightGBM's own: booster.save_model(\"model.txt\")"
+    } else if imports("sklearn") {
+        "ONNX (skl2onnx), or its arrays by numpy.save"
+    } else if imports("pandas") {
+        "Parquet for tables, numpy.save for arrays, JSON for the rest"
+    } else {
+        "JSON, numpy.save or Parquet"
+    }
+}
+
+/// Calls that ask a network.
+pub(super) fn is_network(name: &str, call: &ExprCall) -> bool {
+    const MODULES: &[&str] = &[
+        "requests.",
+        "httpx.",
+        "aiohttp.",
+        "urllib3.",
+        "boto3.",
+        "huggingface_hub.",
+        "torch.hub.",
+        "sklearn.datasets.fetch_",
+    ];
+    const CALLS: &[&str] = &[
+        "urllib.request.urlopen",
+        "urllib.request.urlretrieve",
+        "datasets.load_dataset",
+        "socket.create_connection",
+        "wandb.init",
+        "mlflow.set_tracking_uri",
+    ];
+    MODULES.iter().any(|module| name.starts_with(module))
+        || CALLS.contains(&name)
+        || name.starts_with("pandas.read_") && first_text(call).is_some_and(is_address)
+}
+
+fn is_address(text: &str) -> bool {
+    ["http://", "https://", "s3://", "gs://", "ftp://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
+}
+
+/// Whether the first text that a call is given is a path that a step does not see.
+pub(super) fn hidden_path<'a>(
+    name: Option<&str>,
+    method: Option<&str>,
+    call: &'a ExprCall,
+) -> Option<&'a str> {
+    const CALLS: &[&str] = &[
+        "builtins.open",
+        "io.open",
+        "pathlib.Path",
+        "pathlib.PurePath",
+        "pathlib.PosixPath",
+        "os.listdir",
+        "os.scandir",
+        "os.walk",
+        "os.makedirs",
+        "os.mkdir",
+        "os.stat",
+        "os.remove",
+        "os.chdir",
+        "os.path.join",
+        "os.path.exists",
+        "os.path.isfile",
+        "os.path.isdir",
+        "os.path.expanduser",
+        "glob.glob",
+        "glob.iglob",
+        "sys.path.append",
+        "sys.path.insert",
+        "shutil.copy",
+        "shutil.copyfile",
+        "shutil.rmtree",
+        "numpy.load",
+        "numpy.save",
+        "numpy.savez",
+        "numpy.loadtxt",
+        "numpy.savetxt",
+        "joblib.load",
+        "torch.load",
+        "sqlite3.connect",
+    ];
+    const METHODS: &[&str] = &[
+        "to_csv",
+        "to_parquet",
+        "to_json",
+        "to_pickle",
+        "save_model",
+        "load_model",
+    ];
+    /// What a step has at its own places, and what every machine has.
+    const SEEN: &[&str] = &[
+        "/reproof",
+        "/tmp",
+        "/dev/null",
+        "/dev/stdout",
+        "/dev/stderr",
+        "/dev/shm",
+    ];
+    let takes_path = name
+        .is_some_and(|name| CALLS.contains(&name) || name.starts_with("pandas.read_"))
+        || method.is_some_and(|method| METHODS.contains(&method));
+    let path = takes_path.then(|| texts(call).find(|text| is_absolute(text)))??;
+    let seen = |place: &&str| {
+        let rest = path.strip_prefix(*place);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    (!SEEN.iter().any(seen)).then_some(path)
+}
+
+fn is_absolute(text: &str) -> bool {
+    let drive =
+        matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    text.len() > 1 && text.starts_with('/') || text.starts_with("~/") || drive
+}
+
+fn texts(call: &ExprCall) -> impl Iterator<Item = &str> {
+    call.arguments
+        .args
+        .iter()
+        .filter_map(|argument| match argument {
+            Expr::StringLiteral(text) => Some(text.value.to_str()),
+            _ => None,
+        })
+}
+
+fn first_text(call: &ExprCall) -> Option<&str> {
+    match call.arguments.args.first() {
+        Some(Expr::StringLiteral(text)) => Some(text.value.to_str()),
+        _ => None,
+    }
+}

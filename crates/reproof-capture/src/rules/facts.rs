@@ -1,0 +1,256 @@
+//! What a module does with its names, as far as rules have to know: which are sorted, which are sets,
+//! which only measure how long something takes, and which generators are seeded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
+use ruff_python_ast::{Expr, ExprCall, ExprContext, Operator, Stmt};
+use ruff_text_size::Ranged;
+
+use super::Generator;
+use super::names::Names;
+use crate::closure::visit::{DEPTH, dotted};
+
+/// A name in the function that begins at this byte; 0 for the module itself.
+pub(super) type Local = (usize, String);
+
+/// What seeds which generator.
+const SEEDING: &[(&str, &[Generator])] = &[
+    ("random.seed", &[Generator::Python]),
+    ("numpy.random.seed", &[Generator::NumPy]),
+    ("torch.manual_seed", &[Generator::Torch]),
+    ("torch.random.manual_seed", &[Generator::Torch]),
+    ("tensorflow.random.set_seed", &[Generator::TensorFlow]),
+    ("tensorflow.keras.utils.set_random_seed", &Generator::ALL),
+    ("keras.utils.set_random_seed", &Generator::ALL),
+    ("lightning.seed_everything", &Generator::ALL),
+    ("lightning.pytorch.seed_everything", &Generator::ALL),
+    ("pytorch_lightning.seed_everything", &Generator::ALL),
+    ("transformers.set_seed", &Generator::ALL),
+    ("accelerate.utils.set_seed", &Generator::ALL),
+];
+
+/// Whether a call seeds generators: which.
+pub(super) fn seeded_by(name: &str) -> Option<&'static [Generator]> {
+    let found = SEEDING.iter().find(|(seeding, _)| *seeding == name);
+    found.map(|(_, generators)| *generators)
+}
+
+/// Whether a call is given nothing, or `None`, as its first argument.
+pub(super) fn gives_nothing(call: &ExprCall, keyword: &str) -> bool {
+    if call.arguments.keywords.iter().any(|one| one.arg.is_none()) {
+        return false;
+    }
+    let given = crate::closure::visit::argument(call, 0, keyword);
+    given.is_none_or(Expr::is_none_literal_expr)
+}
+
+/// What was found out of a module before its rules are asked.
+#[derive(Default)]
+pub(super) struct Facts {
+    /// Names whose content is sorted somewhere.
+    pub sorted: BTreeSet<Local>,
+    /// Names that are read.
+    pub read: BTreeSet<Local>,
+    /// The generators that are seeded.
+    pub seeds: BTreeSet<Generator>,
+    /// Whether probabilities are asked of a model.
+    pub predicts_probabilities: bool,
+    /// By name: whether all that is assigned to it are sets.
+    sets: BTreeMap<Local, bool>,
+    /// Names that are read elsewhere than in a difference.
+    beyond_differences: BTreeSet<String>,
+}
+
+impl Facts {
+    pub fn of(body: &[Stmt], names: &Names) -> Self {
+        let mut reader = Reader {
+            names,
+            facts: Self::default(),
+            scope: 0,
+            depth: 0,
+        };
+        reader.visit_body(body);
+        reader.facts
+    }
+
+    /// Whether a name is used in differences alone, as the start of a measurement is.
+    pub fn measures_only(&self, name: &str) -> bool {
+        !self.beyond_differences.contains(name)
+    }
+
+    /// Whether an expression is a set whose order depends on the hash seed.
+    pub fn is_set(&self, expression: &Expr, scope: usize, names: &Names) -> bool {
+        match expression {
+            Expr::Set(set) => !set.elts.iter().all(Expr::is_number_literal_expr),
+            Expr::SetComp(_) => true,
+            Expr::Name(name) => self.sets.get(&(scope, name.id.to_string())) == Some(&true),
+            Expr::Call(call) => self.makes_set(call, scope, names),
+            Expr::BinOp(operation) => {
+                use Operator::{BitAnd, BitOr, BitXor, Sub};
+                matches!(operation.op, BitAnd | BitOr | BitXor | Sub)
+                    && self.is_set(&operation.left, scope, names)
+            }
+            _ => false,
+        }
+    }
+
+    fn makes_set(&self, call: &ExprCall, scope: usize, names: &Names) -> bool {
+        const METHODS: [&str; 5] = [
+            "union",
+            "intersection",
+            "difference",
+            "symmetric_difference",
+            "copy",
+        ];
+        if let Some(name) = names.resolve(&call.func)
+            && matches!(&*name, "builtins.set" | "builtins.frozenset")
+        {
+            return !call.arguments.args.first().is_none_or(is_numbers);
+        }
+        match &*call.func {
+            Expr::Attribute(method) => {
+                METHODS.contains(&&*method.attr.id) && self.is_set(&method.value, scope, names)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether an expression surely holds whole numbers alone, whose hashes are themselves.
+fn is_numbers(expression: &Expr) -> bool {
+    match expression {
+        Expr::List(list) => list.elts.iter().all(Expr::is_number_literal_expr),
+        Expr::Tuple(tuple) => tuple.elts.iter().all(Expr::is_number_literal_expr),
+        Expr::Call(call) => dotted(&call.func).as_deref() == Some("range"),
+        _ => false,
+    }
+}
+
+struct Reader<'n> {
+    names: &'n Names,
+    facts: Facts,
+    scope: usize,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn local(&self, name: &str) -> Local {
+        (self.scope, name.to_owned())
+    }
+
+    fn assign(&mut self, target: &Expr, value: &Expr) {
+        let Expr::Name(name) = target else { return };
+        let is_set = self.facts.is_set(value, self.scope, self.names)
+            || matches!(value, Expr::Call(call) if self.is_empty_set(call));
+        let local = self.local(&name.id);
+        let known = self.facts.sets.entry(local).or_insert(true);
+        *known &= is_set;
+    }
+
+    /// `set()`, which will be filled.
+    fn is_empty_set(&self, call: &ExprCall) -> bool {
+        self.names.resolve(&call.func).as_deref() == Some("builtins.set")
+            && call.arguments.is_empty()
+    }
+
+    fn call(&mut self, call: &ExprCall) {
+        if let Some(name) = self.names.resolve(&call.func) {
+            if let Some(generators) = seeded_by(&name)
+                && !gives_nothing(call, "seed")
+            {
+                self.facts.seeds.extend(generators);
+            }
+            if name == "builtins.sorted"
+                && let Some(Expr::Name(argument)) = call.arguments.args.first()
+            {
+                let local = self.local(&argument.id);
+                self.facts.sorted.insert(local);
+            }
+        }
+        let Expr::Attribute(method) = &*call.func else {
+            return;
+        };
+        match (&*method.attr.id, &*method.value) {
+            ("sort", Expr::Name(name)) => {
+                let local = self.local(&name.id);
+                self.facts.sorted.insert(local);
+            }
+            ("predict_proba", _) => self.facts.predicts_probabilities = true,
+            _ => {}
+        }
+    }
+
+    fn expression(&mut self, expression: &Expr) {
+        match expression {
+            Expr::Call(call) => self.call(call),
+            Expr::Name(name) if name.ctx == ExprContext::Load => {
+                let local = self.local(&name.id);
+                self.facts.read.insert(local);
+                self.facts.beyond_differences.insert(name.id.to_string());
+            }
+            Expr::Attribute(attribute) if attribute.ctx == ExprContext::Load => {
+                self.facts.beyond_differences.extend(dotted(expression));
+            }
+            Expr::Named(named) => self.assign(&named.target, &named.value),
+            _ => {}
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Reader<'_> {
+    fn visit_stmt(&mut self, statement: &'a Stmt) {
+        if self.depth >= DEPTH {
+            return;
+        }
+        let scope = self.scope;
+        match statement {
+            Stmt::FunctionDef(function) => self.scope = function.start().to_usize() + 1,
+            Stmt::Assign(assign) => {
+                for target in &assign.targets {
+                    self.assign(target, &assign.value);
+                }
+            }
+            Stmt::AnnAssign(assign) => {
+                if let Some(value) = &assign.value {
+                    self.assign(&assign.target, value);
+                }
+            }
+            Stmt::For(each) => {
+                if let Expr::Name(name) = &*each.target {
+                    let local = self.local(&name.id);
+                    self.facts.sets.insert(local, false);
+                }
+            }
+            _ => {}
+        }
+        self.depth += 1;
+        walk_stmt(self, statement);
+        self.depth -= 1;
+        self.scope = scope;
+    }
+
+    fn visit_expr(&mut self, expression: &'a Expr) {
+        if self.depth >= DEPTH {
+            return;
+        }
+        self.depth += 1;
+        match expression {
+            Expr::BinOp(difference) if difference.op == Operator::Sub => {
+                for side in [&*difference.left, &*difference.right] {
+                    if !matches!(side, Expr::Name(_) | Expr::Attribute(_)) {
+                        self.visit_expr(side);
+                    } else if let Expr::Name(name) = side {
+                        let local = self.local(&name.id);
+                        self.facts.read.insert(local);
+                    }
+                }
+            }
+            _ => {
+                self.expression(expression);
+                walk_expr(self, expression);
+            }
+        }
+        self.depth -= 1;
+    }
+}

@@ -1,0 +1,465 @@
+//! Goes through a module and asks the rules.
+
+use std::collections::BTreeSet;
+
+use ruff_python_ast::visitor::{Visitor, walk_comprehension, walk_expr, walk_stmt};
+use ruff_python_ast::{CmpOp, Comprehension, Expr, ExprCall, ExprContext, ExprSubscript, Stmt};
+use ruff_text_size::{Ranged, TextRange};
+
+use super::calls::{self, Draws, Given, keyword_of};
+use super::facts::{Facts, Local};
+use super::names::Names;
+use super::order::adds;
+use super::{Checked, Context, Finding, Generator, Insertion, Rule, Severity};
+use crate::closure::parse::Lines;
+use crate::closure::visit::{DEPTH, dotted};
+
+/// Checks a module.
+pub(super) fn check(text: &str, body: &[Stmt], context: &Context) -> Checked {
+    let names = Names::of(body);
+    let facts = Facts::of(body, &names);
+    let mut checker = Checker {
+        text,
+        lines: Lines::new(text),
+        context,
+        names: &names,
+        facts: &facts,
+        found: Vec::new(),
+        scope: 0,
+        hashes: false,
+        free: 0,
+        iterated: BTreeSet::new(),
+        assigned: None,
+        depth: 0,
+    };
+    checker.visit_body(body);
+    Checked {
+        found: checker.found,
+        seeds: facts.seeds.clone(),
+    }
+}
+
+/// The column of a byte, in characters from 1.
+pub(super) fn column(text: &str, lines: &Lines, byte: usize) -> u32 {
+    let before = text.get(lines.start(byte)..byte).unwrap_or_default();
+    before.chars().count() as u32 + 1
+}
+
+pub(super) struct Checker<'c> {
+    text: &'c str,
+    lines: Lines,
+    pub(super) context: &'c Context,
+    pub(super) names: &'c Names,
+    pub(super) facts: &'c Facts,
+    found: Vec<Finding>,
+    /// Where the function begins that is looked at.
+    pub(super) scope: usize,
+    /// Whether it is `__hash__`.
+    hashes: bool,
+    /// In how many calls whose result is the same in whatever order things come.
+    pub(super) free: usize,
+    /// Where expressions begin that are only iterated over, so that a list does as well.
+    pub(super) iterated: BTreeSet<usize>,
+    /// The name that gets what is looked at.
+    pub(super) assigned: Option<(TextRange, Local)>,
+    depth: usize,
+}
+
+/// What a rule says of a place.
+pub(super) struct Said {
+    pub(super) rule: Rule,
+    pub(super) severity: Severity,
+    pub(super) text: String,
+    pub(super) advice: String,
+    pub(super) fix: Vec<Insertion>,
+    pub(super) unless_seeded: Option<Generator>,
+}
+
+impl Said {
+    pub(super) fn new(rule: Rule, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            rule,
+            severity: rule.severity(),
+            text: text.into(),
+            advice: advice.into(),
+            fix: Vec::new(),
+            unless_seeded: None,
+        }
+    }
+}
+
+impl Checker<'_> {
+    pub(super) fn say(&mut self, at: TextRange, said: Said) {
+        let begin = at.start().to_usize();
+        self.found.push(Finding {
+            rule: said.rule,
+            severity: said.severity,
+            line: self.lines.line(begin),
+            column: column(self.text, &self.lines, begin),
+            text: said.text,
+            advice: said.advice,
+            fix: said.fix,
+            unless_seeded: said.unless_seeded,
+        });
+    }
+
+    fn call(&mut self, call: &ExprCall) {
+        let name = self.names.resolve(&call.func);
+        let method = match &*call.func {
+            Expr::Attribute(method) => Some(&*method.attr.id),
+            _ => None,
+        };
+        if let Some(name) = &name {
+            self.clock(name, call);
+            self.entropy(name, call);
+            self.random(name, call);
+            self.variable_call(name, call);
+            self.network(name, call);
+            self.hash(name, call);
+            self.forest(name, call);
+            if calls::is_pickle(name) {
+                self.pickle(name, call.range());
+            }
+        } else if method == Some("to_pickle") {
+            self.pickle("to_pickle", call.range());
+        }
+        if name
+            .as_deref()
+            .is_none_or(|name| !name.starts_with("builtins."))
+        {
+            self.method(method, call);
+        }
+        self.files(name.as_deref(), method, call);
+        self.completion(name.as_deref(), method, call);
+        if let Some(path) = calls::hidden_path(name.as_deref(), method, call) {
+            let text = format!("the path '{path}' is none that an isolated step sees");
+            let advice = "declare it under 'data' or 'inputs' and open what step.json names, or add a \
+                          path relative to the project to 'code:'";
+            self.say(call.range(), Said::new(Rule::AbsolutePath, text, advice));
+        }
+        self.set_calls(name.as_deref(), method, call);
+    }
+
+    fn clock(&mut self, name: &str, call: &ExprCall) {
+        if !calls::is_clock(name, call) {
+            return;
+        }
+        if let Some((range, (_, target))) = &self.assigned
+            && *range == call.range()
+            && matches!(name, "time.time" | "time.time_ns")
+            && self.facts.measures_only(target)
+        {
+            return;
+        }
+        let text = format!("{name}() is another value in each run");
+        let advice = "take the time from a parameter, or report it as an observation; for how long \
+                      something takes use time.perf_counter()";
+        self.say(call.range(), Said::new(Rule::Clock, text, advice));
+    }
+
+    fn entropy(&mut self, name: &str, call: &ExprCall) {
+        if calls::is_entropy(name, call) {
+            let text = format!("{name}() gives other bits in each run");
+            let advice = "make it from the step's seed: random.Random(seed), \
+                          numpy.random.default_rng(seed), uuid.uuid5 of what it names";
+            self.say(call.range(), Said::new(Rule::Entropy, text, advice));
+        }
+    }
+
+    fn random(&mut self, name: &str, call: &ExprCall) {
+        let Some(draws) = calls::draws(name, call) else {
+            return;
+        };
+        let (text, advice, unless) = match draws {
+            Draws::Own => (
+                format!("{name}() without a seed is seeded by the system, anew in each run"),
+                "give it the step's seed: int(step[\"seed\"])".to_owned(),
+                None,
+            ),
+            Draws::From(generator) => (
+                format!("{name} draws from a generator that no code of the step seeds"),
+                format!("{} first", seeding(generator)),
+                Some(generator),
+            ),
+            Draws::Without(argument) => (
+                format!(
+                    "{name} without {argument} draws from NumPy's generator, which no code of the step seeds"
+                ),
+                format!("give it {argument}=int(step[\"seed\"]) % 2**32"),
+                Some(Generator::NumPy),
+            ),
+        };
+        let mut said = Said::new(Rule::UnseededRandom, text, advice);
+        said.unless_seeded = unless;
+        self.say(call.range(), said);
+    }
+
+    /// Methods of what a module got from elsewhere.
+    fn method(&mut self, method: Option<&str>, call: &ExprCall) {
+        let without = |keyword| keyword_of(call, keyword) == Given::Not;
+        let draws = match method {
+            Some("sample") => {
+                self.names.imports("pandas")
+                    && without("random_state")
+                    && (!without("n") || !without("frac"))
+            }
+            Some("rvs") => self.names.imports("scipy") && without("random_state"),
+            _ => false,
+        };
+        if draws {
+            let text = format!(
+                ".{}() without random_state draws from NumPy's generator, which no code of the step seeds",
+                method.unwrap_or_default()
+            );
+            let advice = "give it random_state=int(step[\"seed\"]) % 2**32";
+            let mut said = Said::new(Rule::UnseededRandom, text, advice);
+            said.unless_seeded = Some(Generator::NumPy);
+            self.say(call.range(), said);
+        }
+    }
+
+    /// `os.getenv("X")`, `os.environ.get("X")`.
+    fn variable_call(&mut self, name: &str, call: &ExprCall) {
+        if !matches!(name, "os.getenv" | "os.environ.get") {
+            return;
+        }
+        if let Some(Expr::StringLiteral(variable)) = call.arguments.args.first() {
+            let what = if call.arguments.args.len() > 1 {
+                "always gets the default"
+            } else {
+                "always gets None"
+            };
+            self.variable(
+                variable.value.to_str(),
+                Severity::Warning,
+                what,
+                call.range(),
+            );
+        }
+    }
+
+    /// `os.environ["X"]`.
+    fn variable_item(&mut self, item: &ExprSubscript) {
+        if item.ctx == ExprContext::Load
+            && self.names.resolve(&item.value).as_deref() == Some("os.environ")
+            && let Expr::StringLiteral(variable) = &*item.slice
+        {
+            let what = "fails with a KeyError";
+            self.variable(variable.value.to_str(), Severity::Error, what, item.range());
+        }
+    }
+
+    fn variable(&mut self, variable: &str, severity: Severity, what: &str, at: TextRange) {
+        if self.context.variables.contains(variable) {
+            return;
+        }
+        let text = format!("the step has no variable {variable}: this {what}");
+        let advice = format!("declare it: variables: [{variable}]");
+        let mut said = Said::new(Rule::UndeclaredVariable, text, advice);
+        said.severity = severity;
+        self.say(at, said);
+    }
+
+    fn network(&mut self, name: &str, call: &ExprCall) {
+        if !calls::is_network(name, call) {
+            return;
+        }
+        let (text, advice) = if self.context.network {
+            (
+                format!("{name} gets what is there now: no recipe pins it"),
+                "let a step of its own fetch it, so that the rest stays reproducible, or name it as a \
+                 data source, which is pinned",
+            )
+        } else {
+            (
+                format!("{name} needs a network, which the step does not have"),
+                "name it as a data source, which is pinned, or let a step of its own with 'network: \
+                 true' fetch it",
+            )
+        };
+        self.say(call.range(), Said::new(Rule::Network, text, advice));
+    }
+
+    fn hash(&mut self, name: &str, call: &ExprCall) {
+        if name != "builtins.hash" || self.hashes {
+            return;
+        }
+        if call
+            .arguments
+            .args
+            .first()
+            .is_some_and(Expr::is_number_literal_expr)
+        {
+            return;
+        }
+        let text = "hash() of a text follows PYTHONHASHSEED: the profile fixes it, other runs of Python \
+                    do not";
+        let advice = "use hashlib, such as hashlib.blake2b(text.encode(), digest_size=8)";
+        self.say(call.range(), Said::new(Rule::StringHash, text, advice));
+    }
+
+    fn forest(&mut self, name: &str, call: &ExprCall) {
+        const FORESTS: [&str; 4] = [
+            "RandomForestClassifier",
+            "RandomForestRegressor",
+            "ExtraTreesClassifier",
+            "ExtraTreesRegressor",
+        ];
+        let last = name.rsplit('.').next().unwrap_or_default();
+        if !name.starts_with("sklearn.") || !FORESTS.contains(&last) {
+            return;
+        }
+        let Given::Number(jobs) = keyword_of(call, "n_jobs") else {
+            return;
+        };
+        let several = jobs > 1 || jobs < 0 && self.context.threads > 1;
+        if several && self.facts.predicts_probabilities {
+            let text = format!(
+                "{last} with n_jobs={jobs} sums what its trees predict in the order in which threads \
+                 end: predict_proba differs from call to call (at most 3e-16 was measured)"
+            );
+            let advice =
+                "fit with n_jobs if you like, and set_params(n_jobs=1) before predict_proba";
+            self.say(call.range(), Said::new(Rule::ParallelForest, text, advice));
+        }
+    }
+
+    fn pickle(&mut self, name: &str, at: TextRange) {
+        let format = calls::stable_format(name, |module| self.names.imports(module));
+        let text = format!(
+            "{name} writes a pickle: it can only be compared by its bytes, which may change for the \
+             same content, and loading one runs code"
+        );
+        self.say(
+            at,
+            Said::new(Rule::PickleOutput, text, format!("write {format}")),
+        );
+    }
+
+    fn expression(&mut self, expression: &Expr) {
+        match expression {
+            Expr::Call(call) => self.call(call),
+            Expr::Subscript(item) => self.variable_item(item),
+            Expr::Starred(starred) if starred.ctx == ExprContext::Load => self.set(&starred.value),
+            _ => {}
+        }
+    }
+
+    fn is_duration(difference: &Expr) -> bool {
+        matches!(difference, Expr::BinOp(operation) if operation.op == ruff_python_ast::Operator::Sub)
+    }
+
+    /// The sides of a difference: a reading of the clock there measures.
+    fn difference<'a>(&mut self, difference: &'a ruff_python_ast::ExprBinOp)
+    where
+        Self: Visitor<'a>,
+    {
+        for side in [&*difference.left, &*difference.right] {
+            let measures = matches!(side, Expr::Call(call)
+                if matches!(self.names.resolve(&call.func).as_deref(), Some("time.time" | "time.time_ns")));
+            if !measures {
+                self.visit_expr(side);
+            }
+        }
+    }
+}
+
+/// How a generator is seeded.
+const fn seeding(generator: Generator) -> &'static str {
+    match generator {
+        Generator::Python => "random.seed(int(step[\"seed\"]))",
+        Generator::NumPy => "numpy.random.seed(int(step[\"seed\"]) % 2**32)",
+        Generator::Torch => "torch.manual_seed(int(step[\"seed\"]) % 2**63)",
+        Generator::TensorFlow => "tensorflow.random.set_seed(int(step[\"seed\"]) % 2**31)",
+    }
+}
+
+impl<'a> Visitor<'a> for Checker<'_> {
+    fn visit_stmt(&mut self, statement: &'a Stmt) {
+        if self.depth >= DEPTH {
+            return;
+        }
+        let before = (self.scope, self.hashes, self.assigned.take());
+        match statement {
+            Stmt::FunctionDef(function) => {
+                self.scope = function.start().to_usize() + 1;
+                self.hashes = &*function.name.id == "__hash__";
+            }
+            Stmt::For(each) => {
+                self.iteration(&each.iter);
+                self.walk(each);
+                self.completed(&each.iter, adds(&each.body));
+            }
+            Stmt::Assign(assign) => {
+                if let [target] = &assign.targets[..]
+                    && let Some(name) = dotted(target)
+                {
+                    self.assigned = Some((assign.value.range(), (self.scope, name)));
+                }
+            }
+            Stmt::AnnAssign(assign) => {
+                if let (Some(value), Some(name)) = (&assign.value, dotted(&assign.target)) {
+                    self.assigned = Some((value.range(), (self.scope, name)));
+                }
+            }
+            _ => {}
+        }
+        self.depth += 1;
+        walk_stmt(self, statement);
+        self.depth -= 1;
+        (self.scope, self.hashes, self.assigned) = before;
+    }
+
+    fn visit_comprehension(&mut self, comprehension: &'a Comprehension) {
+        self.iterated.insert(comprehension.iter.start().to_usize());
+        walk_comprehension(self, comprehension);
+    }
+
+    fn visit_expr(&mut self, expression: &'a Expr) {
+        if self.depth >= DEPTH {
+            return;
+        }
+        self.depth += 1;
+        self.expression(expression);
+        let free = match expression {
+            Expr::Call(call) => {
+                let takes_any = matches!(
+                    self.names.resolve(&call.func).as_deref(),
+                    Some("builtins.list" | "builtins.tuple" | "builtins.enumerate")
+                );
+                if takes_any && let Some(first) = call.arguments.args.first() {
+                    self.iterated.insert(first.start().to_usize());
+                }
+                self.is_free(call)
+            }
+            Expr::Compare(comparison) => comparison
+                .ops
+                .iter()
+                .all(|op| matches!(op, CmpOp::In | CmpOp::NotIn)),
+            // What becomes a set again has no order.
+            Expr::SetComp(_) => true,
+            Expr::ListComp(list) => {
+                self.comprehension(&list.generators);
+                false
+            }
+            Expr::Generator(generator) => {
+                self.comprehension(&generator.generators);
+                false
+            }
+            Expr::DictComp(dictionary) => {
+                for one in &dictionary.generators {
+                    self.set(&one.iter);
+                }
+                false
+            }
+            _ => false,
+        };
+        self.free += usize::from(free);
+        match expression {
+            Expr::BinOp(difference) if Self::is_duration(expression) => self.difference(difference),
+            _ => walk_expr(self, expression),
+        }
+        self.free -= usize::from(free);
+        self.depth -= 1;
+    }
+}
