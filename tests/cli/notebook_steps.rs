@@ -102,7 +102,7 @@ fn a_notebook_is_run_from_top_to_bottom_and_again_when_its_source_changed() {
 
     let id = first["record"].as_str().unwrap();
     let copy = project.reproof(&["notebook", "executed", id]).expect(0);
-    assert_eq!(copy.out, project.output(&first, "fit", "executed"));
+    assert!(copy.out.contains("total 6 work"), "{}", copy.out);
     let copy = [
         "notebook",
         "executed",
