@@ -219,6 +219,27 @@ fn pipeline_of(project: &Project) -> String {
 }
 
 #[test]
+fn looking_writes_nothing() {
+    let project = scripted("import os\nprint(os.listdir('.'))\n");
+    let files = || {
+        let call = std::process::Command::new("find")
+            .args([
+                ".", "-newer", "train.py", "-type", "f", "-not", "-path", "./.git/*",
+            ])
+            .current_dir(project.root())
+            .output()
+            .unwrap();
+        String::from_utf8(call.stdout).unwrap()
+    };
+    found_by(&project, 10, &[]);
+    assert_eq!(
+        project.read("train.py"),
+        "import os\nprint(os.listdir('.'))\n"
+    );
+    assert!(!files().contains("reproof.lock"), "{}", files());
+}
+
+#[test]
 fn every_rule_is_listed() {
     let project = Project::empty();
     let call = project.reproof(&["doctor", "--rules"]).expect(0);

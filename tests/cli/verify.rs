@@ -365,6 +365,16 @@ fn fresh_builds_the_environments_again() {
     let newest = &found["executions"][0]["verification"];
     assert_eq!(newest["level"], "fresh");
 
+    // Of built-in steps there is nothing to build, so no more is claimed than was done.
+    let built_in = Project::diabetes();
+    let record_of_built_in = built_in.record(&[]);
+    let arguments = ["verify", &record_of_built_in, "--level", "fresh"];
+    let call = built_in
+        .reproof(&arguments)
+        .expect(0)
+        .says(&["no environment to be built again"]);
+    assert!(call.out.contains("run again from nothing"), "{}", call.out);
+
     // Where the specification is not that of the record any more, nothing is claimed.
     project.edit("reproof.toml", "\"cat\", ", "");
     let call = project

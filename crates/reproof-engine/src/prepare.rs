@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use reproof_capture::{Capture, CaptureOptions, capture};
+use reproof_capture::{Capture, CaptureOptions, DigestCache, capture};
 use reproof_config::{
     DataFrom, ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline,
 };
@@ -219,6 +219,18 @@ pub(crate) fn capture_code(
     project: &Project,
     pipeline: Option<&Pipeline>,
 ) -> Result<Capture, EngineError> {
+    let digests = CatalogDigests::new(project);
+    let captured = capture_with(project, pipeline, &digests)?;
+    digests.finish()?;
+    Ok(captured)
+}
+
+/// The same, with digests of files from this cache.
+pub(crate) fn capture_with(
+    project: &Project,
+    pipeline: Option<&Pipeline>,
+    digests: &dyn DigestCache,
+) -> Result<Capture, EngineError> {
     let named = project.settings.data.values().map(|named| &named.source);
     let read = pipeline.iter().flat_map(|pipeline| pipeline.data.values());
     let read = read.filter_map(|from| match from {
@@ -226,16 +238,13 @@ pub(crate) fn capture_code(
         DataFrom::Named(_) | DataFrom::Version(_) => None,
     });
     let data = named.chain(read).flat_map(queries::files).collect();
-    let digests = CatalogDigests::new(project);
-    let captured = capture(
+    Ok(capture(
         &project.root,
         project.io(),
         project.services.runner.as_ref(),
-        &digests,
+        digests,
         &CaptureOptions { data },
-    )?;
-    digests.finish()?;
-    Ok(captured)
+    )?)
 }
 
 fn refuse_dirty(code: &Capture) -> Result<(), EngineError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_capture::closure::{Closure, Entry, Start};
 use reproof_capture::rules::{self, Checked, Context, Rule, Severity};
-use reproof_capture::{Capture, LARGE, ProjectFiles};
+use reproof_capture::{Capture, LARGE, NoCache, ProjectFiles};
 use reproof_config::{Lock, Pipeline, ProgramSpec, parse_pipeline};
 use reproof_record::{Profile, RelativePath, StepName, Tree, TreeEntry};
 use reproof_store::fs::{FileKind, write_atomic};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::closures::{Closures, suggestion};
 use crate::environments::Environments;
 use crate::observer::Silent;
-use crate::prepare::{Request, capture_code, read_lock};
+use crate::prepare::{Request, capture_with, read_lock};
 use crate::project::read_text;
 use crate::{Cancel, EngineError, Project, program, written};
 
@@ -100,7 +100,8 @@ pub fn check_code(project: &Project, pipeline_file: &str) -> Result<CodeCheck, E
     } else {
         parse_pipeline(pipeline_file, &text, &[])?
     };
-    let captured = capture_code(project, Some(&pipeline))?;
+    // Whoever only looks writes nothing.
+    let captured = capture_with(project, Some(&pipeline), &NoCache)?;
     let mut look = Look {
         project,
         pipeline: &pipeline,

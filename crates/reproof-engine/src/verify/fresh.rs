@@ -21,6 +21,11 @@ pub(super) struct Rebuilt {
 }
 
 impl Rebuilt {
+    /// Whether there was nothing to build.
+    pub fn is_empty(&self) -> bool {
+        self.made.is_empty()
+    }
+
     /// The environments that came to another closure, in words.
     pub fn others(&self) -> Vec<String> {
         let others = self

@@ -124,7 +124,12 @@ pub fn verify(
         Ok(programs) if options.level == Level::Fresh => {
             let made = fresh::rebuild(project, &record.recipe, isolation, observer)?;
             let others = made.others();
-            rebuilt = Some(made);
+            if made.is_empty() {
+                let note = "no step runs a program: there is no environment to be built again";
+                observer.event(&Event::Note(note));
+            } else {
+                rebuilt = Some(made);
+            }
             if others.is_empty() {
                 Ok(programs)
             } else {

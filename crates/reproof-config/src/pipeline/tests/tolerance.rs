@@ -45,7 +45,7 @@ fn tolerances_that_cannot_be_meant_are_refused() {
     );
     refused(
         &with(BLOCKS, "{model: {ulp: 4}, train.model: {abs: 1}}"),
-        "2:31: 'train.model' has a tolerance already",
+        "2:30: 'train.model' has a tolerance already",
     );
     refused(
         &with(PROGRAMS, "{reported: {abs: 1}}"),
