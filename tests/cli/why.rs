@@ -305,3 +305,53 @@ fn experiments_are_for_programs_that_can_be_held() {
         .reproof(&["why", &record, "--step", "train"])
         .expect(2);
 }
+
+#[test]
+fn the_page_shows_the_graph_and_the_intervals() {
+    let project = Project::diabetes();
+    let first = project.record(&[]);
+    let pipeline = project.read("pipelines/diabetes.yaml");
+    project.write(
+        "pipelines/diabetes.yaml",
+        &pipeline.replacen("l2: 1.0", "l2: 10.0", 1),
+    );
+    let rows = project.read("data/pima_diabetes.csv");
+    let fewer: String = rows
+        .lines()
+        .take(400)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    project.write("data/pima_diabetes.csv", &fewer);
+    let second = project.record(&[]);
+    let command = ["why", &first, &second, "--html", "why.html"];
+    let said = project.reproof(&command).expect(0).out;
+    assert!(
+        said.contains("why.html") && said.contains("The results part"),
+        "{said}"
+    );
+    let page = project.read("why.html");
+    for text in [
+        "<title>record ",
+        "class=\"box first\"",
+        "class=\"box moved\"",
+        "train.parameters.l2",
+        "population stability index",
+        "class=\"interval\"",
+        "roc_auc",
+        "pregnancies=",
+    ] {
+        assert!(page.contains(text), "{text} in {page}");
+    }
+    assert!(
+        !page.contains("<script") && !page.contains("http"),
+        "{page}"
+    );
+    project
+        .reproof(&command)
+        .expect(2)
+        .says(&["is there already", "--force"]);
+    project
+        .reproof(&[&command[..], &["--force"]].concat())
+        .expect(0);
+    assert_eq!(project.read("why.html"), page);
+}

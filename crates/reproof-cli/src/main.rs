@@ -6,6 +6,7 @@ mod contributions;
 mod exit;
 mod format;
 mod generated;
+mod page;
 mod printer;
 mod progress;
 mod session;

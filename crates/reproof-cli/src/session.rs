@@ -214,3 +214,20 @@ fn has_pipeline(text: &str) -> bool {
         name.trim_end().rsplit('.').next() == Some("pipeline")
     })
 }
+
+/// A file that is to be written, as the caller's folder has it; it must not be there, unless `replace`.
+pub fn new_file(
+    project: &Project,
+    global: &Global,
+    file: &Path,
+    replace: bool,
+) -> Result<PathBuf, EngineError> {
+    let file = folder(global)?.join(file);
+    if !replace && exists(project.io(), &file)? {
+        return Err(EngineError::Usage {
+            message: format!("{} is there already", file.display()),
+            hint: Some("name another file, or replace it with --force".to_owned()),
+        });
+    }
+    Ok(file)
+}

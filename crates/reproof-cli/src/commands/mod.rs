@@ -1,6 +1,5 @@
 //! One file per command: it parses its options, calls the engine, prints.
 
-mod attribution;
 pub mod bisect;
 pub mod bundle;
 pub mod checkout;

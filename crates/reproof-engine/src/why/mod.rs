@@ -9,7 +9,7 @@ mod sides;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::Named;
-use reproof_record::{Artifact, Digest, ExecutionId, Record, RecordId, Source, StepName};
+use reproof_record::{Artifact, Digest, ExecutionId, Recipe, Record, RecordId, Source, StepName};
 use reproof_store::StoreError;
 use reproof_table::Threads;
 use serde::Serialize;
@@ -38,6 +38,13 @@ pub struct Side {
     /// Where it ran, by property.
     #[serde(skip)]
     pub(crate) platform: BTreeMap<&'static str, String>,
+}
+
+impl Side {
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.content.recipe
+    }
 }
 
 /// Something that a result is the product of.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use reproof_engine::{EngineError, FoundData, Project, StoredFiles, exists, find_data, statistics};
+use reproof_engine::{EngineError, FoundData, Project, StoredFiles, find_data, statistics};
 use reproof_record::LogicalType;
 use reproof_store::fs::write_atomic;
 use reproof_table::statistics::{ColumnStatistics, Histogram, Statistics};
@@ -69,15 +69,9 @@ pub fn stats(options: &Stats, global: &Global, printer: &Printer) -> Result<Exit
     let found = find_data(&project, &options.name)?;
     let statistics = statistics(&project, &found, session::threads(None))?;
     let file = options.html.as_ref();
-    let file = file.map(|file| session::folder(global).map(|here| here.join(file)));
+    let file = file.map(|file| session::new_file(&project, global, file, options.force));
     let file = file.transpose()?;
     if let Some(file) = &file {
-        if !options.force && exists(project.io(), file)? {
-            return Err(EngineError::Usage {
-                message: format!("{} is there already", file.display()),
-                hint: Some("name another file, or replace it with --force".to_owned()),
-            });
-        }
         let text = page::page(&found, &statistics);
         write_atomic(project.io(), file, text.as_bytes())?;
     }

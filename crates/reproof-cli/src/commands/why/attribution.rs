@@ -5,7 +5,7 @@ use reproof_engine::{
     resolve_record,
 };
 
-use super::why::Arguments;
+use super::Arguments;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
 use crate::progress::Progress;
