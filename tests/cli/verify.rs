@@ -214,6 +214,8 @@ fn within_a_tolerance_it_is_equivalent() {
         "{}",
         shown.out
     );
+    let bounds = "tolerance   model {\"abs\":0.001}";
+    assert!(shown.out.contains(bounds), "{}", shown.out);
     let log = project.reproof(&["log"]).expect(0);
     assert!(log.out.contains("equivalent (rerun)"), "{}", log.out);
 
