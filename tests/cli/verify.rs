@@ -214,6 +214,8 @@ fn within_a_tolerance_it_is_equivalent() {
         "{}",
         shown.out
     );
+    let bounds = "tolerance   model {\"abs\":0.001}";
+    assert!(shown.out.contains(bounds), "{}", shown.out);
     let log = project.reproof(&["log"]).expect(0);
     assert!(log.out.contains("equivalent (rerun)"), "{}", log.out);
 
@@ -232,6 +234,10 @@ fn within_a_tolerance_it_is_equivalent() {
 #[test]
 fn several_runs_tell_the_natural_spread() {
     let project = wavering("");
+    let script = project.read("make.sh");
+    let metric = "printf '{\"name\": \"loss\", \"value\": 1.0000%08d}\\n' $((SRANDOM % 100000000)) \
+                  > /reproof/report/metrics.jsonl\n";
+    project.write("make.sh", &(script + metric));
     let record = project.record(&[]);
     let found = project
         .reproof(&["verify", &record, "--times", "3", "--json"])
@@ -249,6 +255,9 @@ fn several_runs_tell_the_natural_spread() {
         (&3.into(), &4.into())
     );
     assert!(of("model")["distance"]["abs"].as_f64().unwrap() > 0.0);
+    let loss = &of("reported")["metrics"]["loss"];
+    let [least, most] = [0, 1].map(|side| loss[side].as_f64().unwrap());
+    assert!(1.0 <= least && least < most && most < 1.001, "{loss}");
     let all = found["verifications"].as_array().unwrap();
     assert_eq!(all[1]["verification"]["time"], serde_json::json!([2, 3]));
 

@@ -270,6 +270,13 @@ fn print_recipe(
             };
             printer.line(&format!("    {output:<12}-> {kind:<8} {digest}{pinned}"));
         }
+        for (output, tolerance) in &step.tolerance {
+            let bounds = to_canonical(tolerance).unwrap_or_default();
+            printer.line(&format!(
+                "    tolerance   {output} {}",
+                String::from_utf8_lossy(&bounds)
+            ));
+        }
     }
     Ok(())
 }

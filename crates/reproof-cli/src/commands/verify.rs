@@ -452,5 +452,14 @@ fn print_spreads(spreads: &[OutputSpread], times: usize, printer: &Printer) {
             one.distinct,
             distance.unwrap_or_default()
         ));
+        for (name, [least, most]) in &one.metrics {
+            printer.line(&format!(
+                "    {}   {} to {}, {:.3e} apart",
+                format::visible(name),
+                format::short(*least),
+                format::short(*most),
+                most - least
+            ));
+        }
     }
 }

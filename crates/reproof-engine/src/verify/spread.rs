@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::{Artifact, Distance, StepName, Tolerance};
+use reproof_record::{Artifact, ArtifactKind, Distance, StepName, Tolerance};
 use serde::Serialize;
 
 use super::Verified;
+use crate::operations::read_metrics;
+use crate::program::reported;
 use crate::{Class, EngineError, Project, contents};
 
 /// How far the results of an output are apart.
@@ -23,6 +25,9 @@ pub struct OutputSpread {
     /// The largest distance of one of them from that of the record; none where there is one result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distance: Option<Distance>,
+    /// Of metrics, the least and the largest value of each that came out in several ways.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, [f64; 2]>,
 }
 
 /// How far apart the outputs of several verifications of one record are.
@@ -60,7 +65,14 @@ pub fn spread(project: &Project, all: &[Verified]) -> Result<Vec<OutputSpread>, 
                 Some(most) => largest(most, one),
             });
         }
+        let all: Vec<_> = [expected].into_iter().chain(runs.iter().copied()).collect();
+        let metrics = if distinct.len() > 1 {
+            ranges(project, &all)?
+        } else {
+            BTreeMap::new()
+        };
         spreads.push(OutputSpread {
+            metrics,
             step: step.clone(),
             output: output.clone(),
             runs: runs.len(),
@@ -69,6 +81,45 @@ pub fn spread(project: &Project, all: &[Verified]) -> Result<Vec<OutputSpread>, 
         });
     }
     Ok(spreads)
+}
+
+/// The least and the largest value of each metric that is not the same in all of these.
+fn ranges(
+    project: &Project,
+    artifacts: &[Artifact],
+) -> Result<BTreeMap<String, [f64; 2]>, EngineError> {
+    let mut found: BTreeMap<String, [f64; 2]> = BTreeMap::new();
+    for artifact in artifacts {
+        if artifact.kind != ArtifactKind::Metrics || !project.store.contains(&artifact.digest)? {
+            continue;
+        }
+        for (name, value) in values(project, artifact) {
+            let range = found.entry(name).or_insert([value; 2]);
+            *range = [range[0].min(value), range[1].max(value)];
+        }
+    }
+    found.retain(|_, [least, most]| least < most);
+    Ok(found)
+}
+
+/// The metrics in an artifact, over all rows: those of an evaluation, or those that a program reported,
+/// each by its last value. None where it holds others.
+fn values(project: &Project, artifact: &Artifact) -> Vec<(String, f64)> {
+    if let Ok(metrics) = read_metrics(&project.store, artifact) {
+        let overall = metrics.overall.into_iter();
+        return overall
+            .filter_map(|(name, estimate)| Some((name, estimate.value?)))
+            .collect();
+    }
+    let Ok(reported) = reported(project, artifact) else {
+        return Vec::new();
+    };
+    let last: BTreeMap<_, _> = reported
+        .metrics
+        .into_iter()
+        .filter_map(|one| Some((one.name, one.value?.as_f64()?)))
+        .collect();
+    last.into_iter().collect()
 }
 
 fn measured(project: &Project, artifacts: [&Artifact; 2]) -> Result<Distance, EngineError> {
