@@ -16,8 +16,10 @@ use crate::commands::compare::data_line;
 use crate::page::{bars, escaped};
 use crate::{format, page};
 
-/// How many slices, and columns of data, are drawn.
-const SHOWN: usize = 12;
+/// How many slices are drawn.
+const SLICES: usize = 12;
+/// How many columns of data are drawn.
+const COLUMNS: usize = 6;
 const STYLE: &str = "
 .cause { font-size: 1.1rem; } section { margin: 1.5rem 0; } section > h2 { margin-bottom: .4rem; }
 table { border-collapse: collapse; width: 100%; } td, th { padding: .15rem .8rem .15rem 0; text-align: left;
@@ -53,7 +55,7 @@ pub(super) fn page(
     let mut body = format!("<p class=\"cause\">{}</p>\n", escaped(said.cause));
     if let Some(made) = said.experiments {
         let explained = made.explained.iter().map(|one| {
-            let texts = [one.factor.name(), &one.evidence, &one.remedy].map(escaped);
+            let texts = [one.factor.name(), &one.evidence, one.remedy].map(escaped);
             format!("<p><b>{}</b>: {}<br>{}</p>", texts[0], texts[1], texts[2])
         });
         let explained: String = explained.collect();
@@ -62,6 +64,9 @@ pub(super) fn page(
         }
     }
     body += &section("Steps", &graph(found));
+    if let Some(metrics) = &found.metrics {
+        body += &section("Metrics", &self::metrics(metrics));
+    }
     if !found.code.is_empty() {
         body += &section("Code", &code(found));
     }
@@ -85,9 +90,6 @@ pub(super) fn page(
     if !outputs.is_empty() {
         let lines = outputs.join("<br>\n");
         body += &section("How far the results moved", &format!("<p>{lines}</p>"));
-    }
-    if let Some(metrics) = &found.metrics {
-        body += &section("Metrics", &self::metrics(metrics));
     }
     page::page(said.title, STYLE, &body)
 }
@@ -218,7 +220,7 @@ fn moved_columns(
         }
     }
     moved.sort_by(|a, b| b.1.total_cmp(&a.1));
-    moved.truncate(SHOWN);
+    moved.truncate(COLUMNS);
     Some(moved)
 }
 
@@ -233,7 +235,7 @@ fn metrics(metrics: &MetricsComparison) -> String {
             html += &metric_row(name, "all rows", [first, second]);
         }
     }
-    for (slice, name, pair) in moved_slices([before, after]).into_iter().take(SHOWN) {
+    for (slice, name, pair) in moved_slices([before, after]).into_iter().take(SLICES) {
         html += &metric_row(&name, &slice, [&pair[0], &pair[1]]);
     }
     html + "</table>"
