@@ -1423,7 +1423,7 @@ fn what_a_later_version_may_support_is_said_plainly() {
     refused_with(
         "{csv: data/churn.csv}",
         "{images: a}",
-        "3:8: 'images': this kind of data source is not supported by this version",
+        "3:8: 'images': a folder of images is written 'files', beside the block 'images: folders'",
     );
     refused_with(
         "{random: {train: 0.7, eval: 0.15, test: 0.15}}",
