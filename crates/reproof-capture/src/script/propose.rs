@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::page::Page;
 use super::wrapper::Wrapper;
 use super::{Access, Argument, Form, Known, Note, Script, Use};
-use crate::closure::{is_standard, normalise};
+use crate::closure::{ending, is_standard, normalise};
 use crate::notebook::distribution;
 
 /// What lies at a path of the project.
@@ -275,7 +275,7 @@ impl<'a> Proposal<'a> {
                 continue;
             };
             let mention = used.access == Access::Mention;
-            if mention && !known.whole || path == self.path || path.ends_with(".py") {
+            if mention && !known.whole || path == self.path || ending(&path) == "py" {
                 continue;
             }
             let written = self.outputs.keys();

@@ -63,42 +63,17 @@ pub fn execute(
     }
     let mut kept = Vec::new();
     let project_text = around(io, &root, &imported, &mut files, &mut kept)?;
-    let mut written: Vec<String> = Vec::new();
-    if !arguments.dry_run {
-        written = set_up(io, &root, &project_text)?;
-        for (file, text) in &files {
-            let path = root.join(file);
-            if let Some(folder) = path.parent() {
-                io.create_dir_all(folder)?;
-            }
-            write_atomic(io, &path, text.as_bytes())?;
-            written.push(file.clone());
+    let written = if arguments.dry_run {
+        if !exists(io, &root.join(PROJECT_FILE))? {
+            files.insert(PROJECT_FILE.to_owned(), project_text);
         }
-    } else if !exists(io, &root.join(PROJECT_FILE))? {
-        files.insert(PROJECT_FILE.to_owned(), project_text);
-    }
+        Vec::new()
+    } else {
+        write(io, &root, &project_text, &files)?
+    };
     if printer.json {
-        let check = imported.check.iter();
-        let check = check.map(|note| json!({ "line": note.line, "text": note.text }));
-        let seeds = imported.seeds.iter();
-        let seeds = seeds.map(|(text, line)| json!({ "line": line, "text": text }));
-        let parameters: BTreeMap<_, Value> = imported
-            .parameters
-            .iter()
-            .map(|(name, value)| (name, plain(value)))
-            .collect();
         let shown = arguments.dry_run.then_some(&files);
-        printer.document(&json!({
-            "pipeline": name.as_str(),
-            "written": written,
-            "kept": kept,
-            "files": shown,
-            "data": imported.data,
-            "outputs": imported.outputs,
-            "parameters": parameters,
-            "seeds": seeds.collect::<Vec<_>>(),
-            "check": check.collect::<Vec<_>>(),
-        }));
+        printer.document(&document(&name, &imported, &written, &kept, shown));
         return Ok(Exit::Done);
     }
     if arguments.dry_run {
@@ -113,6 +88,54 @@ pub fn execute(
     let first = if lock { "" } else { "reproof env lock, and " };
     printer.line(&format!("then: {first}reproof run {name}"));
     Ok(Exit::Done)
+}
+
+/// Makes the folder a project and writes the files. Gives the files that were written.
+fn write(
+    io: &dyn Io,
+    root: &Path,
+    project_text: &str,
+    files: &BTreeMap<String, String>,
+) -> Result<Vec<String>, EngineError> {
+    let mut written = set_up(io, root, project_text)?;
+    for (file, text) in files {
+        let path = root.join(file);
+        if let Some(folder) = path.parent() {
+            io.create_dir_all(folder)?;
+        }
+        write_atomic(io, &path, text.as_bytes())?;
+        written.push(file.clone());
+    }
+    Ok(written)
+}
+
+/// All that was found, as one document.
+fn document(
+    name: &StepName,
+    imported: &Imported,
+    written: &[String],
+    kept: &[String],
+    files: Option<&BTreeMap<String, String>>,
+) -> Value {
+    let check = imported.check.iter();
+    let check = check.map(|note| json!({ "line": note.line, "text": note.text }));
+    let seeds = imported.seeds.iter();
+    let seeds = seeds.map(|(text, line)| json!({ "line": line, "text": text }));
+    let parameters = imported.parameters.iter();
+    let parameters: BTreeMap<_, Value> = parameters
+        .map(|(name, value)| (name, plain(value)))
+        .collect();
+    json!({
+        "pipeline": name.as_str(),
+        "written": written,
+        "kept": kept,
+        "files": files,
+        "data": imported.data,
+        "outputs": imported.outputs,
+        "parameters": parameters,
+        "seeds": seeds.collect::<Vec<_>>(),
+        "check": check.collect::<Vec<_>>(),
+    })
 }
 
 /// A value of the pipeline file; a text may stand there without quotes.
