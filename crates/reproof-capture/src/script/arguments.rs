@@ -5,12 +5,15 @@ use ruff_python_ast::{Expr, ExprCall};
 use super::{Argument, Form};
 use crate::closure::visit::{argument, dotted, text};
 
+/// A plain value: its JSON, and its text if it is one.
+pub(super) type Plain = (String, Option<String>);
+
 /// The argument that a call of `add_argument` declares; none if its name is not a text. `json` gives
 /// the JSON of a plain value, or of a name that stands for one.
 pub(super) fn declared(
     call: &ExprCall,
     line: u32,
-    json: &dyn Fn(&Expr) -> Option<(String, Option<String>)>,
+    json: &dyn Fn(&Expr) -> Option<Plain>,
 ) -> Option<Argument> {
     let names: Vec<String> = call.arguments.args.iter().filter_map(text).collect();
     let long = names.iter().find(|name| name.starts_with("--"));

@@ -278,11 +278,11 @@ impl<'a> Proposal<'a> {
             if mention && !known.whole || path == self.path || ending(&path) == "py" {
                 continue;
             }
-            let written = self.outputs.keys();
+            let mut written = self.outputs.keys();
             let is_output = |out: &String| {
                 *out == path || is_below(&path, out) || out.trim_end_matches('/') == path
             };
-            if written.cloned().any(|out| is_output(&out)) {
+            if written.any(is_output) {
                 continue;
             }
             let Some(source) = self.source(&path, known, used) else {

@@ -6,7 +6,7 @@ use ruff_python_ast::visitor::{Visitor, walk_expr, walk_parameter, walk_stmt};
 use ruff_python_ast::{Expr, ExprCall, ExprContext, Parameter, Stmt};
 use ruff_text_size::Ranged;
 
-use super::arguments::declared;
+use super::arguments::{Plain, declared};
 use super::calls::{FileUse, file_uses};
 use super::paths::Names;
 use super::{Access, Form, Module, Note, Script, ScriptError, Setting, Use};
@@ -204,7 +204,7 @@ impl Reader<'_> {
     }
 
     /// The JSON of a plain value, or of what stands for one; with its text if it is one.
-    fn json(&self, value: &Expr) -> Option<(String, Option<String>)> {
+    fn json(&self, value: &Expr) -> Option<Plain> {
         let range = value.range();
         let written = self
             .text
@@ -432,7 +432,7 @@ impl<'a> Visitor<'a> for Reader<'_> {
             if !done.is_empty() {
                 let is_done = |part: &Expr| {
                     let known = |path: &&Expr| path.range() == part.range();
-                    done.iter().any(|path| known(path)) && self.names.path(part).is_some()
+                    done.iter().any(known) && self.names.path(part).is_some()
                 };
                 let parts = call.arguments.args.iter();
                 let parts = parts.chain(call.arguments.keywords.iter().map(|word| &word.value));
