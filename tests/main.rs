@@ -59,6 +59,8 @@ mod files;
 mod identity;
 #[path = "cli/images.rs"]
 mod images;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/init.rs"]
 mod init;
 #[path = "cli/integrity.rs"]

@@ -289,7 +289,7 @@ pub fn cache() -> PathBuf {
 
 /// Fails where there is no uv, which builds environments of Python.
 #[track_caller]
-fn need_uv() {
+pub fn need_uv() {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::split_paths(&path).map(|folder| folder.join("uv"));
     let named = std::env::var_os("REPROOF_UV").map(PathBuf::from);

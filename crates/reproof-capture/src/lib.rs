@@ -8,7 +8,8 @@
 //! From a captured tree follow the [`closure`] of a step, which is all of the code that the step
 //! sees, and the bytes of its files ([`ProjectFiles`]). What of it would keep a step from repeating is
 //! found by [`rules`]. The environments that steps run in are built, checked and stored by
-//! [`environment`]. What is in notebooks, and what of them is source, says [`notebook`].
+//! [`environment`]. What is in notebooks, and what of them is source, says [`notebook`]; what a plain
+//! script reads and writes, and the pipeline that follows, [`script`].
 //!
 //! This crate starts no process (it asks a [`Runner`]). Capturing code keeps nothing between calls
 //! (it asks a [`DigestCache`]), writes nothing, and executes nothing of the project: no hook, no
@@ -28,6 +29,7 @@ mod read;
 pub mod rules;
 mod runner;
 mod scope;
+pub mod script;
 mod secrets;
 mod select;
 mod walk;

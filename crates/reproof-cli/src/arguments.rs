@@ -41,6 +41,8 @@ pub struct Global {
 pub enum Command {
     /// Make a folder a project.
     Init(commands::init::Arguments),
+    /// Write a first pipeline for a plain script: its data, parameters, outputs and environment.
+    Import(commands::import::Arguments),
     /// Show the steps of a pipeline, without running them.
     Plan(commands::plan::Arguments),
     /// Run a pipeline and print its record's ID.

@@ -42,6 +42,7 @@ mod repair;
 mod report;
 mod run;
 mod schedule;
+mod scripts;
 mod sdk;
 mod services;
 mod sources;
@@ -103,7 +104,9 @@ pub use reproof_capture::notebook::{
     Report as NotebookReport, Rule as NotebookRule, strip as strip_notebook,
 };
 pub use reproof_capture::rules::{Rule, Severity};
+pub use reproof_capture::script::Imported;
 pub use run::{Outcome, RunOptions, run};
+pub use scripts::import_script;
 pub use services::{Cancel, Clock, Services, SystemClock};
 pub use undeclared::{Declare, Undeclared};
 pub use verify::{

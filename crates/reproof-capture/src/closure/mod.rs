@@ -40,7 +40,7 @@ pub use hints::{has_path, undeclared_paths};
 pub use imports::{Dynamic, FileImports, Import, ImportCache, Literal, ParseFault};
 
 pub(crate) use parse::{Lines, ParsedCell, imports_of, with_cells, with_python};
-pub(crate) use search::normalise;
+pub(crate) use search::{ending, normalise};
 
 use crate::CaptureError;
 use follow::Follower;

@@ -49,6 +49,24 @@ pub(crate) fn with_module<T: Send>(
     parsed.ok().flatten()
 }
 
+/// The line, column (in characters, from 1) and reason why the bytes of a file are no Python; none if
+/// they are, or are too many to be parsed.
+pub(crate) fn module_fault(bytes: &[u8]) -> Option<(u32, u32, String)> {
+    if bytes.len() > LIMIT {
+        return None;
+    }
+    let text = decode(bytes);
+    let fault = on_large_stack(text.len(), || {
+        let ParseError { error, location } = parse_module(&text).err()?;
+        let lines = Lines::new(&text);
+        let at = location.start().to_usize();
+        let before = text.get(lines.start(at)..at).unwrap_or_default();
+        let column = before.chars().count() as u32 + 1;
+        Some((lines.line(at), column, error.to_string()))
+    });
+    fault.ok().flatten()
+}
+
 /// A cell that was parsed: its statements, or the line and the reason why it cannot be.
 pub(crate) type ParsedCell<'p> = Result<&'p [Stmt], (u32, String)>;
 

@@ -20,6 +20,7 @@ use super::check::{Surroundings, check, names_of};
 use super::document::{Cell, Notebook};
 use super::magic::{Effect, effect, of_cell};
 use crate::closure::{ParsedCell, normalise, with_cells};
+use crate::script::{Access, calls::file_uses};
 
 /// How a tag of a cell begins at which a stage does.
 const STAGE_TAG: &str = "step:";
@@ -282,21 +283,26 @@ struct Literals {
 
 impl<'a> Visitor<'a> for Literals {
     fn visit_expr(&mut self, expression: &'a Expr) {
-        if let Expr::Call(call) = expression
-            && let Some(Expr::StringLiteral(literal)) = call.arguments.args.first()
-        {
-            let path = literal.value.to_str().to_owned();
-            let last = match &*call.func {
-                Expr::Attribute(method) => method.attr.id.as_str(),
-                Expr::Name(name) => name.id.as_str(),
-                _ => "",
-            };
-            if last.starts_with("to_") || last.starts_with("save") {
-                self.writes.insert(path.clone());
+        if let Expr::Call(call) = expression {
+            let uses = file_uses(call);
+            let used = uses.iter().map(|used| (used.path, used.access));
+            let first = call.arguments.args.first();
+            let first = first.map(|path| (path, Access::Mention));
+            let mut seen = BTreeSet::new();
+            for (path, access) in used.chain(first) {
+                let Expr::StringLiteral(literal) = path else {
+                    continue;
+                };
+                let path = literal.value.to_str().to_owned();
+                if access == Access::Write {
+                    self.writes.insert(path.clone());
+                }
+                let range = literal.range();
+                let range = range.start().to_usize()..range.end().to_usize();
+                if seen.insert(range.start) {
+                    self.found.push((range, path));
+                }
             }
-            let range = literal.range();
-            let range = range.start().to_usize()..range.end().to_usize();
-            self.found.push((range, path));
         }
         walk_expr(self, expression);
     }
@@ -329,7 +335,7 @@ fn edited(text: &str, range: Range<usize>, edits: &[(Range<usize>, String)]) -> 
 }
 
 /// The name and the JSON of `name = literal`.
-fn literal_assigned(statement: &Stmt, text: &str) -> Option<(String, String)> {
+pub(crate) fn literal_assigned(statement: &Stmt, text: &str) -> Option<(String, String)> {
     let (target, value) = match statement {
         Stmt::Assign(assign) => match assign.targets.as_slice() {
             [target] => (target, &*assign.value),
@@ -343,21 +349,25 @@ fn literal_assigned(statement: &Stmt, text: &str) -> Option<(String, String)> {
     };
     let range = value.range();
     let written = text.get(range.start().to_usize()..range.end().to_usize())?;
-    let json = match value {
+    Some((name.id.to_string(), literal_json(value, written)?))
+}
+
+/// The JSON of a plain value that is written so; none of what is not plain.
+pub(crate) fn literal_json(value: &Expr, written: &str) -> Option<String> {
+    Some(match value {
         Expr::StringLiteral(literal) => quoted(literal.value.to_str()),
         Expr::BooleanLiteral(literal) => literal.value.to_string(),
         Expr::NoneLiteral(_) => "null".to_owned(),
         Expr::NumberLiteral(_) | Expr::UnaryOp(_) => {
-            let number: serde_json::Number = written.parse().ok()?;
+            let number: serde_json::Number = written.replace('_', "").parse().ok()?;
             number.to_string()
         }
         _ => return None,
-    };
-    Some((name.id.to_string(), json))
+    })
 }
 
 /// A text as YAML and JSON write it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     let plain = text.contains('/') && text.chars().all(fits);
     if plain {

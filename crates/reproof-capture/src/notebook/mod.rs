@@ -10,8 +10,10 @@ mod magic;
 mod source;
 mod strip;
 
+pub(crate) use check::distribution;
 pub use check::{Declared, Finding, Report, Rule, Surroundings, UnknownRule, check};
 pub use convert::{ConvertError, Converted, convert};
+pub(crate) use convert::{literal_assigned, literal_json, quoted};
 pub use document::{Cell, CellKind, MAX_NOTEBOOK, Notebook, NotebookError};
 pub use find::project_files;
 pub(crate) use source::imports;

@@ -31,7 +31,8 @@ pub struct Arguments {
     pub name: Option<String>,
 }
 
-const PROJECT_TEXT: &str = "\
+/// The project file of a new project.
+pub(super) const PROJECT_TEXT: &str = "\
 # A Reproof project. Everything here is optional.
 
 # [store]
@@ -57,16 +58,7 @@ pub fn execute(
         .as_ref()
         .map(|data| first_pipeline(io, &root, data, arguments));
     let pipeline = pipeline.transpose()?;
-    let mut written = Vec::new();
-    io.create_dir_all(&root.join(STATE_FOLDER))?;
-    write_schema(io, &root)?;
-    if !exists(io, &root.join(PROJECT_FILE))? {
-        write_atomic(io, &root.join(PROJECT_FILE), PROJECT_TEXT.as_bytes())?;
-        written.push(PROJECT_FILE.to_owned());
-    }
-    if ignore_state(io, &root)? {
-        written.push(".gitignore".to_owned());
-    }
+    let mut written = set_up(io, &root, PROJECT_TEXT)?;
     if let Some((path, text)) = pipeline {
         io.create_dir_all(&root.join("pipelines"))?;
         write_atomic(io, &root.join(&path), text.as_bytes())?;
@@ -87,6 +79,21 @@ pub fn execute(
         None => "'reproof init --data FILE.csv --label COLUMN' writes a first pipeline",
     });
     Ok(Exit::Done)
+}
+
+/// Makes a folder a project, with this project file if there is none. Gives the files that were written.
+pub(super) fn set_up(io: &dyn Io, root: &Path, text: &str) -> Result<Vec<String>, EngineError> {
+    let mut written = Vec::new();
+    io.create_dir_all(&root.join(STATE_FOLDER))?;
+    write_schema(io, root)?;
+    if !exists(io, &root.join(PROJECT_FILE))? {
+        write_atomic(io, &root.join(PROJECT_FILE), text.as_bytes())?;
+        written.push(PROJECT_FILE.to_owned());
+    }
+    if ignore_state(io, root)? {
+        written.push(".gitignore".to_owned());
+    }
+    Ok(written)
 }
 
 /// The path and text of the first pipeline.

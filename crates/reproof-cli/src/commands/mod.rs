@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod env;
 pub mod fsck;
 pub mod gc;
+pub mod import;
 pub mod init;
 pub mod log;
 pub mod man;
@@ -38,6 +39,7 @@ pub fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<Exit, Engine
     let global = &arguments.global;
     match &arguments.command {
         Command::Init(arguments) => init::execute(arguments, global, printer),
+        Command::Import(arguments) => import::execute(arguments, global, printer),
         Command::Plan(arguments) => plan::execute(arguments, global, printer),
         Command::Run(arguments) => run::execute(arguments, global, printer),
         Command::Log(arguments) => log::execute(arguments, global, printer),

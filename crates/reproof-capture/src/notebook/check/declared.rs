@@ -191,6 +191,14 @@ fn normal(name: &str) -> String {
     out
 }
 
+/// The distribution that a well-known module comes in; the first where there are several.
+pub(crate) fn distribution(module: &str) -> Option<&'static str> {
+    let entries = DISTRIBUTIONS.split_whitespace();
+    let mut entries = entries.filter_map(|entry| entry.split_once('='));
+    let (_, names) = entries.find(|(known, _)| *known == module)?;
+    names.split(',').next()
+}
+
 /// `own` are the names of the project's folders and modules.
 pub(super) fn check(
     cells: &[(usize, FileImports)],

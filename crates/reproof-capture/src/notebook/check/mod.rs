@@ -23,6 +23,7 @@ use ruff_python_ast::Stmt;
 use ruff_python_ast::visitor::Visitor;
 
 pub use declared::Declared;
+pub(crate) use declared::distribution;
 pub use rules::{Finding, Rule, UnknownRule};
 
 use super::document::{Cell, Notebook};
