@@ -3,6 +3,7 @@
 import html.parser
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -265,6 +266,30 @@ def test_where_the_command_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     beside.parent.mkdir()
     beside.symlink_to(real)
     assert _command.binary() == str(beside)
+
+
+def test_the_command_ends_before_an_interrupted_cell_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Stands in for a long run: it tells the moment to interrupt, and writes down that it was.
+    command = tmp_path / "reproof"
+    command.write_text(
+        f"#!{sys.executable}\n"
+        "import os, signal, sys, time\n"
+        "def end(*_):\n"
+        "    time.sleep(0.2)\n"
+        "    open('interrupted', 'w').close()\n"
+        "    sys.exit(130)\n"
+        "signal.signal(signal.SIGINT, end)\n"
+        "os.kill(os.getppid(), signal.SIGINT)\n"
+        "time.sleep(60)\n",
+        encoding="utf-8",
+    )
+    command.chmod(0o755)
+    monkeypatch.setenv("REPROOF_BINARY", str(command))
+    with pytest.raises(KeyboardInterrupt):
+        _command.ask(["run"], watched=True)
+    assert (tmp_path / "interrupted").exists()
 
 
 def test_a_notebook_that_was_renamed_is_not_taken_for_another(
