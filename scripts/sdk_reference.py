@@ -19,6 +19,9 @@ SECTIONS = [
         "_pipeline.py",
         ["program", "pipeline", "data", "operation", "Program", "Pipeline", "Node", "Result", "Data"],
     ),
+    ("Records", "__init__.py", ["record"]),
+    ("", "jupyter/_record.py", ["Record"]),
+    ("", "jupyter/_metrics.py", ["Metric", "Slice"]),
     ("Errors", "_errors.py", ["ReproofError", "UnknownNameError", "MissingPackageError"]),
 ]
 
@@ -26,6 +29,11 @@ HEAD = """# Reference of the Python package
 
 Generated from the package itself: [The Python package](sdk.md) tells how it is used.
 """
+
+
+def module(file):
+    """The module that has what a file defines for its users."""
+    return "reproof.jupyter" if file.startswith("jupyter/") else "reproof"
 
 
 def doc(node):
@@ -91,13 +99,14 @@ def main():
     print(HEAD)
     for title, file, names in SECTIONS:
         tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
-        print(f"# {title}\n")
+        if title:
+            print(f"# {title}\n")
         for name in names:
             found = [node for node in tree.body if getattr(node, "name", None) == name]
             if isinstance(found[-1], ast.FunctionDef):
-                function(2, f"reproof.{name}", found)
+                function(2, f"{module(file)}.{name}", found)
             else:
-                print(f"## `reproof.{name}`\n")
+                print(f"## `{module(file)}.{name}`\n")
                 print(doc(found[-1]) + "\n")
                 if title != "Errors":
                     members(name, found[-1])

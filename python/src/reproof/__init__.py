@@ -12,10 +12,11 @@ step.metric("train_accuracy", model.score(table))
 step.output("model").joinpath("model.txt").write_text(model.dump())
 ```
 
-`program` and `pipeline` write a pipeline as functions. Nothing here needs a package, and nothing
-is imported before it is used.
+`program` and `pipeline` write a pipeline as functions; `record` and `%load_ext reproof` show results in
+notebooks. Nothing here needs a package, and nothing is imported before it is used.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ._errors import MissingPackageError, ReproofError, UnknownNameError
@@ -23,6 +24,7 @@ from ._step import Input, Output, Parameters, Step, step
 
 if TYPE_CHECKING:
     from ._pipeline import Data, Node, Pipeline, Program, Result, data, operation, pipeline, program
+    from .jupyter import Record
 
 __all__ = [
     "Data",
@@ -41,8 +43,32 @@ __all__ = [
     "operation",
     "pipeline",
     "program",
+    "record",
     "step",
 ]
+
+
+def record(name: str = "@latest") -> "Record":
+    """A record: its metrics, slices, gates, steps, and what verifying it came to.
+
+    `name` is an ID or how one begins, `@latest`, or `PIPELINE@latest`. The command `reproof` is asked, in the
+    working folder's project. Shown in a notebook it is a table.
+    """
+    if "REPROOF_STEP" in os.environ:
+        raise ReproofError("a step sees no records: what it needs is given to it as an input")
+    from . import jupyter
+
+    return jupyter.read_record(name)
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Gives a notebook `%reproof`. In a step, which sees no project, that does nothing."""
+    if "REPROOF_STEP" in os.environ:
+        ipython.register_magic_function(lambda _line: None, magic_name="reproof")
+    else:
+        from . import jupyter
+
+        jupyter.load(ipython)
 
 
 def __getattr__(name: str) -> Any:

@@ -34,7 +34,7 @@ pub struct FileImports {
 
 impl FileImports {
     /// The version of what is found in a file. What another version found is not used.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// Nothing but the reason why there is nothing.
     pub(crate) fn failed(line: u32, message: impl Into<String>) -> Self {

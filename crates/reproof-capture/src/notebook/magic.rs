@@ -96,6 +96,7 @@ const HARMLESS: &[&str] = &[
     "pycat",
     "quickref",
     "reload_ext",
+    "reproof",
     "rm",
     "rmdir",
     "save",

@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 use super::document::{Cell, CellKind, Notebook, NotebookError};
 use super::json::member;
 use super::magic::{CellCode, of_cell, split};
-use crate::closure::{FileImports, Lines, Literal, ParseFault, ParsedCell, imports_of, with_cells};
+use crate::closure::{
+    FileImports, Import, Lines, Literal, ParseFault, ParsedCell, imports_of, with_cells,
+};
 
 /// The program that runs a notebook in a new kernel.
 pub const RUNNER: &str = include_str!("runner.py");
@@ -134,6 +136,8 @@ fn collect(cells: &[(Place, CellCode)], parsed: &[ParsedCell<'_>]) -> FileImport
             }
         };
         let mut own = imports_of(&code.text, body);
+        own.imports.extend(extensions(&code.text, body));
+        own.imports.sort_by_key(|one| one.line);
         own.imports
             .iter_mut()
             .for_each(|one| one.line = moved(one.line));
@@ -157,19 +161,41 @@ fn collect(cells: &[(Place, CellCode)], parsed: &[ParsedCell<'_>]) -> FileImport
     all
 }
 
-/// The files that `%run` runs.
-fn runs(text: &str, body: &[Stmt]) -> Vec<Literal> {
+/// The arguments of each line magic of this name, with its line.
+fn magics<'b>(name: &str, text: &str, body: &'b [Stmt]) -> Vec<(&'b str, u32)> {
     let lines = Lines::new(text);
-    let file = |statement: &Stmt| {
+    let arguments = |statement: &'b Stmt| {
         let Stmt::IpyEscapeCommand(command) = statement else {
             return None;
         };
-        let (name, arguments) = split(&command.value);
-        let is_run = command.kind == IpyEscapeKind::Magic && name == "run";
+        let (found, arguments) = split(&command.value);
+        let wanted = command.kind == IpyEscapeKind::Magic && found == name;
+        wanted.then(|| (arguments, lines.line(statement.start().to_usize())))
+    };
+    body.iter().filter_map(arguments).collect()
+}
+
+/// The modules that `%load_ext` imports. Those of IPython itself have no such names as modules.
+fn extensions(text: &str, body: &[Stmt]) -> Vec<Import> {
+    let import = |(module, line): (&str, u32)| Import {
+        level: 0,
+        module: module.to_owned(),
+        names: Vec::new(),
+        line,
+        optional: true,
+    };
+    magics("load_ext", text, body)
+        .into_iter()
+        .filter(|(module, _)| !module.is_empty() && !module.contains(char::is_whitespace))
+        .map(import)
+        .collect()
+}
+
+/// The files that `%run` runs.
+fn runs(text: &str, body: &[Stmt]) -> Vec<Literal> {
+    let file = |(arguments, line): (&str, u32)| {
         let mut words = arguments.split_whitespace();
-        let file = words
-            .find(|word| !word.starts_with('-'))
-            .filter(|_| is_run)?;
+        let file = words.find(|word| !word.starts_with('-'))?;
         let file = file.trim_matches(['"', '\'']);
         let ending = file.rsplit_once('.').map(|(_, ending)| ending);
         let known = matches!(ending, Some("py" | "ipynb"));
@@ -179,10 +205,13 @@ fn runs(text: &str, body: &[Stmt]) -> Vec<Literal> {
             } else {
                 format!("{file}.py")
             },
-            line: lines.line(statement.start().to_usize()),
+            line,
         })
     };
-    body.iter().filter_map(file).collect()
+    magics("run", text, body)
+        .into_iter()
+        .filter_map(file)
+        .collect()
 }
 
 #[cfg(test)]
@@ -219,7 +248,7 @@ mod tests {
     #[test]
     fn imports_stand_in_the_lines_of_the_file() {
         let text = "{\n \"nbformat\": 4,\n \"cells\": [\n  {\n   \"cell_type\": \"code\",\n   \"source\": [\n    \
-                    \"%matplotlib inline\\n\",\n    \"import helper\\n\",\n    \"%run -i tools/run\\n\"\n   ]\n  },\n  \
+                    \"%load_ext reproof\\n\",\n    \"import helper\\n\",\n    \"%run -i tools/run\\n\"\n   ]\n  },\n  \
                     {\"cell_type\": \"code\", \"source\": \"def (\"},\n  \
                     {\"cell_type\": \"code\", \"source\": \"%%time\\nfrom pkg import x\"}]}";
         let found = imports(text.as_bytes());
@@ -228,7 +257,7 @@ mod tests {
             .iter()
             .map(|import| (import.module.as_str(), import.line))
             .collect();
-        assert_eq!(shown, [("helper", 8), ("pkg", 13)]);
+        assert_eq!(shown, [("reproof", 7), ("helper", 8), ("pkg", 13)]);
         assert_eq!(found.files[0].text, "tools/run.py");
         assert_eq!(found.files[0].line, 9);
         assert_eq!(found.fault.unwrap().line, 12);

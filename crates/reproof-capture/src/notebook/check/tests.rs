@@ -138,6 +138,14 @@ fn cells_that_are_no_python() {
 }
 
 #[test]
+fn our_own_magic_hides_no_name() {
+    one(
+        &["%load_ext reproof\n%reproof status", "print(df)"],
+        "undefined-name 2:1 'df' is defined nowhere",
+    );
+}
+
+#[test]
 fn names_that_are_defined_nowhere() {
     one(&["print(df)"], "undefined-name 1:1 'df' is defined nowhere");
     one(&["def f():\n    return df.x\n"], "undefined-name 1:2 'df'");
