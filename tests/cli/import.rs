@@ -24,7 +24,7 @@ for _ in range(ROUNDS):
     slope -= RATE * error / 10
 with open("model.json", "w") as file:
     json.dump({"slope": slope, "rate": RATE}, file)
-json.dump({"rounds": ROUNDS}, open("results/scores.json", "w"))
+json.dump({"rounds": ROUNDS}, open("made/scores.json", "w"))
 print("slope", slope)
 "#;
 
@@ -90,7 +90,7 @@ fn a_script_with_constants_runs_and_verifies() {
         "wrote steps/train.py",
         "left requirements.txt as it is",
         "data sales: data/sales.csv",
-        "output scores: results/scores.json",
+        "output scores: made/scores.json",
         "parameter RATE: 0.5",
         "seed, line 9: random.seed(7)",
         "then: reproof run train",

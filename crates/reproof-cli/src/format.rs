@@ -79,6 +79,15 @@ pub fn metric(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
+/// A text in a column of this width, apart from what follows it, however long it is.
+pub fn padded(text: &str, width: usize) -> String {
+    if text.chars().count() < width {
+        format!("{text:<width$}")
+    } else {
+        format!("{text}  ")
+    }
+}
+
 /// How far a metric moved, with its sign.
 pub fn signed(value: f64) -> String {
     let text = metric(value);
@@ -161,6 +170,12 @@ mod tests {
     fn thousands_stand_apart() {
         let texts = [0, 7, 999, 1000, 53_940, 1_234_567].map(count);
         assert_eq!(texts, ["0", "7", "999", "1,000", "53,940", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_long_name_stands_apart_from_what_follows() {
+        assert_eq!(padded("split", 8), "split   ");
+        assert_eq!(padded("preprocess", 8), "preprocess  ");
     }
 
     #[test]

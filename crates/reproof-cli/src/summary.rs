@@ -109,8 +109,9 @@ pub fn data_line(name: &StepName, used: &DataUse, change: Option<&DataChange>) -
     let change = change.unwrap_or_default();
     let version = used.version.digest.short();
     format!(
-        "  {:<LABEL$}{file:<25}{size:<25}{version}  {change}",
-        name.as_str()
+        "  {}{}{size:<25}{version}  {change}",
+        format::padded(name.as_str(), LABEL),
+        format::padded(file, 25)
     )
     .trim_end()
     .to_owned()
@@ -151,7 +152,7 @@ fn step_line(
         StepStatus::Failed => printer.paint(Style::Bad, "failed"),
         StepStatus::Skipped => printer.paint(Style::Warning, "not run"),
     };
-    let label = format!("  {:<LABEL$}", name.as_str());
+    let label = format!("  {}", format::padded(name.as_str(), LABEL));
     let operation = outcome.recipe.steps.get(name);
     if operation.is_some_and(evaluates) && outcome.record.is_some() {
         let metrics = metrics(project, outcome)?;

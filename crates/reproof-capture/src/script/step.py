@@ -102,6 +102,10 @@ def main():
     for folder in FOLDERS:
         os.makedirs(os.path.join(work, folder), exist_ok=True)
     os.makedirs(os.path.join(work, FOLDER), exist_ok=True)
+    # Where outputs go, though the project may not have the folder yet.
+    for path in OUTPUTS.values():
+        if path is not None:
+            os.makedirs(os.path.dirname(os.path.join(work, path.rstrip("/"))), exist_ok=True)
     before = {inside for _, inside in files_below(work)}
     os.chdir(os.path.join(work, FOLDER))
     sys.path[0] = os.path.dirname(script)

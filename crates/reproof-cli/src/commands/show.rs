@@ -233,8 +233,8 @@ fn print_recipe(
     printer.line("\ndata");
     for (name, version) in &recipe.data {
         printer.line(&format!(
-            "  {:<12}data:{}",
-            name.as_str(),
+            "  {}data:{}",
+            format::padded(name.as_str(), 12),
             version.digest.short()
         ));
         if let Some(event) = erasure_of(project, &version.digest)? {
@@ -246,7 +246,11 @@ fn print_recipe(
     let names = recipe.order().unwrap_or_default();
     for name in names {
         let step = &recipe.steps[name];
-        printer.line(&format!("  {:<12}{}", name.as_str(), step.operation));
+        printer.line(&format!(
+            "  {}{}",
+            format::padded(name.as_str(), 12),
+            step.operation
+        ));
         if let Some(program) = &step.program {
             print_program(program, printer);
         }
@@ -256,7 +260,10 @@ fn print_recipe(
             String::from_utf8_lossy(&parameters)
         ));
         for (input, source) in &step.inputs {
-            printer.line(&format!("    {input:<12}<- {source}"));
+            printer.line(&format!(
+                "    {}<- {source}",
+                format::padded(input.as_str(), 12)
+            ));
         }
         for (output, kind) in &step.outputs {
             let digest = record.and_then(|record| record.results.get(name)?.get(output));
@@ -268,7 +275,10 @@ fn print_recipe(
             } else {
                 ""
             };
-            printer.line(&format!("    {output:<12}-> {kind:<8} {digest}{pinned}"));
+            printer.line(&format!(
+                "    {}-> {kind:<8} {digest}{pinned}",
+                format::padded(output.as_str(), 12)
+            ));
         }
         for (output, tolerance) in &step.tolerance {
             let bounds = to_canonical(tolerance).unwrap_or_default();
@@ -449,7 +459,13 @@ fn show_execution(
         let status = status.as_str().unwrap_or_default().to_owned();
         let error = step.error.as_deref().unwrap_or_default();
         let took = format::seconds(step.micros);
-        printer.line(format!("  {:<12}{status:<10}{took:<12}{error}", name.as_str()).trim_end());
+        printer.line(
+            format!(
+                "  {}{status:<10}{took:<12}{error}",
+                format::padded(name.as_str(), 12)
+            )
+            .trim_end(),
+        );
         for (what, value) in &step.observations {
             printer.line(&format!("    {what:<22}{}", format::short(*value)));
         }
