@@ -3,6 +3,7 @@
 import html.parser
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List
@@ -287,8 +288,13 @@ def test_the_command_ends_before_an_interrupted_cell_does(
     )
     command.chmod(0o755)
     monkeypatch.setenv("REPROOF_BINARY", str(command))
-    with pytest.raises(KeyboardInterrupt):
-        _command.ask(["run"], watched=True)
+    # Whoever is started in the background has the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _command.ask(["run"], watched=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (tmp_path / "interrupted").exists()
 
 
