@@ -219,3 +219,32 @@ fn where_there_are_no_namespaces_the_way_out_is_named_and_works() {
     let verified = run("verify @latest --isolation none").expect(0);
     assert!(verified.out.starts_with("identical"), "{}", verified.out);
 }
+
+/// What a record brings is not run without isolation because somebody asks what it depends on.
+#[test]
+fn a_metric_is_shared_out_without_isolation_only_where_that_is_granted() {
+    let project = Project::shell(concat!(
+        "  look:\n    shell: |\n",
+        "      S=$(cat $REPROOF_STEP); M=${S#*'\"metrics\":\"'}; M=${M%%'\"'*}\n",
+        "      echo '{\"name\":\"m\",\"value\":'$P'}' > $M; echo > /reproof/out/o\n",
+        "    variables: {P: \"1\"}\n    inputs: {rows: data}\n    outputs: {o: o}\n",
+    ));
+    let record = || {
+        let run = project.run(&NONE);
+        run["record"].as_str().unwrap().to_owned()
+    };
+    let first = record();
+    project.edit("pipelines/steps.yaml", "P: \"1\"", "P: \"3\"");
+    project.write("data/rows.csv", "a,b\n1,3\n");
+    let command = ["why", &first, &record(), "--attribute", "m"];
+    project
+        .reproof(&command)
+        .expect(40)
+        .says(&["ran without isolation", "--isolation none"]);
+    let said = project
+        .reproof(&[&command[..], &NONE].concat())
+        .expect(0)
+        .out;
+    assert!(said.contains("m 1.000 -> 3.000   +2.000"), "{said}");
+    assert!(said.contains("  configuration  +2.000"), "{said}");
+}

@@ -8,7 +8,7 @@ use reproof_table::Threads;
 
 use crate::observer::Observer;
 use crate::program::reported;
-use crate::programs::of_recipe;
+use crate::programs::{granted, of_recipe};
 use crate::schedule::{Mode, execute};
 use crate::undeclared::Tracing;
 use crate::{Cancel, EngineError, Project, evaluation};
@@ -82,7 +82,9 @@ impl Trial<'_> {
         if self.cancel.is_cancelled() {
             return Err(EngineError::Interrupted);
         }
-        let programs = of_recipe(self.project, recipe, self.isolation, false, self.observer)?;
+        // A record may come from anywhere: only a person lets what it brings run unconfined.
+        let isolation = granted(self.project, recipe, "the record", self.isolation)?;
+        let programs = of_recipe(self.project, recipe, isolation, false, self.observer)?;
         let programs = match programs {
             Ok(programs) => programs,
             Err(reason) => return Ok(Err(reason)),

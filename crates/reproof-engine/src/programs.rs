@@ -10,6 +10,7 @@ use reproof_record::{Digest, Isolation, Program, Recipe, RecipeStep, StepName};
 use crate::closures::{Closures, python_path};
 use crate::environments::{Environments, Ready, ReadyEnvironments};
 use crate::observer::{Event, Observer};
+use crate::prepare::refuse_isolation;
 use crate::program::Altered;
 use crate::undeclared::Surroundings;
 use crate::{EngineError, Project, sdk};
@@ -143,6 +144,39 @@ fn note_own_path(step: &StepName, variables: &BTreeMap<String, String>, observer
         );
         observer.event(&Event::Note(&note));
     }
+}
+
+/// The least isolation of a recipe's programs, if it is granted: what ran without any would again.
+/// `whose` says whose they are.
+///
+/// # Errors
+/// A refusal, where it is not.
+pub(crate) fn granted(
+    project: &Project,
+    recipe: &Recipe,
+    whose: &str,
+    isolation: Isolation,
+) -> Result<Isolation, EngineError> {
+    let mut programs = recipe.steps.iter();
+    let without = programs.find(|(_, step)| {
+        let program = step.program.as_ref();
+        program.is_some_and(|program| program.isolation == Isolation::None)
+    });
+    let Some((name, _)) = without else {
+        return Ok(Isolation::Full);
+    };
+    refuse_isolation(project, Isolation::None)?;
+    if isolation == Isolation::None {
+        return Ok(Isolation::None);
+    }
+    Err(EngineError::Refused {
+        message: format!("step '{name}' of {whose} ran without isolation, and would again"),
+        hint: Some(
+            "if you trust its programs, grant it with '--isolation none'; equal outputs then show that \
+             it repeats here, not that it follows from its recipe alone"
+                .to_owned(),
+        ),
+    })
 }
 
 /// The programs of a recipe, for running it again: every environment's bytes are hashed. Steps whose

@@ -18,8 +18,7 @@ use crate::erase::why_gone;
 use crate::integrity::{self, Trouble};
 use crate::observer::{Event, Observer};
 use crate::operations::MAX_DOCUMENT;
-use crate::prepare::refuse_isolation;
-use crate::programs::{NOT_ISOLATED, Programs, of_recipe};
+use crate::programs::{NOT_ISOLATED, Programs, granted, of_recipe};
 use crate::run::blank;
 use crate::schedule::{Mode, Ran, execute};
 use crate::undeclared::Tracing;
@@ -104,7 +103,11 @@ pub fn verify(
         Some(other) => Some(read_record(project, other)?),
         None => None,
     };
-    let isolation = granted(project, id, &record, options.isolation, observer)?;
+    let whose = format!("record {}", id.short());
+    let isolation = granted(project, &record.recipe, &whose, options.isolation)?;
+    if isolation == Isolation::None {
+        observer.event(&Event::Note(NOT_ISOLATED));
+    }
     remote::complete(project, id, &record, observer, cancel)?;
     let mut execution = blank(project, ExecutionKind::Verify, started)?;
     execution.recipe = Some(record.recipe.id()?);
@@ -119,24 +122,11 @@ pub fn verify(
         record: &record,
         expected: expected.as_ref().unwrap_or(&record),
     };
-    let mut rebuilt = None;
-    let given = match given {
+    let (given, rebuilt) = match given {
         Ok(programs) if options.level == Level::Fresh => {
-            let made = fresh::rebuild(project, &record.recipe, isolation, observer)?;
-            let others = made.others();
-            if made.is_empty() {
-                let note = "no step runs a program: there is no environment to be built again";
-                observer.event(&Event::Note(note));
-            } else {
-                rebuilt = Some(made);
-            }
-            if others.is_empty() {
-                Ok(programs)
-            } else {
-                Err(others.join("; "))
-            }
+            build_again(project, &record, programs, isolation, observer)?
         }
-        given => given,
+        given => (given, None),
     };
     let mut verification = match given {
         Err(reason) => {
@@ -177,6 +167,30 @@ pub fn verify(
         failures,
         damage,
     })
+}
+
+/// Builds the environments of a record's programs again. Where one came to another closure, nothing may
+/// run in it.
+fn build_again(
+    project: &Project,
+    record: &Record,
+    programs: Programs,
+    isolation: Isolation,
+    observer: &dyn Observer,
+) -> Result<(Result<Programs, String>, Option<fresh::Rebuilt>), EngineError> {
+    let made = fresh::rebuild(project, &record.recipe, isolation, observer)?;
+    if made.is_empty() {
+        let note = "no step runs a program: there is no environment to be built again";
+        observer.event(&Event::Note(note));
+        return Ok((Ok(programs), None));
+    }
+    let others = made.others();
+    let given = if others.is_empty() {
+        Ok(programs)
+    } else {
+        Err(others.join("; "))
+    };
+    Ok((given, Some(made)))
 }
 
 /// What the programs of a record need, or why they cannot be run again.
@@ -222,40 +236,6 @@ fn run_again(
         pinned_keys: BTreeMap::new(),
     };
     execute(project, &record.recipe, &mode, observer, cancel)
-}
-
-/// The least isolation of a record's programs, if it is granted.
-fn granted(
-    project: &Project,
-    id: &RecordId,
-    record: &Record,
-    isolation: Isolation,
-    observer: &dyn Observer,
-) -> Result<Isolation, EngineError> {
-    let mut programs = record.recipe.steps.iter();
-    let without = programs.find(|(_, step)| {
-        let program = step.program.as_ref();
-        program.is_some_and(|program| program.isolation == Isolation::None)
-    });
-    let Some((name, _)) = without else {
-        return Ok(Isolation::Full);
-    };
-    refuse_isolation(project, Isolation::None)?;
-    if isolation == Isolation::Full {
-        return Err(EngineError::Refused {
-            message: format!(
-                "step '{name}' of record {} ran without isolation, and would again",
-                id.short()
-            ),
-            hint: Some(
-                "if you trust its programs, verify it with '--isolation none'; equal outputs then \
-                 show that it repeats here, not that it follows from its recipe alone"
-                    .to_owned(),
-            ),
-        });
-    }
-    observer.event(&Event::Note(NOT_ISOLATED));
-    Ok(Isolation::None)
 }
 
 fn status(ran: &Ran, verdict: Verdict) -> ExecutionStatus {
