@@ -84,6 +84,16 @@ impl Printer {
         write_out(&format!("{value:#}\n"));
     }
 
+    /// What was found, as one JSON document, as the answer.
+    ///
+    /// # Errors
+    /// A value that has no JSON, which is a bug.
+    pub fn found(&self, found: &impl serde::Serialize) -> Result<(), EngineError> {
+        let document = serde_json::to_value(found);
+        self.document(&document.map_err(|error| EngineError::Bug(error.to_string()))?);
+        Ok(())
+    }
+
     /// Whether what steps write is shown as it comes: to whoever watches.
     pub fn shows_output(&self) -> bool {
         self.watched && !self.quiet

@@ -4,6 +4,7 @@
 mod blocks;
 mod chains;
 mod columns;
+mod cycles;
 mod draft;
 mod expand;
 mod expect;

@@ -65,8 +65,7 @@ pub fn execute(
     progress.clear();
     let found = found?;
     if printer.json {
-        let document = serde_json::to_value(&found);
-        printer.document(&document.map_err(|error| EngineError::Bug(error.to_string()))?);
+        printer.found(&found)?;
     } else {
         print(&found, printer);
     }

@@ -14,7 +14,7 @@ use crate::program::{OutputSpec, ProgramSpec};
 
 use super::{
     CsvOptions, DataFormat, DataFrom, DataSource, Pipeline, Place, PostgresServer, QueryText,
-    StatisticsOption, blocks, links,
+    StatisticsOption, blocks, cycles,
 };
 
 /// Keys of flow mappings longer than this are written with `? `: YAML ends the search for the `:`
@@ -73,7 +73,7 @@ impl Graph {
                 (name, needs.collect())
             })
             .collect();
-        links::order(&needs)
+        cycles::order(&needs)
     }
 }
 

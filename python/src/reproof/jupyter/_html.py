@@ -4,6 +4,7 @@ There is no script in it, nothing is fetched, and it is light or dark as the not
 stay readable.
 """
 
+import abc
 from datetime import datetime
 from typing import List, Optional, Sequence, Tuple
 
@@ -42,11 +43,12 @@ _MOST = 200
 _WIDTH, _HEIGHT = 120.0, 12.0
 
 
-class Shown:
+class Shown(abc.ABC):
     """What a notebook shows as HTML, and a terminal as text."""
 
+    @abc.abstractmethod
     def _body(self) -> str:
-        raise NotImplementedError
+        """What stands in the frame, as HTML."""
 
     def _repr_html_(self) -> str:
         return f'{_STYLE}<div class="reproof">{self._body()}</div>'
