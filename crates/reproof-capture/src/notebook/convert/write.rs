@@ -117,28 +117,7 @@ impl Parts {
         if !folder.is_empty() {
             out += &format!("_os.chdir({folder:?})\n");
         }
-        let used: Vec<_> = self
-            .data
-            .iter()
-            .filter(|(path, _)| {
-                body.contains(&format!("_DATA[{path:?}]"))
-                    || needs
-                        .copied
-                        .iter()
-                        .any(|item| self.items[*item].text.contains(path.as_str()))
-            })
-            .collect();
-        if !used.is_empty() {
-            out += "_DATA = {\n";
-            for (path, name) in used {
-                let file = path.rsplit('/').next().unwrap_or(path);
-                out += &format!(
-                    "    {path:?}: _step[\"inputs\"][{name:?}][\"path\"] + {:?},\n",
-                    format!("/{file}")
-                );
-            }
-            out += "}\n";
-        }
+        out += &self.paths_of_data(&body, needs);
         if body.contains("display(") {
             out += "display = print\n";
         }
@@ -182,6 +161,34 @@ impl Parts {
                 _values = {name: value for name, value in _values.items() if type(value) in (bool, float, int, str)}\n\
                 with open(_step[\"outputs\"][\"values\"][\"path\"], \"w\") as _file:\n    \
                 _json.dump(_values, _file, indent=1, sort_keys=True)\n";
+        out
+    }
+
+    /// Where the data lies that a stage reads, by the paths of the notebook.
+    fn paths_of_data(&self, body: &str, needs: &Needs) -> String {
+        let used: Vec<_> = self
+            .data
+            .iter()
+            .filter(|(path, _)| {
+                body.contains(&format!("_DATA[{path:?}]"))
+                    || needs
+                        .copied
+                        .iter()
+                        .any(|item| self.items[*item].text.contains(path.as_str()))
+            })
+            .collect();
+        if used.is_empty() {
+            return String::new();
+        }
+        let mut out = String::from("_DATA = {\n");
+        for (path, name) in used {
+            let file = path.rsplit('/').next().unwrap_or(path);
+            out += &format!(
+                "    {path:?}: _step[\"inputs\"][{name:?}][\"path\"] + {:?},\n",
+                format!("/{file}")
+            );
+        }
+        out += "}\n";
         out
     }
 
