@@ -67,6 +67,8 @@ mod init;
 mod integrity;
 #[path = "cli/log.rs"]
 mod log;
+#[path = "cli/made_data.rs"]
+mod made_data;
 #[path = "cli/manuals.rs"]
 mod manuals;
 #[path = "cli/many_files.rs"]

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use reproof_config::{ExpandOptions, parse_lock, parse_pipeline, parse_project};
 use reproof_learn::Model;
 use reproof_record::{
-    Column, Digest, Isolation, LogicalType, Manifest, Recipe, Record, Schema, from_canonical,
-    to_canonical,
+    Column, Digest, Isolation, LogicalType, Manifest, Recipe, Record, Schema, Source,
+    from_canonical, to_canonical,
 };
 use reproof_store::fs::RealIo;
 use reproof_table::random::u64_at;
@@ -187,10 +187,9 @@ fn pipeline_files() {
             return;
         };
         if let Ok(pipeline) = parse_pipeline("f", text, &[]) {
-            let schemas: BTreeMap<_, _> = pipeline
-                .data
-                .keys()
-                .map(|name| (name.clone(), schema.clone()))
+            let names = pipeline.data.keys();
+            let mut schemas: BTreeMap<_, _> = names
+                .map(|name| (Source::Data { data: name.clone() }, schema.clone()))
                 .collect();
             let programs = pipeline.programs().into_iter().map(|(name, spec)| {
                 let digest = Digest::of(b"any");
@@ -200,6 +199,10 @@ fn pipeline_files() {
             let programs = programs.collect();
             for final_look in [false, true] {
                 let options = ExpandOptions { final_look };
+                if let Ok(Some(early)) = pipeline.early(&schemas, &programs, &options) {
+                    let made = early.tables.into_iter();
+                    schemas.extend(made.map(|table| (table, schema.clone())));
+                }
                 if let Ok(graph) = pipeline.expand(&schemas, &programs, &options) {
                     graph.to_steps_yaml(&pipeline);
                 }

@@ -68,6 +68,8 @@ pub(crate) fn is_named(object: &Object, node: &Node) -> bool {
 fn is_meant(shape: &Shape, node: &Node) -> bool {
     match shape {
         Shape::Program(object) => programs::is_meant(object, node),
+        // Data may be made by a program.
+        Shape::OneOrNamed(_) => fits(shape, node) && !runs_program(node),
         shape => fits(shape, node),
     }
 }

@@ -30,7 +30,7 @@ pub fn pipeline_json_schema() -> Value {
         map.insert(
             "oneOf".to_owned(),
             json!([
-                {"required": ["label", "train"], "not": {"required": ["steps"]}},
+                {"required": ["data", "label", "train"], "not": {"required": ["steps"]}},
                 {"required": ["steps"], "not": {"anyOf": forbidden}},
             ]),
         );
@@ -233,7 +233,7 @@ mod tests {
         for field in PIPELINE.fields {
             assert_eq!(properties[field.name]["description"], field.doc);
         }
-        assert_eq!(schema["required"], json!(["pipeline", "data"]));
+        assert_eq!(schema["required"], json!(["pipeline"]));
         let steps = &properties["steps"]["additionalProperties"]["anyOf"];
         assert_eq!(steps.as_array().unwrap().len(), OPERATIONS.len() + 1);
         let policy = &project_json_schema()["properties"]["policy"];

@@ -33,8 +33,8 @@ pub use json_schema::{pipeline_json_schema, project_json_schema};
 pub use lock::{Lock, LockEntry, StepPin, parse_lock};
 pub use names::nearest;
 pub use pipeline::{
-    CsvOptions, DataFormat, DataFrom, DataSource, ExpandOptions, Graph, Note, Pipeline, Place,
-    PostgresServer, QueryText, SqlQuery, StatisticsOption, check_address, parse_bound,
+    CsvOptions, DataFormat, DataFrom, DataSource, Early, ExpandOptions, Graph, Note, Pipeline,
+    Place, PostgresServer, QueryText, SqlQuery, StatisticsOption, check_address, parse_bound,
     parse_pipeline, parse_written_pipeline,
 };
 pub use postgres::{Password, PostgresAddress, PostgresConnection, SslMode};

@@ -6,6 +6,7 @@ mod chains;
 mod columns;
 mod cycles;
 mod draft;
+mod early;
 mod expand;
 mod expect;
 mod final_look;
@@ -26,10 +27,11 @@ mod tolerance;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use reproof_record::{Expectation, StepName};
 
+pub use early::Early;
 pub use expand::ExpandOptions;
 pub use gates::parse_bound;
 pub use graph::{Graph, Note};
@@ -38,9 +40,9 @@ pub use source::{
 };
 pub use sql::{PostgresServer, QueryText, SqlQuery};
 
-use crate::check::{check_object, is_named};
+use crate::check::check_object;
 use crate::diagnostic::{Diagnostics, LineOrigin, Report, Sources, Span};
-use crate::tables::{BLOCKS, DATA_SOURCE, PIPELINE};
+use crate::tables::{BLOCKS, PIPELINE};
 use crate::tree::{Node, Override, apply, override_source, parse_yaml};
 use draft::Drafts;
 
@@ -164,14 +166,7 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
         }
         None => blocks::read(root, at, report),
     };
-    let mut declared_data: BTreeSet<StepName> = match root.get("data") {
-        Some(node) if is_named(&DATA_SOURCE, node) => node
-            .entries()
-            .iter()
-            .filter_map(|entry| StepName::new(entry.key.value.as_str()).ok())
-            .collect(),
-        _ => std::iter::once(blocks::data_name()?).collect(),
-    };
+    let mut declared_data = source::declared(root);
     if root
         .get("images")
         .is_some_and(|node| !node.entries().is_empty())

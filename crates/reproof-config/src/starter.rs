@@ -103,7 +103,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use reproof_record::Column;
+    use reproof_record::{Column, Source};
 
     use super::*;
     use crate::{ExpandOptions, parse_pipeline};
@@ -128,7 +128,8 @@ mod tests {
             let task = if numeric { Task::Regression } else { Task::Classification };
             let text = starter_pipeline_for(task, "first", "data/a b.csv", &schema, &label);
             let pipeline = parse_pipeline("f", &text, &[]).unwrap();
-            let schemas = BTreeMap::from([("data".parse().unwrap(), schema)]);
+            let data = Source::Data { data: "data".parse().unwrap() };
+            let schemas = BTreeMap::from([(data, schema)]);
             pipeline.expand(&schemas, &BTreeMap::new(), &ExpandOptions::default()).unwrap();
         }
     }

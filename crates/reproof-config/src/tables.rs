@@ -5,7 +5,7 @@ mod programs;
 mod project;
 
 pub(crate) use data::{DATA_SOURCE, NAMED_DATA};
-pub(crate) use programs::{PREDICT_PROGRAM, PROGRAM_STEP, TRAIN_PROGRAM};
+pub(crate) use programs::{DATA_PROGRAM, PREDICT_PROGRAM, PROGRAM_STEP, TRAIN_PROGRAM};
 pub(crate) use project::{ENVIRONMENT, PROJECT};
 
 use crate::registry::{
@@ -231,15 +231,17 @@ pub(crate) static PIPELINE: Object = Object {
                 },
             )
         },
-        Field {
-            required: true,
-            ..optional(
-                "data",
-                "Where the data comes from: a file, or the name of data that `reproof.toml` declares. \
-                 With `steps`, several sources may be named.",
-                Shape::Either(&[Shape::DataName, Shape::OneOrNamed(&DATA_SOURCE)]),
-            )
-        },
+        optional(
+            "data",
+            "Where the data comes from: a file, the name of data that `reproof.toml` declares, or a \
+             program of yours (`run`), whose output `table` it is: the program runs before the columns \
+             are known. With `steps`, several sources may be named, or none.",
+            Shape::Either(&[
+                Shape::DataName,
+                Shape::OneOrNamed(&DATA_SOURCE),
+                Shape::Program(&DATA_PROGRAM),
+            ]),
+        ),
         optional(
             "images",
             "That the rows are about images. `folders`: `data` is files, and there is a row for each \

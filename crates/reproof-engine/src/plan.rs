@@ -1,9 +1,11 @@
 //! What a run would do, without doing it.
 
-use reproof_record::{Source, StepName};
+use reproof_record::{Recipe, Source, StepName};
 
 use crate::observer::Observer;
-use crate::prepare::{Prepared, Request, prepare};
+use crate::prepare::{self, Prepared, Request};
+use crate::programs::Programs;
+use crate::run::made_columns;
 use crate::schedule::Outputs;
 use crate::{Cancel, EngineError, Project, cache};
 use std::collections::BTreeMap;
@@ -27,15 +29,36 @@ pub struct Plan {
 }
 
 /// Expands a pipeline and looks up which of its steps have their outputs. The data is read and
-/// pinned as a run would do; no step runs.
+/// pinned as a run would do; no step runs. Where programs must run before the rest can be expanded, and
+/// their outputs are not there, they are all that is planned.
 pub fn plan(
     project: &Project,
     request: &Request,
     observer: &dyn Observer,
 ) -> Result<Plan, EngineError> {
-    let prepared = prepare(project, request, observer, &Cancel::default())?;
-    let recipe = &prepared.recipe;
-    let mut known: BTreeMap<&StepName, Outputs> = BTreeMap::new();
+    let read = prepare::read(project, request, observer, &Cancel::default())?;
+    let prepared = match read.early_recipe()? {
+        None => read.expand(project, BTreeMap::new())?,
+        Some(((recipe, _), tables)) => {
+            let (_, known) = look_up(project, &recipe, &read.programs, observer)?;
+            match made_columns(project, &recipe, tables, &known)? {
+                Some(made) => read.expand(project, made)?,
+                None => read.early_alone(project)?,
+            }
+        }
+    };
+    let (steps, _) = look_up(project, &prepared.recipe, &prepared.programs, observer)?;
+    Ok(Plan { prepared, steps })
+}
+
+/// Looks up the outputs of steps.
+fn look_up(
+    project: &Project,
+    recipe: &Recipe,
+    programs: &Programs,
+    observer: &dyn Observer,
+) -> Result<(Vec<PlannedStep>, BTreeMap<StepName, Outputs>), EngineError> {
+    let mut known: BTreeMap<StepName, Outputs> = BTreeMap::new();
     let mut steps = Vec::new();
     for name in recipe.order()? {
         let step = &recipe.steps[name];
@@ -52,7 +75,7 @@ pub fn plan(
             })
             .collect();
         let outputs = match inputs {
-            Some(inputs) if prepared.programs.may_be_cached(name, step) => {
+            Some(inputs) if programs.may_be_cached(name, step) => {
                 cache::lookup(project, (name, step), &step.key(&inputs)?, observer)?
             }
             _ => None,
@@ -62,8 +85,8 @@ pub fn plan(
             cached: outputs.is_some() || !step.pinned.is_empty(),
         });
         if let Some(outputs) = outputs {
-            known.insert(name, outputs);
+            known.insert(name.clone(), outputs);
         }
     }
-    Ok(Plan { prepared, steps })
+    Ok((steps, known))
 }

@@ -1,14 +1,16 @@
 //! From a pipeline file to a recipe: the file is read, the code captured, the policies checked,
-//! the data pinned, and the pipeline expanded.
+//! the data pinned, and the pipeline expanded. Where a built-in step takes a table that a program makes,
+//! the program runs in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use reproof_capture::{Capture, CaptureOptions, DigestCache, capture};
 use reproof_config::{
-    DataFrom, ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline,
+    DataFrom, Early, ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline,
 };
 use reproof_record::{
-    DataInput, DataUse, ExpectationOutcome, Isolation, Recipe, Schema, StepKey, StepName,
+    DataInput, DataUse, ExpectationOutcome, Isolation, Recipe, Schema, Source, StepKey, StepName,
 };
 use reproof_store::fs::write_atomic;
 
@@ -17,7 +19,7 @@ use crate::data::{self, Pinned};
 use crate::digests::CatalogDigests;
 use crate::environments::Ready;
 use crate::observer::{Event, Observer};
-use crate::programs::{self, Programs};
+use crate::programs::{self, Programs, Resolved};
 use crate::project::{LOCK_FILE, exists, read_text};
 use crate::{Cancel, EngineError, Project, expect, pins, queries, written};
 
@@ -42,6 +44,28 @@ pub struct Request {
     pub isolation: Isolation,
 }
 
+/// A pipeline that was read and whose data is pinned, before it is expanded.
+pub(crate) struct Read {
+    pipeline: Pipeline,
+    code: Capture,
+    pinned: BTreeMap<StepName, Pinned>,
+    /// The lock file as it was.
+    lock: Lock,
+    resolved: Resolved,
+    /// What programs get that no recipe holds.
+    pub programs: Arc<Programs>,
+    /// What the data must meet.
+    pub expectations: Vec<ExpectationOutcome>,
+    /// What must run before the pipeline can be expanded.
+    pub early: Option<Early>,
+    options: ExpandOptions,
+    locked: bool,
+    writes_lock: bool,
+}
+
+/// A recipe, and under which keys the lock file pins what came out of its steps, if it must be kept to.
+pub(crate) type Keyed = (Recipe, BTreeMap<StepName, StepKey>);
+
 /// A pipeline that is ready to run.
 pub struct Prepared {
     /// The pipeline as its file says it.
@@ -59,7 +83,9 @@ pub struct Prepared {
     /// The data, as it was pinned.
     pub(crate) pinned: BTreeMap<StepName, Pinned>,
     /// What programs get that no recipe holds.
-    pub(crate) programs: Programs,
+    pub(crate) programs: Arc<Programs>,
+    /// Whether the graph is but what must run before the rest can be expanded.
+    pub partial: bool,
     /// The lock file as it is now; none if there is none.
     pub lock: Option<String>,
     /// The keys under which the lock file pins what came out of steps, if it must be kept to.
@@ -68,15 +94,15 @@ pub struct Prepared {
     pub(crate) writes_lock: bool,
 }
 
-/// Reads a pipeline file and makes it ready to run.
-pub fn prepare(
+/// Reads a pipeline file and pins its data.
+pub(crate) fn read(
     project: &Project,
     request: &Request,
     observer: &dyn Observer,
     cancel: &Cancel,
-) -> Result<Prepared, EngineError> {
+) -> Result<Read, EngineError> {
     refuse_isolation(project, request.isolation)?;
-    let mut lock = read_lock(project)?;
+    let lock = read_lock(project)?;
     let locked = request.locked || project.settings.policy.locked;
     let (pipeline, environment) = if written::is_python(&request.pipeline_file) {
         let read = written::read(project, request, &lock, locked, observer, cancel)?;
@@ -97,14 +123,10 @@ pub fn prepare(
         of_lock: request.data_of_lock,
     };
     let pinned = data::pin_all(project, &pipeline, &lock, read, observer, cancel)?;
-    let schemas: BTreeMap<StepName, Schema> = pinned
-        .iter()
-        .map(|(name, pinned)| (name.clone(), pinned.schema.clone()))
-        .collect();
     let options = ExpandOptions {
         final_look: request.final_look,
     };
-    let resolved = programs::resolve(
+    let mut resolved = programs::resolve(
         project,
         &pipeline,
         &code,
@@ -113,42 +135,102 @@ pub fn prepare(
         environment,
         observer,
     )?;
-    let graph = pipeline.expand(&schemas, &resolved.programs, &options)?;
+    let early = pipeline.early(&columns(&pinned), &resolved.programs, &options)?;
     let now = project.services.clock.now();
     let expectations = expect::judge_all(project, &pipeline, &pinned, &lock, now, cancel)?;
-    // What must not be used is not pinned either: drift would then be judged against it.
-    let writes_lock = request.overrides.is_empty() && !locked && !expect::refuses(&expectations);
-    if writes_lock {
-        update_lock(project, &mut lock, &pinned, &resolved.environments)?;
-    }
-    let versions: BTreeMap<StepName, DataInput> = pinned
-        .iter()
-        .map(|(name, pinned)| (name.clone(), pinned.used.version))
-        .collect();
-    let mut recipe = graph.recipe(&versions)?;
-    let pinned_keys = if locked {
-        pins::fill(&mut recipe, &lock, &pipeline.name)?
-    } else {
-        BTreeMap::new()
-    };
-    let data = pinned
-        .iter()
-        .map(|(name, pinned)| (name.clone(), pinned.used.clone()))
-        .collect();
-    let lock = lock_text(project)?;
-    Ok(Prepared {
+    Ok(Read {
         pipeline,
-        graph,
-        recipe,
         code,
-        data,
         pinned,
-        expectations,
         lock,
-        programs: resolved.given,
-        pinned_keys,
-        writes_lock,
+        programs: Arc::new(std::mem::take(&mut resolved.given)),
+        resolved,
+        // What must not be used is not pinned either: drift would then be judged against it.
+        writes_lock: request.overrides.is_empty() && !locked && !expect::refuses(&expectations),
+        expectations,
+        early,
+        options,
+        locked,
     })
+}
+
+/// The columns of data.
+fn columns(pinned: &BTreeMap<StepName, Pinned>) -> BTreeMap<Source, Schema> {
+    let data = pinned.iter();
+    data.map(|(name, pinned)| (Source::Data { data: name.clone() }, pinned.schema.clone()))
+        .collect()
+}
+
+impl Read {
+    /// The recipe of what must run first; none if nothing must.
+    pub fn early_recipe(&self) -> Result<Option<(Keyed, &BTreeSet<Source>)>, EngineError> {
+        let Some(early) = &self.early else {
+            return Ok(None);
+        };
+        Ok(Some((self.recipe(&early.graph)?, &early.tables)))
+    }
+
+    fn recipe(&self, graph: &Graph) -> Result<Keyed, EngineError> {
+        let pinned = self.pinned.iter();
+        let versions: BTreeMap<StepName, DataInput> = pinned
+            .map(|(name, pinned)| (name.clone(), pinned.used.version))
+            .collect();
+        let mut recipe = graph.recipe(&versions)?;
+        let keys = if self.locked {
+            pins::fill(&mut recipe, &self.lock, &self.pipeline.name)?
+        } else {
+            BTreeMap::new()
+        };
+        Ok((recipe, keys))
+    }
+
+    /// Expands the pipeline with the columns of the tables that programs made first.
+    pub fn expand(
+        self,
+        project: &Project,
+        made: BTreeMap<Source, Schema>,
+    ) -> Result<Prepared, EngineError> {
+        let mut columns = columns(&self.pinned);
+        columns.extend(made);
+        let programs = &self.resolved.programs;
+        let graph = self.pipeline.expand(&columns, programs, &self.options)?;
+        self.complete(project, graph, false)
+    }
+
+    /// What must run first as all that there is: without its tables the rest is not known.
+    pub fn early_alone(mut self, project: &Project) -> Result<Prepared, EngineError> {
+        let graph = self.early.take().map(|early| early.graph);
+        self.complete(project, graph.unwrap_or_default(), true)
+    }
+
+    fn complete(
+        mut self,
+        project: &Project,
+        graph: Graph,
+        partial: bool,
+    ) -> Result<Prepared, EngineError> {
+        let (recipe, pinned_keys) = self.recipe(&graph)?;
+        if self.writes_lock {
+            let environments = &self.resolved.environments;
+            update_lock(project, &mut self.lock, &self.pinned, environments)?;
+        }
+        let data = self.pinned.iter();
+        let data = data.map(|(name, pinned)| (name.clone(), pinned.used.clone()));
+        Ok(Prepared {
+            data: data.collect(),
+            lock: lock_text(project)?,
+            pipeline: self.pipeline,
+            graph,
+            recipe,
+            code: self.code,
+            pinned: self.pinned,
+            expectations: self.expectations,
+            programs: self.programs,
+            partial,
+            pinned_keys,
+            writes_lock: self.writes_lock,
+        })
+    }
 }
 
 /// Refuses less isolation than the project's policy asks for.

@@ -1,20 +1,20 @@
 //! Runs a pipeline: its steps, from the cache or anew; its gates; the record; the execution.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reproof_catalog::RecordEntry;
 use reproof_learn::judge;
 use reproof_record::{
     CodeState, Digest, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
-    GateVerdict, Recipe, Record, StepName, StepStatus, Timestamp,
+    GateVerdict, Recipe, Record, Schema, Source, StepName, StepStatus, Timestamp,
 };
 use reproof_table::Threads;
 
 use crate::observer::Observer;
 use crate::operations::read_metrics;
-use crate::prepare::{Prepared, Request, prepare};
-use crate::schedule::{Mode, Ran, execute};
+use crate::prepare::{self, Prepared, Read, Request};
+use crate::schedule::{Mode, Outputs, Ran, execute, execute_after};
 use crate::undeclared::{Tracing, Undeclared};
 use crate::{Cancel, Class, EngineError, OperationError, Project, expect, pins, versions};
 
@@ -72,9 +72,8 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<Outcome, EngineError> {
     let blank = blank(project, ExecutionKind::Run, project.services.clock.now())?;
-    let mut prepared = prepare(project, &options.request, observer, cancel)?;
-    versions::append_read(project, &prepared, &blank.id, observer, cancel)?;
-    let mode = Mode {
+    let read = prepare::read(project, &options.request, observer, cancel)?;
+    let mut mode = Mode {
         use_cache: options.use_cache,
         threads: options.threads,
         tracing: if options.trace {
@@ -82,13 +81,16 @@ pub fn run(
         } else {
             Tracing::New
         },
-        programs: Arc::new(std::mem::take(&mut prepared.programs)),
-        pinned_keys: std::mem::take(&mut prepared.pinned_keys),
+        programs: Arc::clone(&read.programs),
+        pinned_keys: BTreeMap::new(),
     };
+    let (mut prepared, earlier) = expand(project, read, &mut mode, observer, cancel)?;
+    versions::append_read(project, &prepared, &blank.id, observer, cancel)?;
+    mode.pinned_keys = std::mem::take(&mut prepared.pinned_keys);
     let ran = if expect::refuses(&prepared.expectations) {
         Ran::skipped(&prepared.recipe)
     } else {
-        execute(project, &prepared.recipe, &mode, observer, cancel)?
+        execute_after(earlier, project, &prepared.recipe, &mode, observer, cancel)?
     };
     pins::pin(&mut prepared.recipe, &ran);
     if prepared.writes_lock {
@@ -100,6 +102,7 @@ pub fn run(
     let gates = gates(project, &prepared, &ran)?;
     let record = ran
         .results(&prepared.recipe)
+        .filter(|_| !prepared.partial)
         .map(|results| Record::new(prepared.recipe.clone(), results));
     let status = if expect::refuses(&prepared.expectations) {
         ExecutionStatus::DataRefused
@@ -117,6 +120,52 @@ pub fn run(
         failures: ran.failures,
         undeclared: ran.undeclared,
     })
+}
+
+/// Expands a pipeline. Programs that make tables for built-in steps run before; what came of them is
+/// returned. Where they fail, they are all that there is.
+fn expand(
+    project: &Project,
+    read: Read,
+    mode: &mut Mode,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<(Prepared, Ran), EngineError> {
+    let Some(((recipe, keys), tables)) = read.early_recipe()? else {
+        return Ok((read.expand(project, BTreeMap::new())?, Ran::default()));
+    };
+    if expect::refuses(&read.expectations) {
+        return Ok((read.early_alone(project)?, Ran::default()));
+    }
+    mode.pinned_keys = keys;
+    let ran = execute(project, &recipe, mode, observer, cancel)?;
+    let prepared = match made_columns(project, &recipe, tables, &ran.outputs)? {
+        Some(made) if !ran.interrupted => read.expand(project, made)?,
+        _ => read.early_alone(project)?,
+    };
+    Ok((prepared, ran))
+}
+
+/// The columns of tables that programs made; none if one of them is not there.
+pub(crate) fn made_columns(
+    project: &Project,
+    recipe: &Recipe,
+    tables: &BTreeSet<Source>,
+    outputs: &BTreeMap<StepName, Outputs>,
+) -> Result<Option<BTreeMap<Source, Schema>>, EngineError> {
+    let mut columns = BTreeMap::new();
+    for source in tables {
+        let made = || match source {
+            Source::Data { .. } => None,
+            Source::Output { step, output } => Some(outputs.get(step)?.get(output)?.artifact),
+        };
+        let Some(artifact) = recipe.pinned(source).or_else(made) else {
+            return Ok(None);
+        };
+        let table = project.store.table_object(&artifact.digest)?;
+        columns.insert(source.clone(), table.schema);
+    }
+    Ok(Some(columns))
 }
 
 fn status(ran: &Ran, complete: bool, gates: &[GateOutcome]) -> ExecutionStatus {

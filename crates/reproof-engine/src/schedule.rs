@@ -46,6 +46,7 @@ pub(crate) struct Mode {
 }
 
 /// What came of running a recipe.
+#[derive(Default)]
 pub(crate) struct Ran {
     /// Every step of the recipe.
     pub steps: BTreeMap<StepName, StepExecution>,
@@ -74,10 +75,7 @@ impl Ran {
         let names = recipe.steps.keys();
         Self {
             steps: names.map(|name| (name.clone(), skipped.clone())).collect(),
-            outputs: BTreeMap::new(),
-            failures: BTreeMap::new(),
-            undeclared: BTreeMap::new(),
-            interrupted: false,
+            ..Self::default()
         }
     }
 
@@ -166,21 +164,29 @@ pub(crate) fn execute(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Ran, EngineError> {
+    execute_after(Ran::default(), project, recipe, mode, observer, cancel)
+}
+
+/// The same, where some of the steps ran before.
+pub(crate) fn execute_after(
+    earlier: Ran,
+    project: &Project,
+    recipe: &Recipe,
+    mode: &Mode,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Ran, EngineError> {
     let (sender, receiver) = channel();
+    let waiting = recipe.steps.keys();
+    let waiting = waiting.filter(|name| !earlier.steps.contains_key(*name));
     let mut scheduler = Scheduler {
         project,
         recipe,
         mode,
         observer,
-        waiting: recipe.steps.keys().cloned().collect(),
+        waiting: waiting.cloned().collect(),
         running: BTreeSet::new(),
-        ran: Ran {
-            steps: BTreeMap::new(),
-            outputs: BTreeMap::new(),
-            failures: BTreeMap::new(),
-            undeclared: BTreeMap::new(),
-            interrupted: false,
-        },
+        ran: earlier,
         sender,
         cancel,
     };

@@ -41,7 +41,7 @@ pub fn execute(
             .collect();
         printer.document(&json!({
             "recipe_id": recipe, "recipe": plan.prepared.recipe, "steps": steps,
-            "expectations": plan.prepared.expectations,
+            "expectations": plan.prepared.expectations, "partial": plan.prepared.partial,
         }));
         return Ok(Exit::Done);
     }
@@ -53,6 +53,16 @@ pub fn execute(
     for step in &plan.steps {
         let state = if step.cached { "cached" } else { "to be run" };
         printer.line(&printer.paint(Style::Dim, &format!("# {:<12} {state}", step.name)));
+    }
+    if plan.prepared.partial {
+        let open = plan.steps.iter().filter(|step| !step.cached);
+        let names: Vec<_> = open.map(|step| format!("'{}'", step.name)).collect();
+        printer.line(&format!(
+            "# {} must run before the rest can be planned: the columns of what comes out are not known; \
+             'reproof run' goes on by itself",
+            names.join(", ")
+        ));
+        return Ok(Exit::Done);
     }
     printer.line(&printer.paint(Style::Dim, &format!("# recipe:{}", recipe.short())));
     Ok(Exit::Done)

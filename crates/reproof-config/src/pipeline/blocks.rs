@@ -10,7 +10,7 @@ use reproof_record::{IMAGE_DIGEST, Source, StepName};
 
 use super::draft::{Draft, Drafts, Label, Parameters, Preprocess};
 use super::{chains, parameters, splits};
-use crate::check::is_named;
+use crate::check::{is_named, runs_program};
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
 use crate::registry::{Action, Needs, OperationSpec, SPLIT, operation};
@@ -46,14 +46,17 @@ pub(super) fn read(root: &Node, at: Span, report: &mut Report<'_>) -> Drafts {
         .filter_map(|name| StepName::new(name).ok())
         .collect::<BTreeSet<_>>(),
     };
-    for block in ["label", "train"] {
+    for block in ["data", "label", "train"] {
         if root.get(block).is_none() {
             report.hinted(
                 at,
                 format!("the key '{block}' is missing"),
-                "a pipeline has the blocks 'label' and 'train', or a free graph under 'steps'",
+                "a pipeline has the blocks 'data', 'label' and 'train', or a free graph under 'steps'",
             );
         }
+    }
+    if root.get("data").is_some_and(runs_program) {
+        drafts.declared.extend(data_name());
     }
     let mut reader = Blocks {
         root,
@@ -61,6 +64,7 @@ pub(super) fn read(root: &Node, at: Span, report: &mut Report<'_>) -> Drafts {
         images: root.entry("images"),
         drafts: &mut drafts,
     };
+    reader.data(report);
     reader.images(report);
     let parts = reader.split(report);
     let label = root.get("label").and_then(parameters::label);
@@ -202,12 +206,12 @@ impl Blocks<'_> {
             return;
         };
         if let Some(data) = self.root.get("data")
-            && is_named(&DATA_SOURCE, data)
+            && (is_named(&DATA_SOURCE, data) || runs_program(data))
         {
             report.hinted(
                 entry.key.span,
                 "images are of data that is one source",
-                "for several, write the graph under 'steps', with a step 'image_table' for each",
+                "for others, write the graph under 'steps', with a step 'image_table' for each",
             );
             self.images = None;
             return;
@@ -237,8 +241,10 @@ impl Blocks<'_> {
 
     /// The table that is divided.
     fn table(&self) -> &'static str {
+        let data = self.root.get("data");
         match self.images {
             Some(_) => "images.table",
+            None if data.is_some_and(runs_program) => "data.table",
             None => "data",
         }
     }

@@ -68,50 +68,30 @@ impl Pipeline {
         report.finish()
     }
 
-    /// Expands the pipeline to its graph. `schemas` holds the schema of every data source, one without
-    /// columns where it is files, `programs` what each of [`Pipeline::programs`] is in the recipe.
+    /// Expands the pipeline to its graph. `columns` holds the schema of every data source, one without
+    /// columns where it is files, and of the tables of [`Pipeline::early`]; `programs` what each of
+    /// [`Pipeline::programs`] is in the recipe.
     ///
     /// # Errors
     /// Columns that are not there or do not suit what is done with them; programs that are not
     /// among `programs`.
     pub fn expand(
         &self,
-        schemas: &BTreeMap<StepName, Schema>,
+        columns: &BTreeMap<Source, Schema>,
         programs: &BTreeMap<StepName, Program>,
         options: &ExpandOptions,
     ) -> Result<Graph, Diagnostics> {
         let mut report = Report::new(&self.sources);
-        let mut drafts = self.drafts.clone();
-        if options.final_look {
-            final_look::score_test(&mut drafts, &self.data, &mut report);
-        }
-        let is_files = |name: &StepName| Some(schemas.get(name)?.columns().is_empty());
-        links::check_files(&drafts, is_files, &mut report);
+        let mut drafts = self.turned(options, &mut report);
+        self.check_data(&drafts, columns, &mut report);
         if report.count() > 0 {
             report.finish()?;
             report = Report::new(&self.sources);
         }
-        for (name, written) in &self.expect {
-            if let Some(schema) = schemas.get(name) {
-                expect::check(written, schema, &mut report);
-            }
-        }
-        let schemas = Schemas::new(&drafts, schemas, &mut report);
+        let schemas = Schemas::new(&drafts, columns, &mut report);
         tasks::decide(&mut drafts, &schemas, &mut report);
-        let mut expander = Expander {
-            seed: Seed(self.seed),
-            drafts: &drafts,
-            schemas: &schemas,
-            programs,
-            notes: Vec::new(),
-            features: BTreeMap::new(),
-        };
-        let mut steps = BTreeMap::new();
-        for (name, draft) in &drafts.steps {
-            if let Some(step) = expander.step(name, draft, &mut report) {
-                steps.insert(name.clone(), step);
-            }
-        }
+        let mut expander = Expander::new(self, &drafts, &schemas, programs);
+        let mut steps = expander.steps(&mut report);
         expander.compare_tables(&mut report);
         let notes = expander.notes;
         if report.count() == 0 {
@@ -125,15 +105,55 @@ impl Pipeline {
             gates = written.map(|written| written.gate.clone()).collect();
             metrics = computed(&drafts, draft, evaluate);
         }
-        let specs = self.programs().into_iter();
         Ok(Graph {
+            programs: self.specs(&steps),
             steps,
-            programs: specs.map(|(name, spec)| (name, spec.clone())).collect(),
             gates,
             evaluate: evaluate.map(|(name, ..)| name.clone()),
             metrics,
             notes,
         })
+    }
+
+    /// The steps as they are written, but for a final look if that is asked for.
+    pub(super) fn turned(&self, options: &ExpandOptions, report: &mut Report<'_>) -> Drafts {
+        let mut drafts = self.drafts.clone();
+        if options.final_look {
+            final_look::score_test(&mut drafts, &self.data, report);
+        }
+        drafts
+    }
+
+    /// Reports what is wrong with the data by its columns alone.
+    pub(super) fn check_data(
+        &self,
+        drafts: &Drafts,
+        columns: &BTreeMap<Source, Schema>,
+        report: &mut Report<'_>,
+    ) {
+        let schema = |name: &StepName| columns.get(&Source::Data { data: name.clone() });
+        let is_files = |name: &StepName| Some(schema(name)?.columns().is_empty());
+        links::check_files(drafts, is_files, report);
+        if report.count() > 0 {
+            return;
+        }
+        for (name, written) in &self.expect {
+            if let Some(schema) = schema(name) {
+                expect::check(written, schema, report);
+            }
+        }
+    }
+
+    /// The programs among these steps, as they are written.
+    pub(super) fn specs(
+        &self,
+        steps: &BTreeMap<StepName, RecipeStep>,
+    ) -> BTreeMap<StepName, ProgramSpec> {
+        let specs = self.programs().into_iter();
+        specs
+            .filter(|(name, _)| steps.contains_key(name))
+            .map(|(name, spec)| (name, spec.clone()))
+            .collect()
     }
 }
 
@@ -205,7 +225,7 @@ fn target_parameters(
     Some(())
 }
 
-struct Expander<'a> {
+pub(super) struct Expander<'a> {
     seed: Seed,
     drafts: &'a Drafts,
     schemas: &'a Schemas<'a>,
@@ -216,6 +236,22 @@ struct Expander<'a> {
 }
 
 impl<'a> Expander<'a> {
+    pub fn new(
+        pipeline: &Pipeline,
+        drafts: &'a Drafts,
+        schemas: &'a Schemas<'a>,
+        programs: &'a BTreeMap<StepName, Program>,
+    ) -> Self {
+        Self {
+            seed: Seed(pipeline.seed),
+            drafts,
+            schemas,
+            programs,
+            notes: Vec::new(),
+            features: BTreeMap::new(),
+        }
+    }
+
     fn schema(&self, draft: &'a Draft, input: &str, report: &mut Report<'_>) -> Option<&'a Schema> {
         let from = draft.inputs.get(input)?;
         let schema = self.schemas.of(self.drafts, &from.value);
@@ -228,6 +264,14 @@ impl<'a> Expander<'a> {
             );
         }
         schema.map(|(_, schema)| schema)
+    }
+
+    /// Every step that can be expanded; what cannot be is reported.
+    pub fn steps(&mut self, report: &mut Report<'_>) -> BTreeMap<StepName, RecipeStep> {
+        let drafts = self.drafts.steps.iter();
+        drafts
+            .filter_map(|(name, draft)| Some((name.clone(), self.step(name, draft, report)?)))
+            .collect()
     }
 
     fn note(&mut self, step: &StepName, what: &str, value: &Value, reason: impl Into<String>) {

@@ -7,7 +7,7 @@ use reproof_record::{DataInput, Gate, Recipe, RecipeError, RecipeStep, Source, S
 use crate::program::ProgramSpec;
 
 /// A pipeline expanded with the schemas of its data.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
     /// The steps, as the recipe holds them.
     pub steps: BTreeMap<StepName, RecipeStep>,

@@ -6,6 +6,7 @@ use reproof_record::{ArtifactKind, Source, StepName};
 
 use super::cycles::{needs, order, report_cycle};
 use super::draft::{Draft, Drafts, Evaluate, Images, Parameters, Train, What};
+use super::early;
 use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
 use crate::registry::{Action, Role, Task};
@@ -129,6 +130,10 @@ fn check_input(
             }
         },
     };
+    // Its columns are known in time.
+    if wanted == Some(Role::Table) && early::is_table(drafts, &from.value) {
+        return;
+    }
     // A program takes anything.
     if let Some(wanted) = wanted
         && !wanted.takes(role)
@@ -154,7 +159,8 @@ fn refuse_role(
         (Role::Table | Role::Features, Role::Made(ArtifactKind::Table)) => report.hinted(
             span,
             format!("the columns of '{from}' are not known before the program ran"),
-            "a table that a program makes may go to another program, or as 'predictions' to \
+            "such a table may be divided, trained on and scored if it is made of data and of what other \
+             programs make of data alone; else it may go to another program, or as 'predictions' to \
              evaluate_predictions",
         ),
         (_, Role::Files) if input.as_str() == "labels" => report.hinted(
@@ -198,7 +204,8 @@ fn origin<'a>(
     }
 }
 
-/// What first had the columns of a table: a data source, or a table of images. Splits keep them.
+/// What first had the columns of a table: a data source, a table of images, or a program. Splits keep
+/// them.
 pub(super) fn columns_of<'a>(drafts: &'a Drafts, source: &'a Source) -> Option<&'a Source> {
     let mut source = source;
     // Links have no cycle, so this ends; the bound keeps it so whatever happens.
@@ -209,7 +216,7 @@ pub(super) fn columns_of<'a>(drafts: &'a Drafts, source: &'a Source) -> Option<&
                 let draft = drafts.steps.get(step)?;
                 match draft.spec.action {
                     Action::Split => source = &draft.inputs.get("table")?.value,
-                    Action::Images => return Some(source),
+                    Action::Images | Action::Program => return Some(source),
                     _ => return None,
                 }
             }

@@ -90,6 +90,7 @@ fn print_data(out: &mut String, pipeline: &Pipeline) {
         Some((name, source)) if data.len() == 1 && Some(name) == unnamed.as_ref() => {
             line(out, 0, "data", &print(name, source));
         }
+        None => {}
         _ => {
             out.push_str("data:\n");
             for (name, source) in data {

@@ -12,24 +12,22 @@ use super::links;
 use crate::diagnostic::Report;
 use crate::names::shown;
 
-/// The schema of each data source and of each table of images.
+/// The schema of each data source, and of each table that a program or a step of images makes.
 pub(super) struct Schemas<'a>(BTreeMap<Source, Cow<'a, Schema>>);
 
 impl<'a> Schemas<'a> {
-    /// Those of these data sources, and of the tables that steps make of images.
+    /// Those that are known, and those of the tables that steps make of images.
     pub fn new(
         drafts: &Drafts,
-        data: &'a BTreeMap<StepName, Schema>,
+        columns: &'a BTreeMap<Source, Schema>,
         report: &mut Report<'_>,
     ) -> Self {
-        let mut known: BTreeMap<Source, Cow<'a, Schema>> = BTreeMap::new();
-        for (name, schema) in data {
-            let source = Source::Data { data: name.clone() };
-            known.insert(source, Cow::Borrowed(schema));
-        }
+        let known = columns.iter();
+        let known = known.map(|(source, schema)| (source.clone(), Cow::Borrowed(schema)));
+        let mut known: BTreeMap<_, _> = known.collect();
         for (step, draft) in &drafts.steps {
             if let Parameters::Images(images) = &draft.parameters
-                && let Some(schema) = of_images(draft, images, data, report)
+                && let Some(schema) = of_images(draft, images, columns, report)
                 && let Ok(output) = StepName::new("table")
             {
                 let step = step.clone();
@@ -54,15 +52,12 @@ impl<'a> Schemas<'a> {
 fn of_images(
     draft: &Draft,
     images: &Images,
-    data: &BTreeMap<StepName, Schema>,
+    columns: &BTreeMap<Source, Schema>,
     report: &mut Report<'_>,
 ) -> Option<Schema> {
     let labels = match (draft.inputs.get("labels"), &images.path) {
         (Some(from), Some(path)) => {
-            let Source::Data { data: name } = &from.value else {
-                return None;
-            };
-            let schema = data.get(name)?;
+            let schema = columns.get(&from.value)?;
             check_column(schema, path, report)?;
             Some((from, schema, path.value.as_str()))
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::sql::{self, PostgresServer, QUERY_KEYS, QueryText, SqlQuery};
 use super::{blocks, expect};
-use crate::check::{delimiter, is_named};
+use crate::check::{delimiter, is_named, runs_program};
 use crate::diagnostic::{Report, Span};
 use crate::is_loopback;
 use crate::names::nearest;
@@ -248,6 +248,31 @@ impl DataSource {
     }
 }
 
+/// The sources that have names of their own: those of the graph, or the inputs of the program that
+/// makes the data. None if the data is one source.
+fn named(data: &Node) -> Option<&[Entry]> {
+    if runs_program(data) {
+        Some(data.get("inputs").map(Node::entries).unwrap_or_default())
+    } else if is_named(&DATA_SOURCE, data) {
+        Some(data.entries())
+    } else {
+        None
+    }
+}
+
+/// The names of all data of a pipeline file, of that which is malformed, too.
+pub(super) fn declared(root: &Node) -> BTreeSet<StepName> {
+    match (root.get("data").map(named), root.get("steps")) {
+        (Some(Some(entries)), _) => entries
+            .iter()
+            .filter_map(|entry| StepName::new(entry.key.value.as_str()).ok())
+            .collect(),
+        (None, Some(_)) => BTreeSet::new(),
+        // That the blocks lack it was reported.
+        (Some(None), _) | (None, None) => blocks::data_name().into_iter().collect(),
+    }
+}
+
 /// What the data of a pipeline must meet, by name.
 pub(super) fn expectations(
     root: &Node,
@@ -256,9 +281,9 @@ pub(super) fn expectations(
     let Some(node) = root.get("data") else {
         return BTreeMap::new();
     };
-    if is_named(&DATA_SOURCE, node) {
-        let entries = node.entries().iter();
+    if let Some(entries) = named(node) {
         return entries
+            .iter()
             .filter_map(|entry| {
                 let name = StepName::new(entry.key.value.as_str()).ok()?;
                 Some((name, expect::read(&entry.value, report)))
@@ -275,9 +300,9 @@ pub(super) fn read(root: &Node, report: &mut Report<'_>) -> BTreeMap<StepName, D
         return BTreeMap::new();
     };
     let node = &entry.value;
-    if is_named(&DATA_SOURCE, node) {
-        let entries = node.entries().iter();
+    if let Some(entries) = named(node) {
         return entries
+            .iter()
             .filter_map(|entry| {
                 check(&entry.value, entry.key.span, &NAMES, report);
                 let name = StepName::new(entry.key.value.as_str()).ok()?;

@@ -1,6 +1,7 @@
 //! Pipeline files from text to recipe: what is taken, what is refused and where, and what changes
 //! a recipe's ID.
 
+mod early;
 mod images;
 mod programs;
 mod tolerance;
@@ -10,12 +11,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use reproof_record::{
     Artifact, ArtifactKind, Column, DecimalType, Digest, Isolation, LogicalType, Program, Recipe,
-    RecipeId, Schema, StepName,
+    RecipeId, Schema, Source, StepName,
 };
 
 use serde_json::json;
 
 use super::*;
+use crate::tables::DATA_SOURCE;
 
 fn name(text: &str) -> StepName {
     text.parse().unwrap()
@@ -61,11 +63,25 @@ fn expand_with(text: &str, options: ExpandOptions) -> Result<(Pipeline, Graph), 
     let schemas = pipeline.data.iter().map(|(name, from)| {
         let files = matches!(from, DataFrom::Source(source) if source.format == DataFormat::Files);
         let schema = if files { Schema::default() } else { schema() };
-        (name.clone(), schema)
+        (Source::Data { data: name.clone() }, schema)
     });
-    let schemas = schemas.collect();
-    let graph = pipeline.expand(&schemas, &resolved(&pipeline), &options)?;
+    let mut schemas: BTreeMap<_, _> = schemas.collect();
+    let programs = resolved(&pipeline);
+    if let Some(early) = pipeline.early(&schemas, &programs, &options)? {
+        schemas.extend(early.tables.into_iter().map(|table| (table, schema())));
+    }
+    let graph = pipeline.expand(&schemas, &programs, &options)?;
     Ok((pipeline, graph))
+}
+
+/// Data of this name.
+fn named(data: &str) -> Source {
+    Source::Data { data: name(data) }
+}
+
+/// The data of a pipeline with one source.
+fn data() -> Source {
+    named("data")
 }
 
 /// The only source of a pipeline.
@@ -458,7 +474,7 @@ fn boundaries_in_time_are_days() {
             column("day", LogicalType::Date),
             column("y", LogicalType::String),
         ];
-        let schemas = BTreeMap::from([(name("data"), Schema::new(columns).unwrap())]);
+        let schemas = BTreeMap::from([(data(), Schema::new(columns).unwrap())]);
         let pipeline = parse_pipeline("p.yaml", &text.replace("VALUE", value), &[]).unwrap();
         pipeline.expand(&schemas, &BTreeMap::new(), &ExpandOptions::default())
     };
@@ -850,9 +866,9 @@ fn missing_blocks_are_named() {
         "seed: 1\n",
         "\
 1:1: the key 'pipeline' is missing
-1:1: the key 'data' is missing
-1:1: the key 'label' is missing (a pipeline has the blocks 'label' and 'train', or a free graph under 'steps')
-1:1: the key 'train' is missing (a pipeline has the blocks 'label' and 'train', or a free graph under 'steps')",
+1:1: the key 'data' is missing (a pipeline has the blocks 'data', 'label' and 'train', or a free graph under 'steps')
+1:1: the key 'label' is missing (a pipeline has the blocks 'data', 'label' and 'train', or a free graph under 'steps')
+1:1: the key 'train' is missing (a pipeline has the blocks 'data', 'label' and 'train', or a free graph under 'steps')",
     );
     let start = "begin with 'pipeline: NAME'; 'reproof init' writes one to start from";
     refused(
@@ -1382,7 +1398,7 @@ fn decimals_are_numbers_and_no_classes() {
             column("price", price),
             column("x", LogicalType::Integer),
         ]);
-        let schemas = BTreeMap::from([(name("data"), schema.unwrap())]);
+        let schemas = BTreeMap::from([(data(), schema.unwrap())]);
         let pipeline = parse_pipeline("f", &text, &[]).unwrap();
         match pipeline.expand(&schemas, &BTreeMap::new(), &ExpandOptions::default()) {
             Ok(graph) => assert!(format!("{graph:?}").contains(expect), "{graph:?}"),
@@ -1432,8 +1448,10 @@ fn what_a_later_version_may_support_is_said_plainly() {
     );
     refused_with(
         "{csv: data/churn.csv}",
-        "{run: [python, make.py]}",
-        "3:8: 'run': data that a program makes is not supported by this version",
+        "{train: {run: [python, make.py]}}",
+        "3:16: 'run': a program makes the data of a pipeline alone: write 'data: {run: …}' there, or a \
+         step for each under 'steps'\n\
+         6:1: the data comes in parts already (leave 'split' out, or write 'split: none')",
     );
 }
 
@@ -1550,8 +1568,8 @@ fn tables_of_two_sources_must_agree() {
     other[1].logical_type = LogicalType::String;
     other.remove(2);
     let schemas = BTreeMap::from([
-        (name("old"), Schema::new(columns).unwrap()),
-        (name("new"), Schema::new(other).unwrap()),
+        (named("old"), Schema::new(columns).unwrap()),
+        (named("new"), Schema::new(other).unwrap()),
     ]);
     let errors = pipeline
         .expand(&schemas, &BTreeMap::new(), &ExpandOptions::default())
@@ -1579,7 +1597,7 @@ fn overrides_are_validated_like_the_file() {
     };
     let id_with = |sets: &[&str]| {
         let pipeline = parse(sets).unwrap();
-        let schemas = BTreeMap::from([(name("data"), schema())]);
+        let schemas = BTreeMap::from([(data(), schema())]);
         let graph = pipeline
             .expand(&schemas, &BTreeMap::new(), &ExpandOptions::default())
             .unwrap();
@@ -1700,7 +1718,7 @@ proptest! {
             .collect();
         let label = columns[0].name.clone();
         let slice = columns[1].name.clone();
-        let schemas = BTreeMap::from([(name("data"), Schema::new(columns).unwrap())]);
+        let schemas = BTreeMap::from([(data(), Schema::new(columns).unwrap())]);
         let quoted = print::quoted;
         let text = format!(
             "pipeline: x\ndata: {{csv: a.csv}}\nlabel: {{column: {}, positive: {}}}\n\

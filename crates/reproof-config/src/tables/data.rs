@@ -141,11 +141,23 @@ macro_rules! source_fields {
     };
 }
 
-/// Kinds of sources that a later version may know.
+/// Where a program that makes data can stand.
+const PROGRAM_ELSEWHERE: &str = "a program makes the data of a pipeline alone: write 'data: {run: …}' there, or a step for each \
+     under 'steps'";
+
+/// Keys that mean something else, or stand elsewhere.
 const LATER: &[Later] = &[
     Later {
         key: "run",
-        message: "data that a program makes is not supported by this version",
+        message: PROGRAM_ELSEWHERE,
+    },
+    Later {
+        key: "shell",
+        message: PROGRAM_ELSEWHERE,
+    },
+    Later {
+        key: "notebook",
+        message: PROGRAM_ELSEWHERE,
     },
     Later {
         key: "images",

@@ -1,6 +1,6 @@
 //! What may stand where a program of the user's stands: a step of a free graph, or a block.
 
-use super::optional;
+use super::{DATA_SOURCE, optional};
 use crate::shape::{Field, KeyShape, Later, Object, Shape};
 
 const RUN: Field = optional(
@@ -229,6 +229,43 @@ const RESOURCES: Field = Field {
          the recipe.",
         Shape::Object(&RESOURCES_OBJECT),
     )
+};
+
+/// The data of a pipeline, where a program makes it.
+pub(crate) static DATA_PROGRAM: Object = Object {
+    noun: "key",
+    fields: &[
+        RUN,
+        SHELL,
+        NOTEBOOK,
+        ENVIRONMENT,
+        Field {
+            default: Some("{}"),
+            ..optional(
+                "inputs",
+                "The data that it finds below `/reproof/in`: a source for each name. They are pinned in \
+                 `reproof.lock`.",
+                Shape::Map {
+                    key: KeyShape::Name,
+                    of: &Shape::Object(&DATA_SOURCE),
+                },
+            )
+        },
+        PARAMETERS,
+        Field {
+            default: Some(r#"{"table":"table.parquet"}"#),
+            ..OUTPUTS
+        },
+        CODE,
+        THREADS,
+        PROFILE,
+        VARIABLES,
+        SECRETS,
+        NETWORK,
+        CACHE,
+        RESOURCES,
+    ],
+    later: &[],
 };
 
 /// A step of a free graph that runs a program.

@@ -9,8 +9,8 @@ use crate::diagnostic::{Report, Span};
 use crate::pipeline::draft::{Label, Parameters, ProgramDraft};
 use crate::pipeline::{parameters, programs};
 use crate::registry::PROGRAM;
-use crate::tables::{PREDICT_PROGRAM, TRAIN_PROGRAM};
-use crate::tree::Entry;
+use crate::tables::{DATA_PROGRAM, PREDICT_PROGRAM, TRAIN_PROGRAM};
+use crate::tree::{Entry, Node};
 
 /// What `evaluate` scores.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,35 @@ impl Blocks<'_> {
                 "leave one of the two out",
             );
         }
+    }
+
+    /// The block `data` where it runs a program.
+    pub(super) fn data(&mut self, report: &mut Report<'_>) -> Option<()> {
+        let entry = self.root.entry("data")?;
+        if !runs_program(&entry.value) {
+            return None;
+        }
+        let span = entry.key.span;
+        let program = programs::read(&DATA_PROGRAM, &entry.value, span, report)?;
+        if !makes_table(&program, "table") {
+            report.hinted(
+                entry
+                    .value
+                    .get("outputs")
+                    .map_or(span, |outputs| outputs.span),
+                "the program in 'data' makes no table 'table', which the data would be",
+                "add it to its outputs: table: table.parquet",
+            );
+            return None;
+        }
+        let inputs = entry.value.get("inputs").map(Node::entries);
+        let inputs = inputs.unwrap_or_default().iter();
+        let inputs: Vec<_> = inputs
+            .map(|input| (input.key.value.as_str(), input.key.value.as_str()))
+            .collect();
+        let program = Parameters::Program(program);
+        self.add("data", &PROGRAM, &inputs, span, program);
+        Some(())
     }
 
     /// The block `train` where it runs a program.
@@ -181,7 +210,7 @@ impl Blocks<'_> {
     fn scored(&self, evaluate: &Entry, part: &str, report: &mut Report<'_>) -> Option<Scored> {
         if let Some(predict) = self.root.entry("predict") {
             let program = self.program("predict")?;
-            if !makes_predictions(program) {
+            if !makes_table(program, PREDICTIONS) {
                 report.hinted(
                     predict.key.span,
                     "'predict' makes no table 'predictions' to score",
@@ -195,7 +224,7 @@ impl Blocks<'_> {
             return Some(Scored::Model);
         }
         let program = self.program("train")?;
-        if !makes_predictions(program) {
+        if !makes_table(program, PREDICTIONS) {
             report.hinted(
                 evaluate.key.span,
                 format!("nothing predicts the part '{part}' that is scored"),
@@ -228,10 +257,14 @@ impl Blocks<'_> {
     }
 }
 
-fn makes_predictions(program: &ProgramDraft) -> bool {
+/// The output that is scored.
+const PREDICTIONS: &str = "predictions";
+
+/// Whether a program makes a table of this name.
+fn makes_table(program: &ProgramDraft, name: &str) -> bool {
     let outputs = &program.spec.outputs;
-    let predictions = StepName::new("predictions").ok();
-    predictions
+    StepName::new(name)
+        .ok()
         .and_then(|name| outputs.get(&name))
         .is_some_and(|output| output.kind == ArtifactKind::Table)
 }

@@ -126,7 +126,7 @@ fn what_cannot_be_is_named() {
     folders(
         "{files: photos}",
         "{train: {csv: a}, eval: {csv: b}}",
-        "3:1: images are of data that is one source (for several, write the graph under 'steps', with a \
+        "3:1: images are of data that is one source (for others, write the graph under 'steps', with a \
          step 'image_table' for each)",
     );
     labelled(

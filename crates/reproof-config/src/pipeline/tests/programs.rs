@@ -526,8 +526,10 @@ fn the_other_keys_of_programs_are_checked() {
 fn what_programs_make_goes_only_where_it_can() {
     let unknown = |at: &str, from: &str| {
         format!(
-            "{at}: the columns of '{from}' are not known before the program ran (a table that a \
-             program makes may go to another program, or as 'predictions' to evaluate_predictions)"
+            "{at}: the columns of '{from}' are not known before the program ran (such a table may be \
+             divided, trained on and scored if it is made of data and of what other programs make of \
+             data alone; else it may go to another program, or as 'predictions' to \
+             evaluate_predictions)"
         )
     };
     programs_with(
@@ -844,7 +846,7 @@ fn programs_stand_where_they_can() {
 #[test]
 fn programs_need_their_code_and_environment() {
     let pipeline = parse_pipeline("p.yaml", BLOCKS, &[]).unwrap();
-    let schemas = BTreeMap::from([(name("data"), schema())]);
+    let schemas = BTreeMap::from([(data(), schema())]);
     let errors = pipeline
         .expand(&schemas, &BTreeMap::new(), &ExpandOptions::default())
         .unwrap_err();
