@@ -138,23 +138,56 @@ fn delta(base: &Digest, prefix: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
     (payload.len() < bytes.len()).then_some(payload)
 }
 
-/// The bytes of a compressed payload: exactly `size`, with the bytes of its base if it has one.
-pub(crate) fn decompress(
+/// Why a frame is refused that zstd does not understand.
+const BROKEN: &str = "its frame cannot be read";
+
+/// Decompresses one payload after another: making a context for each costs more than a small one.
+#[derive(Default)]
+pub(crate) struct Decoder {
+    context: Option<DCtx<'static>>,
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder").finish_non_exhaustive()
+    }
+}
+
+impl Decoder {
+    /// The bytes of a compressed payload: exactly `size`.
+    pub fn decompress(&mut self, frame: &[u8], size: usize) -> Result<Vec<u8>, &'static str> {
+        let context = match &mut self.context {
+            Some(context) => context,
+            none => none.insert(decompression()?),
+        };
+        decompress(context, frame, size)
+    }
+}
+
+/// The bytes of a delta: exactly `size`, with the bytes of its base.
+pub(crate) fn decompress_delta(
     frame: &[u8],
     size: usize,
-    prefix: Option<&[u8]>,
+    base: &[u8],
 ) -> Result<Vec<u8>, &'static str> {
-    let broken = "its frame cannot be read";
-    let mut context = DCtx::try_create().ok_or(broken)?;
+    let mut context = decompression()?;
+    context.ref_prefix(base).map_err(|_| BROKEN)?;
+    decompress(&mut context, frame, size)
+}
+
+fn decompression<'a>() -> Result<DCtx<'a>, &'static str> {
+    let mut context = DCtx::try_create().ok_or(BROKEN)?;
     let limit = zstd::zstd_safe::DParameter::WindowLogMax(WINDOW_LOG_MAX);
-    context.set_parameter(limit).map_err(|_| broken)?;
-    if let Some(prefix) = prefix {
-        context.ref_prefix(prefix).map_err(|_| broken)?;
-    }
+    context.set_parameter(limit).map_err(|_| BROKEN)?;
+    Ok(context)
+}
+
+/// Decompresses one frame. What was in the context before has no effect.
+fn decompress(context: &mut DCtx<'_>, frame: &[u8], size: usize) -> Result<Vec<u8>, &'static str> {
     let mut bytes = Vec::with_capacity(size);
     match context.decompress(&mut bytes, frame) {
         Ok(count) if count == size => Ok(bytes),
         Ok(_) => Err("its frame has another size"),
-        Err(_) => Err(broken),
+        Err(_) => Err(BROKEN),
     }
 }

@@ -1,6 +1,6 @@
 //! Folders of files taken into the store.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use reproof_record::RelativePath;
@@ -9,9 +9,6 @@ use crate::fs::{FileKind, IoError, ReadFile};
 use crate::link::{leaves_tree, link_blob};
 use crate::writer::{BlobInfo, BlobWriter, MAX_CHUNK};
 use crate::{Batch, StoreError};
-
-/// How much is copied at a time.
-const BUFFER: usize = 256 << 10;
 
 /// Why files of a folder cannot be an artifact.
 #[derive(Debug, thiserror::Error)]
@@ -71,8 +68,7 @@ impl Batch {
             match entry.kind {
                 FileKind::Folder => self.take_below(&path, &format!("{relative}/"), taken)?,
                 FileKind::File => {
-                    let executable = io.metadata(&path)?.executable;
-                    let blob = self.take_file(&path)?;
+                    let (executable, blob) = self.take_opened(&path)?;
                     taken.push((relative, executable, blob));
                 }
                 FileKind::Link => {
@@ -95,9 +91,23 @@ impl Batch {
 
     /// Takes the bytes of a file.
     pub fn take_file(&mut self, path: &Path) -> Result<BlobInfo, StoreError> {
-        let mut file = self.store().io().open_read(path)?;
+        Ok(self.take_opened(path)?.1)
+    }
+
+    /// The same, and whether the owner may execute it.
+    fn take_opened(&mut self, path: &Path) -> Result<(bool, BlobInfo), StoreError> {
+        let file = self.store().io().open_read(path)?;
+        let facts = file.facts()?;
+        Ok((facts.executable, self.take_bytes(file, path, facts.size)?))
+    }
+
+    fn take_bytes(
+        &mut self,
+        mut file: Box<dyn ReadFile>,
+        path: &Path,
+        size: u64,
+    ) -> Result<BlobInfo, StoreError> {
         let failed = |source| IoError::new("read", path, source);
-        let size = file.facts()?.size;
         if size <= MAX_CHUNK as u64 {
             let mut bytes = Vec::with_capacity(size as usize + 1);
             let limit = MAX_CHUNK as u64 + 1;
@@ -123,17 +133,8 @@ impl Batch {
         path: &Path,
         mut writer: BlobWriter,
     ) -> Result<BlobInfo, StoreError> {
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let count = match file.read(&mut buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read.map_err(|source| IoError::new("read", path, source))?,
-            };
-            if count == 0 {
-                return self.add(writer);
-            }
-            writer.push(&buffer[..count])?;
-        }
+        while writer.push_from(file.as_mut(), path)? > 0 {}
+        self.add(writer)
     }
 }
 

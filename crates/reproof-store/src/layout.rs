@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use reproof_record::{Digest, Tree, TreeEntry};
+use reproof_record::{Tree, TreeEntry};
 
 use crate::fs::{
     FileKind, Io, IoError, WriteFile, create_dir_durable, parent, remove_tree, unique,
 };
 use crate::link::{MAX_TARGET, PREFIX, leaves_tree, link_target};
+use crate::read::Pass;
 use crate::{Store, StoreError};
 
 /// The time that files get which a step sees: 1980-01-01, the earliest that a ZIP archive can hold.
@@ -30,27 +31,6 @@ pub struct LayOut {
     pub reversed: bool,
 }
 
-/// Where the bytes of a tree come from.
-pub trait BlobSource {
-    /// Gives the bytes of a blob, piece by piece, and then verifies them: after an error the pieces
-    /// are worth nothing. An error of `take` ends it.
-    fn copy(
-        &self,
-        digest: &Digest,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError>;
-}
-
-impl BlobSource for Store {
-    fn copy(
-        &self,
-        digest: &Digest,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.copy_blob(digest, take)
-    }
-}
-
 /// Lays a tree out in a folder, which must be new or empty: files with their executable bits, and
 /// links. In the order of the tree, so that folders list their names alike wherever the file
 /// system keeps the order.
@@ -63,7 +43,7 @@ impl BlobSource for Store {
 /// folder is touched.
 pub fn lay_out(
     tree: &Tree,
-    source: &dyn BlobSource,
+    store: &Store,
     io: &dyn Io,
     folder: &Path,
     options: LayOut,
@@ -74,9 +54,9 @@ pub fn lay_out(
     create_dir_durable(io, above)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let temporary = above.join(format!(".{name}.{}", unique()));
-    let laid = Layer {
+    let mut laid = Layer {
         io,
-        source,
+        pass: Pass::new(store),
         root: &temporary,
         options,
     };
@@ -154,13 +134,14 @@ fn check_free(io: &dyn Io, folder: &Path) -> Result<(), StoreError> {
 /// Lays out below a temporary root.
 struct Layer<'a> {
     io: &'a dyn Io,
-    source: &'a dyn BlobSource,
+    /// Reads the blobs: packs stay open from one file to the next.
+    pass: Pass,
     root: &'a Path,
     options: LayOut,
 }
 
 impl Layer<'_> {
-    fn tree(&self, tree: &Tree) -> Result<(), StoreError> {
+    fn tree(&mut self, tree: &Tree) -> Result<(), StoreError> {
         self.io.create_dir_all(self.root)?;
         let mut folders = BTreeSet::from([""]);
         let mut entries: Vec<&TreeEntry> = tree.files.iter().collect();
@@ -192,7 +173,7 @@ impl Layer<'_> {
         Ok(())
     }
 
-    fn entry(&self, entry: &TreeEntry) -> Result<(), StoreError> {
+    fn entry(&mut self, entry: &TreeEntry) -> Result<(), StoreError> {
         let path = self.root.join(entry.path.as_str());
         let mut sink = Sink {
             io: self.io,
@@ -200,7 +181,7 @@ impl Layer<'_> {
             begin: Vec::new(),
             file: None,
         };
-        self.source
+        self.pass
             .copy(&entry.digest, &mut |bytes| sink.take(bytes))?;
         let Some(file) = sink.finish()? else {
             self.link(entry, &path, &sink.begin)?;

@@ -45,7 +45,7 @@ pub use facts::BlobFacts;
 pub use fault::{Fault, FaultIo};
 pub use folder::{TakeError, Taken};
 pub use gc::Collected;
-pub use layout::{BlobSource, LayOut, SOURCE_DATE_EPOCH, lay_out};
+pub use layout::{LayOut, SOURCE_DATE_EPOCH, lay_out};
 pub use link::{leaves_tree, link_blob, link_digest, link_target};
 pub use remote::{FolderObjects, ObjectError, Objects, Pulled, Pushed, Remote, RemoteError, Watch};
 pub use scratch::{Scratch, WorkFolder};

@@ -26,6 +26,8 @@ const MAX_THREADS: usize = 8;
 /// How many buffers are kept for later: asking the system for memory again and again costs more
 /// than hashing what is in it.
 const MAX_SPARE: usize = 64;
+/// How many bytes are handed to a thread at once: waking one costs more than hashing a small file.
+const GROUP: usize = 512 << 10;
 /// How many bytes may be on their way: bounds the memory.
 const MAX_UNDERWAY: usize = 16 << 20;
 
@@ -50,7 +52,7 @@ impl Chunks {
     }
 
     /// All of them, once they are known.
-    pub fn wait(&self) -> Vec<(u32, Digest)> {
+    fn wait(&self) -> Vec<(u32, Digest)> {
         let mut found = lock(&self.found);
         while found.iter().any(Option::is_none) {
             found = self
@@ -91,11 +93,20 @@ impl Job {
     }
 }
 
+/// Jobs that a thread takes at once, and their weight.
+#[derive(Default)]
+struct Group {
+    jobs: Vec<Job>,
+    weight: usize,
+}
+
 /// What waits for a thread.
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<(u64, Job)>,
-    /// The number of the next job.
+    groups: VecDeque<(u64, Group)>,
+    /// What is not handed over yet.
+    gathered: Group,
+    /// The number of the next group.
     next: u64,
     /// How many bytes are on their way.
     underway: usize,
@@ -105,13 +116,21 @@ struct Queue {
     closed: bool,
 }
 
+impl Queue {
+    /// What was gathered, with its number.
+    fn next_group(&mut self) -> (u64, Group) {
+        self.next += 1;
+        (self.next - 1, std::mem::take(&mut self.gathered))
+    }
+}
+
 /// What was written.
 #[derive(Default)]
 struct Output {
-    /// The number of the job whose entry comes next.
+    /// The number of the group whose entries come next.
     next: u64,
-    /// Entries that came before their turn.
-    early: BTreeMap<u64, Option<Encoded>>,
+    /// Entries that came before their turn. `None` stands for one that is there already.
+    early: BTreeMap<u64, Vec<Option<Encoded>>>,
     pack: Option<PackWriter>,
     finished: Vec<FinishedPack>,
 }
@@ -231,28 +250,43 @@ impl Packer {
         let weight = job.weight();
         let mut queue = lock(&self.queue);
         while queue.underway >= MAX_UNDERWAY {
+            self.hand_over(&mut queue);
             queue = self
                 .room
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        let number = queue.next;
-        queue.next += 1;
         queue.underway += weight;
         queue.total += weight as u64;
         if queue.threads == 0 && queue.total > WORTH_THREADS {
             self.start_threads(&mut queue);
         }
-        if queue.threads > 0 {
-            queue.jobs.push_back((number, job));
+        queue.gathered.jobs.push(job);
+        queue.gathered.weight += weight;
+        if queue.threads == 0 {
+            let (number, group) = queue.next_group();
             drop(queue);
-            self.work.notify_one();
-        } else {
-            drop(queue);
-            let encoded = lock(&self.own).perform(self, job);
-            self.append(number, encoded, weight);
+            let mut worker = lock(&self.own);
+            self.perform(&mut worker, number, group);
+        } else if queue.gathered.weight >= GROUP {
+            self.hand_over(&mut queue);
         }
         self.check()
+    }
+
+    /// Hands what was gathered to a thread.
+    fn hand_over(&self, queue: &mut Queue) {
+        if !queue.gathered.jobs.is_empty() {
+            let group = queue.next_group();
+            queue.groups.push_back(group);
+            self.work.notify_one();
+        }
+    }
+
+    /// All chunks of a blob, once they are known.
+    pub fn wait_for(&self, chunks: &Chunks) -> Vec<(u32, Digest)> {
+        self.hand_over(&mut lock(&self.queue));
+        chunks.wait()
     }
 
     fn start_threads(self: &Arc<Self>, queue: &mut Queue) {
@@ -273,9 +307,9 @@ impl Packer {
         let mut worker = Worker::new(&self.store);
         loop {
             let mut queue = lock(&self.queue);
-            let (number, job) = loop {
-                if let Some(job) = queue.jobs.pop_front() {
-                    break job;
+            let (number, group) = loop {
+                if let Some(group) = queue.groups.pop_front() {
+                    break group;
                 }
                 if queue.closed {
                     return;
@@ -286,18 +320,26 @@ impl Packer {
                     .unwrap_or_else(PoisonError::into_inner);
             };
             drop(queue);
-            let weight = job.weight();
-            let encoded = worker.perform(self, job);
-            self.append(number, encoded, weight);
+            self.perform(&mut worker, number, group);
         }
     }
 
-    /// Writes an entry once it is its turn. `None` stands for one that is there already.
-    fn append(&self, number: u64, encoded: Result<Option<Encoded>, StoreError>, weight: usize) {
-        let encoded = encoded.unwrap_or_else(|error| {
-            self.fail(error);
-            None
+    /// Encodes what is in a group, and writes it once it is its turn.
+    fn perform(&self, worker: &mut Worker, number: u64, group: Group) {
+        let jobs = group.jobs.into_iter();
+        let encoded = jobs.map(|job| {
+            worker.perform(self, job).unwrap_or_else(|error| {
+                self.fail(error);
+                None
+            })
         });
+        self.append(number, encoded.collect());
+        lock(&self.queue).underway -= group.weight;
+        self.room.notify_all();
+    }
+
+    /// Writes entries once it is their turn.
+    fn append(&self, number: u64, encoded: Vec<Option<Encoded>>) {
         let mut output = lock(&self.output);
         output.early.insert(number, encoded);
         loop {
@@ -306,18 +348,16 @@ impl Packer {
                 break;
             };
             output.next += 1;
-            let Some(encoded) = encoded else { continue };
-            if !self.has_failed()
-                && let Err(error) = self.write(&mut output, &encoded)
-            {
-                self.fail(error.into());
+            for encoded in encoded.into_iter().flatten() {
+                if !self.has_failed()
+                    && let Err(error) = self.write(&mut output, &encoded)
+                {
+                    self.fail(error.into());
+                }
+                self.recycle(encoded.payload);
+                self.recycle(encoded.spare);
             }
-            self.recycle(encoded.payload);
-            self.recycle(encoded.spare);
         }
-        drop(output);
-        lock(&self.queue).underway -= weight;
-        self.room.notify_all();
     }
 
     fn write(&self, output: &mut Output, encoded: &Encoded) -> Result<(), IoError> {
@@ -381,7 +421,10 @@ impl Packer {
 
     /// Lets the threads come to their end.
     pub fn stop(&self) {
-        lock(&self.queue).closed = true;
+        let mut queue = lock(&self.queue);
+        self.hand_over(&mut queue);
+        queue.closed = true;
+        drop(queue);
         self.work.notify_all();
         for handle in std::mem::take(&mut *lock(&self.handles)) {
             if handle.join().is_err() {
@@ -394,7 +437,10 @@ impl Packer {
 
     /// Forgets what was written, for a batch that is not committed.
     pub fn abandon(&self) {
-        lock(&self.queue).jobs.clear();
+        let mut queue = lock(&self.queue);
+        queue.groups.clear();
+        queue.gathered = Group::default();
+        drop(queue);
         self.stop();
         let mut output = lock(&self.output);
         output.pack = None;

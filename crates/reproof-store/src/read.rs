@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use reproof_record::Digest;
 
 use crate::Store;
-use crate::encode::{Encoder, decompress};
+use crate::encode::{Decoder, Encoder, decompress_delta};
 use crate::error::StoreError;
 use crate::facts::BlobFacts;
 use crate::fs::{Facts, IoError, ReadFile};
@@ -51,6 +51,7 @@ pub(crate) struct Pass {
     facts: BTreeMap<Digest, Facts>,
     /// Whether copies are left out that `gc` has condemned.
     lasting: bool,
+    decoder: Decoder,
 }
 
 impl Pass {
@@ -60,6 +61,7 @@ impl Pass {
             files: VecDeque::new(),
             facts: BTreeMap::new(),
             lasting: false,
+            decoder: Decoder::default(),
         }
     }
 
@@ -218,10 +220,10 @@ impl Pass {
         let size = entry.size as usize;
         let bytes = match entry.encoding {
             Encoding::Raw => payload,
-            Encoding::Zstd => decompress(&payload, size, None)?,
+            Encoding::Zstd => self.decoder.decompress(&payload, size)?,
             Encoding::Delta => {
                 let base = self.base(&base_of(&payload))?;
-                decompress(&payload[32..], size, Some(&base))?
+                decompress_delta(&payload[32..], size, &base)?
             }
         };
         if Digest::of(&bytes) != *digest {
@@ -351,7 +353,9 @@ pub(crate) fn open_entry(expected: &Entry, stored: &[u8]) -> Result<Content, &'s
             ));
         }
         (Kind::Data, Encoding::Raw) => payload.to_vec(),
-        (Kind::Data, Encoding::Zstd) => decompress(payload, entry.size as usize, None)?,
+        (Kind::Data, Encoding::Zstd) => {
+            Decoder::default().decompress(payload, entry.size as usize)?
+        }
         (Kind::Data, Encoding::Delta) => return Err("it is a delta, which cannot stand here"),
     };
     if Digest::of(&bytes) != entry.digest {
@@ -463,15 +467,6 @@ impl Store {
         let mut pass = Pass::new(self);
         pass.copy(digest, &mut |_| Ok(()))?;
         Ok(pass.facts())
-    }
-
-    /// Gives the bytes of a blob, piece by piece: see [`BlobSource::copy`](crate::BlobSource).
-    pub(crate) fn copy_blob(
-        &self,
-        digest: &Digest,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        Pass::new(self).copy(digest, take)
     }
 }
 

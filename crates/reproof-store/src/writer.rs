@@ -1,13 +1,14 @@
 //! Bytes on their way into the store: small blobs as they are, large ones in chunks.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use fastcdc::v2020::{MASKS, cut};
 use reproof_record::Digest;
 
 use crate::error::StoreError;
-use crate::fs::IoError;
+use crate::fs::{IoError, ReadFile};
 use crate::packer::{Chunks, Packer};
 use crate::previous::Previous;
 
@@ -22,6 +23,8 @@ const MASK_BEFORE: u64 = MASKS[17];
 const MASK_BEHIND: u64 = MASKS[15];
 /// How many bytes are gathered before they are cut.
 const GATHERED: usize = 1 << 20;
+/// How many bytes of a file are read at a time: what the processor's cache holds until they are hashed.
+const READ: usize = 256 << 10;
 /// The largest blob: as many chunks of the smallest length as a list may have.
 pub(crate) const LARGEST_BLOB: u64 =
     (crate::pack::MAX_LIST as u64 / crate::pack::LIST_ITEM as u64) * MIN_CHUNK as u64;
@@ -59,8 +62,9 @@ fn chunk_length(bytes: &[u8]) -> usize {
 pub struct BlobWriter {
     packer: Arc<Packer>,
     buffer: Vec<u8>,
-    /// Where in the buffer the bytes begin that are not cut yet.
+    /// Where in the buffer the bytes begin that are not cut yet, and where they end.
     from: usize,
+    to: usize,
     hasher: blake3::Hasher,
     size: u64,
     /// The chunks, once there is one.
@@ -75,6 +79,7 @@ impl BlobWriter {
             packer,
             buffer: Vec::new(),
             from: 0,
+            to: 0,
             hasher: blake3::Hasher::new(),
             size: 0,
             chunks: None,
@@ -84,32 +89,66 @@ impl BlobWriter {
 
     /// Takes bytes.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
-        self.packer.check()?;
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
         while !bytes.is_empty() {
-            if self.buffer.len() >= GATHERED {
-                self.cut()?;
-            }
-            let (now, rest) = bytes.split_at(bytes.len().min(GATHERED - self.buffer.len()));
-            self.buffer.extend_from_slice(now);
+            let room = self.room(bytes.len())?;
+            let (now, rest) = bytes.split_at(room.len());
+            room.copy_from_slice(now);
+            self.took(now.len());
             bytes = rest;
         }
         Ok(())
     }
 
+    /// Takes what the next reading of a file gives, and says how much that is: nothing at its end.
+    pub(crate) fn push_from(
+        &mut self,
+        file: &mut dyn ReadFile,
+        path: &Path,
+    ) -> Result<usize, StoreError> {
+        let room = self.room(READ)?;
+        let count = loop {
+            match file.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read.map_err(|source| IoError::new("read", path, source))?,
+            }
+        };
+        self.took(count);
+        Ok(count)
+    }
+
+    /// Room for at most so many bytes.
+    fn room(&mut self, wanted: usize) -> Result<&mut [u8], StoreError> {
+        self.packer.check()?;
+        if self.to >= GATHERED {
+            self.cut()?;
+        }
+        let end = GATHERED.min(self.to + wanted);
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        Ok(&mut self.buffer[self.to..end])
+    }
+
+    /// Counts so many bytes of the room as taken.
+    fn took(&mut self, count: usize) {
+        self.hasher.update(&self.buffer[self.to..self.to + count]);
+        self.to += count;
+        self.size += count as u64;
+    }
+
     /// Cuts all chunks whose end is sure, and moves the rest to the front.
     fn cut(&mut self) -> Result<(), StoreError> {
-        while self.buffer.len() - self.from >= MAX_CHUNK {
+        while self.to - self.from >= MAX_CHUNK {
             self.cut_one()?;
         }
-        self.buffer.drain(..self.from);
+        self.buffer.copy_within(self.from..self.to, 0);
+        self.to -= self.from;
         self.from = 0;
         Ok(())
     }
 
     fn cut_one(&mut self) -> Result<(), StoreError> {
-        let rest = &self.buffer[self.from..];
+        let rest = &self.buffer[self.from..self.to];
         let bytes = self.packer.copy_of(&rest[..chunk_length(rest)]);
         self.from += bytes.len();
         let chunks = self.chunks.get_or_insert_with(Arc::default);
@@ -130,14 +169,16 @@ impl BlobWriter {
             digest: self.hasher.finalize().into(),
             size: self.size,
         };
-        if self.chunks.is_none() && self.buffer.len() <= MAX_CHUNK {
+        if self.chunks.is_none() && self.to <= MAX_CHUNK {
+            self.buffer.truncate(self.to);
             self.packer.blob(info.digest, self.buffer)?;
             return Ok(info);
         }
-        while self.from < self.buffer.len() {
+        while self.from < self.to {
             self.cut_one()?;
         }
-        let chunks = self.chunks.take().unwrap_or_default().wait();
+        let chunks = self.chunks.take().unwrap_or_default();
+        let chunks = self.packer.wait_for(&chunks);
         self.packer.list(info.digest, info.size, chunks)?;
         Ok(info)
     }
