@@ -10,8 +10,8 @@ use reproof_store::fs::{Io, IoError};
 use super::encode::NullTokens;
 use super::reader::{Row, RowError, RowReader};
 use super::{
-    Compression, CsvOptions, Encoded, Evidence, Job, Pin, Place, Survey, Target, Unpacked, misfit,
-    named, unpacking_problem,
+    Compression, CsvOptions, Encoded, Evidence, FIRST_ROWS, Job, Pin, Place, Survey, Target,
+    Unpacked, misfit, named, unpacking_problem,
 };
 use crate::sources::Sources;
 use crate::{CsvProblem, TableError};
@@ -148,6 +148,51 @@ impl<'a> CsvSource<'a> {
             Err(Stop::Csv(line, problem)) => Err(self.problem(file, Some(line), problem)),
             Err(Stop::Unpacking(problem)) => Err(self.problem(file, None, problem)),
         }
+    }
+
+    /// The types that are pinned, and those that the first rows tell of other columns; none if there is
+    /// a column of which they tell nothing. A column whose values all fit the type that the first of
+    /// them tell is of that type by all of them, too: see [`Evidence::decide`].
+    pub fn guess(
+        &self,
+        names: &[String],
+        pins: &[Option<Pin>],
+    ) -> Result<Option<Vec<Option<Pin>>>, TableError> {
+        if pins.iter().all(Option::is_some) {
+            return Ok(Some(pins.to_vec()));
+        }
+        let mut evidence: Vec<Option<Evidence>> = vec![None; names.len()];
+        let mut seen = 0;
+        let read = self.read(0, names, |nulls, row| {
+            if row.row.len() != pins.len() {
+                return Ok(false);
+            }
+            for (column, evidence) in evidence.iter_mut().enumerate() {
+                let field = row.field(column);
+                seen += field.len() + 1;
+                if !nulls.matches(field) {
+                    let evidence = evidence.get_or_insert_default();
+                    evidence.observe(field, Place::default());
+                }
+            }
+            Ok(seen < FIRST_ROWS)
+        });
+        match read {
+            // What is wrong is told by whoever reads all of it.
+            Err(TableError::Csv { .. }) => return Ok(None),
+            read => _ = read?,
+        }
+        let guess = |((name, pin), evidence): ((&String, &Option<Pin>), &Option<Evidence>)| {
+            let guessed = || {
+                let logical_type = evidence.as_ref()?.decide(name).ok()?;
+                Some(Pin {
+                    logical_type,
+                    declared: false,
+                })
+            };
+            pin.or_else(guessed).map(Some)
+        };
+        Ok(names.iter().zip(pins).zip(&evidence).map(guess).collect())
     }
 
     /// Decides the types that are not pinned.

@@ -1,9 +1,10 @@
 //! CSV files as immutable tables.
 //!
-//! A file may be compressed with gzip or zstd, which its first bytes tell. The files of a source are
-//! read twice in bounded memory: once to decide the types over all values, once to encode the
-//! columns; columns whose types are pinned need no first reading. Each reading hashes the bytes, so a
-//! file that changes in between is found.
+//! A file may be compressed with gzip or zstd, which its first bytes tell. Types are decided over all
+//! values, in bounded memory: the first rows tell types, with which the columns are encoded; if any
+//! value does not fit, so that they are not those that all values would tell, the files are read once
+//! to decide and once more to encode. Each reading hashes the bytes, so a file that changes in between is
+//! found. Columns whose types are pinned are only encoded.
 
 mod encode;
 mod files;
@@ -35,6 +36,8 @@ pub(crate) use source::{Compression, Unpacked, unpacking_problem};
 
 /// How many bytes of a file are read at a time. Changes no digest.
 const BUFFER: usize = 256 << 10;
+/// How many bytes of fields the first rows have, from which types are guessed. Changes no digest.
+const FIRST_ROWS: usize = if cfg!(test) { 48 } else { 1 << 20 };
 /// How many columns are encoded in one reading of the file: bounds the memory and the open files
 /// of a table with very many columns, which is read several times.
 pub(crate) const COLUMNS_AT_ONCE: usize = 128;
@@ -159,18 +162,33 @@ fn take_from(
 ) -> Result<Taken, TableError> {
     let names = source.first_names()?;
     let pins = pins(&names, source.sources.path(0), plan)?;
-    let survey = if pins.iter().all(Option::is_some) {
-        None
-    } else {
-        Some(source.survey(&names, &pins)?)
-    };
-    let pinned = || pins.iter().flatten().map(|pin| pin.logical_type);
-    let columns: Vec<Column> = match &survey {
-        Some(survey) => survey.columns.clone(),
-        None => named(&names, pinned()),
-    };
+    let is_pinned = pins.iter().all(Option::is_some);
+    if let Some(pins) = source.guess(&names, &pins)? {
+        let types = pins.iter().flatten().map(|pin| pin.logical_type);
+        let guessed = Survey {
+            columns: named(&names, types),
+            digests: Vec::new(),
+        };
+        match encode(source, batch, plan, (&names, &pins), guessed) {
+            // What the first rows told does not hold. What was written of it is no blob.
+            Err(TableError::Csv { .. }) if !is_pinned => {}
+            taken => return taken,
+        }
+    }
+    let survey = source.survey(&names, &pins)?;
+    encode(source, batch, plan, (&names, &pins), survey)
+}
+
+/// Encodes all columns with the types that were found.
+fn encode(
+    source: &CsvSource<'_>,
+    batch: &mut Batch,
+    plan: &SnapshotOptions,
+    (names, pins): (&[String], &[Option<Pin>]),
+    Survey { columns, digests }: Survey,
+) -> Result<Taken, TableError> {
     let mut encoded = Encoded {
-        digests: survey.map_or(Vec::new(), |survey| survey.digests),
+        digests,
         ..Encoded::default()
     };
     let groups = columns.len().div_ceil(COLUMNS_AT_ONCE);
@@ -178,9 +196,9 @@ fn take_from(
         let begin = group * COLUMNS_AT_ONCE;
         let range = begin..columns.len().min(begin + COLUMNS_AT_ONCE);
         let job = Job {
-            names: &names,
+            names,
             columns: &columns,
-            pins: &pins,
+            pins,
             range,
             options: plan,
         };

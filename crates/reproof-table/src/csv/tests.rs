@@ -112,6 +112,60 @@ fn every_type_is_read() {
     assert_eq!(alone, snapshot.schema);
 }
 
+/// The first rows tell of nothing but what all rows do.
+#[test]
+fn what_comes_late_counts_as_much() {
+    let long = |first: &str, last: &str| {
+        let rows: String = (0..40).map(|_| format!("{first},x\n")).collect();
+        format!("a,b\n{rows}{last},x\n")
+    };
+    for (first, last, expect) in [
+        ("1", "2", LogicalType::Integer),
+        ("1", "2.5", LogicalType::Float),
+        ("1", "x", LogicalType::String),
+        ("1", "true", LogicalType::String),
+        ("1", "", LogicalType::Integer),
+        ("1.5", "2", LogicalType::Float),
+        ("1.5", "007", LogicalType::String),
+        ("x", "1", LogicalType::String),
+        ("", "1", LogicalType::Integer),
+        ("", "2024-02-29", LogicalType::Date),
+        ("", "", LogicalType::String),
+        ("true", "1", LogicalType::String),
+        ("2024-02-29", "2023-02-29", LogicalType::String),
+        ("2024-02-29", "2024-02-29T10:00:00", LogicalType::String),
+        (
+            "2024-02-29T10:00:00",
+            "2024-02-29T10:00:00Z",
+            LogicalType::String,
+        ),
+    ] {
+        let scene = Scene::new(&long(first, last));
+        let snapshot = scene.snapshot();
+        let found = snapshot.schema.columns()[0].logical_type;
+        assert_eq!(found, expect, "{first} … {last}");
+        assert_eq!(snapshot.rows, 41);
+        // All values, read first, tell the same.
+        let io = scene.store.io().as_ref();
+        let alone = csv_schema(io, &scene.path, &CsvOptions::default()).unwrap();
+        assert_eq!(alone, snapshot.schema, "{first} … {last}");
+        let mut batch = scene.store.batch();
+        let written = write_table(&mut batch, &scene.table()).unwrap();
+        assert_eq!(written, snapshot.stored);
+    }
+    let scene = Scene::new(&long("9007199254740993", "0.5"));
+    assert!(scene.error(None).starts_with(":2: column 'a' holds floats"));
+    let scene = Scene::new(&long("1", "9223372036854775808"));
+    assert!(
+        scene
+            .error(None)
+            .starts_with(":42: column 'a' holds integers")
+    );
+    let scene = Scene::new(&format!("{}1\n", long("1", "2")));
+    let told = scene.error(None);
+    assert!(told.starts_with(":43: "), "{told}");
+}
+
 #[test]
 fn a_snapshot_has_the_identity_of_its_table() {
     let scene = Scene::new("a,b\n1,x\n2.5,\n");
@@ -492,8 +546,8 @@ mod changing {
         }
     }
 
-    /// The file as the header, the survey and the encoding see it.
-    fn take(versions: [&'static str; 3]) -> Result<Snapshot, TableError> {
+    /// The file as each reading sees it.
+    fn take(versions: &[&'static str]) -> Result<Snapshot, TableError> {
         let folder = tempfile::tempdir().unwrap();
         let io = Changing {
             inner: RealIo,
@@ -512,8 +566,14 @@ mod changing {
 
     #[test]
     fn a_file_that_changes_between_the_readings_is_an_error() {
-        assert!(take(["a\n1\n", "a\n1\n", "a\n1\n"]).is_ok());
-        for versions in [
+        // The header, the first rows, and all that is encoded by what they tell.
+        let [one, text] = ["a\n1\n", "a\nx\n"];
+        assert!(take(&[one, one, one]).is_ok());
+        assert!(take(&[one, one, text, text, text]).is_ok());
+        assert!(take(&[one, one, text, one, one]).is_ok());
+        // The header, no first rows that tell anything, all for the types, all to be encoded.
+        assert!(take(&[one, "", one, one]).is_ok());
+        for [header, survey, encoded] in [
             ["b\n1\n", "a\n1\n", "a\n1\n"],
             ["a\n1\n", "a\n1\n", "a\n2\n"],
             ["a\n1\n", "a\n1\n", "a\nx\n"],
@@ -523,7 +583,8 @@ mod changing {
             ["a\n1\n", "a\n1\n", ""],
             ["a\n1\n", "a\n1\n", "a\n\"1\n"],
         ] {
-            let error = take(versions).unwrap_err().to_string();
+            let versions = [header, "", survey, encoded];
+            let error = take(&versions).unwrap_err().to_string();
             assert!(
                 error.contains("changed while it was read"),
                 "{versions:?}: {error}"
