@@ -248,3 +248,111 @@ fn an_object_of_s3_is_data() {
         .expect(31)
         .says(&["there is no object s3://measured/none.csv"]);
 }
+
+#[test]
+fn objects_of_a_pattern_or_a_folder_are_one_table() {
+    let bucket = Bucket::new("daily");
+    bucket.put("in/year=2023/a.csv", b"x,y\n1,2\n");
+    bucket.put("in/year=2024/a.csv", b"x,y\n3,4\n");
+    bucket.put("in/year=2024/notes.txt", b"not data");
+    bucket.put("other/a.csv", b"z\n1\n");
+    let command = |project: &Project, arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command
+            .env("AWS_ENDPOINT_URL", bucket.endpoint())
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_REGION", "us-east-1");
+        call(&mut command)
+    };
+    let project = Project::empty();
+    project.write("reproof.toml", "");
+    let add = |name: &str, address: &str| {
+        let added = command(
+            &project,
+            &["data", "add", name, "--format", "csv", address, "--json"],
+        );
+        added.json()["version"]["entry"]["rows"].clone()
+    };
+    assert_eq!(add("pattern", "s3://daily/in/**/*.csv"), 2);
+    assert_eq!(add("folder", "s3://daily/in/"), 2);
+    let shown = command(&project, &["data", "show", "folder", "--json"]).json();
+    assert!(shown.to_string().contains("\"year\""), "{shown}");
+    let commit = |more: &[&str]| {
+        bucket.requests();
+        command(
+            &project,
+            &[&["data", "commit", "pattern", "-m", "next"], more].concat(),
+        )
+    };
+    let gets = || {
+        let requests = bucket.requests().into_iter();
+        requests
+            .filter(|line| line.contains(".csv"))
+            .collect::<Vec<_>>()
+    };
+    // Nothing is fetched that did not change.
+    commit(&[]).expect(0);
+    assert_eq!(gets(), [""; 0]);
+    bucket.put("in/year=2024/b.csv", b"x,y\n5,6\n7,8\n");
+    let committed = commit(&["--json"]).json();
+    assert_eq!(committed["version"]["entry"]["rows"], 4, "{committed}");
+    let fetched = gets();
+    assert!(!fetched.is_empty(), "{fetched:?}");
+    assert!(
+        fetched.iter().all(|line| line.contains("b.csv")),
+        "{fetched:?}"
+    );
+    // An object of the same size with other bytes, and one that is gone.
+    bucket.put("in/year=2023/a.csv", b"x,y\n1,9\n");
+    bucket.delete("in/year=2024/b.csv");
+    commit(&[]).expect(0);
+    command(&project, &["data", "export", "pattern", "now.csv"]).expect(0);
+    let now = project.read("now.csv");
+    assert!(now.contains("1,9") && !now.contains("5,6"), "{now}");
+    // The bytes are kept, too.
+    command(&project, &["data", "restore", "pattern@~1", "before"]).expect(0);
+    assert_eq!(project.read("before/year=2024/b.csv"), "x,y\n5,6\n7,8\n");
+    command(
+        &project,
+        &[
+            "data",
+            "add",
+            "none",
+            "--format",
+            "csv",
+            "s3://daily/none/*.csv",
+        ],
+    )
+    .expect(2)
+    .says(&["no object fits s3://daily/none/*.csv"]);
+}
+
+#[test]
+fn objects_of_a_folder_are_files_for_programs() {
+    let bucket = Bucket::new("pictures");
+    bucket.put("in/a/1.txt", b"one");
+    bucket.put("in/2.txt", b"two");
+    let project = Project::shell(
+        "  look:\n    shell: cat /reproof/in/all/2.txt /reproof/in/all/a/1.txt > /reproof/out/o\n    \
+         inputs: {all: data}\n    outputs: {o: o}\n",
+    );
+    project.edit(
+        "pipelines/steps.yaml",
+        "{csv: data/rows.csv}",
+        "{files: \"s3://pictures/in/\"}",
+    );
+    let mut command = project.command(&["run", "--json"]);
+    command
+        .env("AWS_ENDPOINT_URL", bucket.endpoint())
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_REGION", "us-east-1");
+    let run = call(&mut command).json();
+    assert_eq!(project.output(&run, "look", "o"), "twoone");
+    project.edit("pipelines/steps.yaml", "pictures/in/", "pictures/in/2.txt");
+    project.reproof(&["run"]).expect(2).says(&[
+        "'files' names files inside the project, or of a bucket",
+        "'/' at its end",
+    ]);
+}

@@ -133,15 +133,25 @@ impl Bucket {
 
     /// Puts an object, behind the proxy's back.
     pub fn put(&self, key: &str, bytes: &[u8]) {
+        self.send("PUT", key, bytes);
+    }
+
+    /// Removes an object, past the proxy.
+    pub fn delete(&self, key: &str) {
+        self.send("DELETE", key, b"");
+    }
+
+    #[track_caller]
+    fn send(&self, method: &str, key: &str, bytes: &[u8]) {
         let (name, length) = (&self.name, bytes.len());
         let head = format!(
-            "PUT /{name}/{key} HTTP/1.1\r\nHost: s3\r\nContent-Length: {length}\r\nConnection: \
+            "{method} /{name}/{key} HTTP/1.1\r\nHost: s3\r\nContent-Length: {length}\r\nConnection: \
              close\r\nAuthorization: AWS4-HMAC-SHA256 \
              Credential=test/20260101/us-east-1/s3/aws4_request\r\n\r\n"
         );
         let answer = exchange(server(), &[head.as_bytes(), bytes].concat()).unwrap();
         let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
     }
 
     /// The address of the proxy.

@@ -8,7 +8,7 @@ mod profile;
 mod s3;
 mod source;
 
-pub use source::{Fetched, Open, fetch};
+pub use source::{Bucket, Fetched, Listed, Open, fetch};
 
 use std::collections::BTreeMap;
 use std::path::Path;

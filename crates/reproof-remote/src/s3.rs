@@ -148,7 +148,7 @@ impl S3 {
         Path::from(format!("{}/{name}", self.prefix))
     }
 
-    fn failed(&self, name: &str, error: &Error) -> ObjectError {
+    pub(crate) fn failed(&self, name: &str, error: &Error) -> ObjectError {
         let text = causes(error);
         let at = match &self.endpoint {
             Some(endpoint) => endpoint.clone(),

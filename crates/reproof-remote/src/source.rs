@@ -1,4 +1,4 @@
-//! Files on servers as sources of data: one object of S3, or what an address of HTTP gives.
+//! Files on servers as sources of data: objects of S3, or what an address of HTTP gives.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -56,7 +56,7 @@ pub fn fetch(
 ) -> Result<Fetched, ObjectError> {
     if let Some(rest) = address.strip_prefix("s3://") {
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        return object(address, (bucket, key), known, variables, io, open);
+        return Bucket::open(bucket, variables, io)?.fetch(key, known, open);
     }
     Http::new(address)?.fetch(known, open)
 }
@@ -75,64 +75,124 @@ fn changed(address: &str) -> ObjectError {
     )
 }
 
-/// Fetches an object of S3 in parts, all of one state of it.
-fn object(
-    address: &str,
-    (bucket, key): (&str, &str),
-    known: Option<&str>,
-    variables: &BTreeMap<String, String>,
-    io: &dyn Io,
-    open: &mut Open<'_>,
-) -> Result<Fetched, ObjectError> {
-    let settings = RemoteSettings::new(RemoteAddress::S3 {
-        bucket: bucket.to_owned(),
-        prefix: String::new(),
-    });
-    let found = profile::read(io, variables);
-    let server = S3::open(&settings, (bucket, ""), variables, &found)?;
-    let path = object_store::path::Path::from(key);
-    let head = server.ask(|| server.fetching.head(&path));
-    let head = server.if_there(key, head)?.ok_or_else(|| {
-        wrong(
-            format!("there is no object {address}"),
-            "look at its name; letters count as they are written",
-        )
-    })?;
-    let tag = head.e_tag.filter(|tag| is_strong(tag));
-    if known.is_some() && tag.as_deref() == known {
-        return Ok(Fetched::Unchanged);
-    }
-    let mut out = open().map_err(|error| not_written(&error))?;
-    let mut place = 0;
-    while place < head.size {
-        let range = place..head.size.min(place + PART);
-        let length = range.end - range.start;
-        let options = GetOptions {
-            range: Some(range.into()),
-            if_match: tag.clone(),
-            ..GetOptions::default()
-        };
-        let part = server.ask(|| async {
-            let part = server.fetching.get_opts(&path, options.clone()).await?;
-            // Without a tag to insist on, what differs tells.
-            let same = part.meta.size == head.size && part.meta.last_modified == head.last_modified;
-            Ok(if same {
-                Some(part.bytes().await?)
-            } else {
-                None
-            })
+/// An object of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// What the server calls this state of it: see [`Fetched::New`].
+    pub tag: Option<String>,
+}
+
+/// A bucket of S3 whose objects are data.
+#[derive(Debug)]
+pub struct Bucket {
+    server: S3,
+    name: String,
+}
+
+impl Bucket {
+    /// The bucket of this name. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// If no credentials can be found, or an endpoint cannot be used.
+    pub fn open(
+        name: &str,
+        variables: &BTreeMap<String, String>,
+        io: &dyn Io,
+    ) -> Result<Self, ObjectError> {
+        let settings = RemoteSettings::new(RemoteAddress::S3 {
+            bucket: name.to_owned(),
+            prefix: String::new(),
         });
-        let part = match part {
-            Err(object_store::Error::Precondition { .. }) => None,
-            part => server.if_there(key, part)?.flatten(),
-        };
-        let part = part.filter(|part| part.len() as u64 == length);
-        let part = part.ok_or_else(|| changed(address))?;
-        out.write_all(&part).map_err(|error| not_written(&error))?;
-        place += length;
+        let profile = profile::read(io, variables);
+        Ok(Self {
+            server: S3::open(&settings, (name, ""), variables, &profile)?,
+            name: name.to_owned(),
+        })
     }
-    out.flush().map_err(|error| not_written(&error))?;
-    Ok(Fetched::New { tag })
+
+    /// The objects in a folder, which is the bucket itself if it is empty, and in those below it down to
+    /// this depth, sorted by their keys.
+    ///
+    /// # Errors
+    /// A server that cannot be reached or refuses, and a bucket that is not there.
+    pub fn list(&self, folder: &str, depth: Option<usize>) -> Result<Vec<Listed>, ObjectError> {
+        let mut all = Vec::new();
+        let mut folders = vec![(object_store::path::Path::from(folder), 0)];
+        while let Some((path, level)) = folders.pop() {
+            let fetching = &self.server.fetching;
+            let listed = (self.server).ask(|| fetching.list_with_delimiter(Some(&path)));
+            let listed = listed.map_err(|error| self.server.failed(path.as_ref(), &error))?;
+            all.extend(listed.objects.into_iter().map(|object| Listed {
+                key: object.location.to_string(),
+                tag: object.e_tag.filter(|tag| is_strong(tag)),
+            }));
+            if depth.is_none_or(|depth| level < depth) {
+                let below = listed.common_prefixes.into_iter();
+                folders.extend(below.map(|path| (path, level + 1)));
+            }
+        }
+        all.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        Ok(all)
+    }
+
+    /// Fetches an object in parts, all of one state of it, unless it is what `known` is the tag of.
+    ///
+    /// # Errors
+    /// As [`fetch`].
+    pub fn fetch(
+        &self,
+        key: &str,
+        known: Option<&str>,
+        open: &mut Open<'_>,
+    ) -> Result<Fetched, ObjectError> {
+        let (server, address) = (&self.server, format!("s3://{}/{key}", self.name));
+        let path = object_store::path::Path::from(key);
+        let head = server.ask(|| server.fetching.head(&path));
+        let head = server.if_there(key, head)?.ok_or_else(|| {
+            wrong(
+                format!("there is no object {address}"),
+                "look at its name; letters count as they are written",
+            )
+        })?;
+        let tag = head.e_tag.filter(|tag| is_strong(tag));
+        if known.is_some() && tag.as_deref() == known {
+            return Ok(Fetched::Unchanged);
+        }
+        let mut out = open().map_err(|error| not_written(&error))?;
+        let mut place = 0;
+        while place < head.size {
+            let range = place..head.size.min(place + PART);
+            let length = range.end - range.start;
+            let options = GetOptions {
+                range: Some(range.into()),
+                if_match: tag.clone(),
+                ..GetOptions::default()
+            };
+            let part = server.ask(|| async {
+                let part = server.fetching.get_opts(&path, options.clone()).await?;
+                // Without a tag to insist on, what differs tells.
+                let same =
+                    part.meta.size == head.size && part.meta.last_modified == head.last_modified;
+                Ok(if same {
+                    Some(part.bytes().await?)
+                } else {
+                    None
+                })
+            });
+            let part = match part {
+                Err(object_store::Error::Precondition { .. }) => None,
+                part => server.if_there(key, part)?.flatten(),
+            };
+            let part = part.filter(|part| part.len() as u64 == length);
+            let part = part.ok_or_else(|| changed(&address))?;
+            out.write_all(&part).map_err(|error| not_written(&error))?;
+            place += length;
+        }
+        out.flush().map_err(|error| not_written(&error))?;
+        Ok(Fetched::New { tag })
+    }
 }
 
 /// Whether a tag changes with every byte.

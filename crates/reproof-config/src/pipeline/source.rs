@@ -336,11 +336,19 @@ pub(super) fn images(root: &Node, report: &mut Report<'_>) -> Option<(StepName, 
     Some((blocks::image_files()?, read_from(node)?))
 }
 
-/// Files lie inside the project.
+/// Files lie inside the project, or are objects of a folder or pattern: one alone has no name.
 fn check_path_of_files(entry: &Entry, report: &mut Report<'_>) {
-    if entry.key.value == "files" && entry.value.text().and_then(check_address).is_some() {
-        let message = "'files' names files inside the project";
-        report.error(entry.value.span, message);
+    let Some(text) = entry.value.text().filter(|_| entry.key.value == "files") else {
+        return;
+    };
+    let is_several =
+        text.starts_with("s3://") && (text.ends_with('/') || text.contains(['*', '?']));
+    if check_address(text).is_some() && !is_several {
+        report.hinted(
+            entry.value.span,
+            "'files' names files inside the project, or of a bucket",
+            "write s3://BUCKET/FOLDER/ with a '/' at its end, or a pattern such as s3://BUCKET/**/*.png",
+        );
     }
 }
 

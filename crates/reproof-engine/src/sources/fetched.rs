@@ -1,14 +1,17 @@
 //! Files on servers: a copy of each is kept in the project's own folder, and fetched again when the
 //! server says that it is another one.
 
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reproof_record::{Digest, StepName};
-use reproof_remote::{Fetched, fetch};
+use reproof_record::{Digest, RelativePath, StepName};
+use reproof_remote::{Bucket, Fetched, Listed, Open, fetch};
 use reproof_store::ObjectError;
-use reproof_store::fs::{Facts, WriteFile, create_dir_durable, remove_tree, unique, write_atomic};
+use reproof_store::fs::{
+    Facts, FileKind, Io, IoError, WriteFile, create_dir_durable, remove_tree, unique, write_atomic,
+};
 
 use crate::project::STATE_FOLDER;
 use crate::{Cancel, EngineError, Project};
@@ -44,6 +47,98 @@ pub(crate) fn forget_fetched(project: &Project) -> Result<(), EngineError> {
     }
 }
 
+/// The copy of one file, and the tag of the state that it is of.
+struct Copy {
+    io: Arc<dyn Io>,
+    path: PathBuf,
+    tag: PathBuf,
+    /// Where it is written before it is whole.
+    part: PathBuf,
+}
+
+/// Why a copy could not be brought up to date.
+enum Trouble {
+    Server(ObjectError),
+    Storage(IoError),
+    /// An object that can be no file.
+    Name(String),
+    Interrupted,
+}
+
+impl From<ObjectError> for Trouble {
+    fn from(error: ObjectError) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<IoError> for Trouble {
+    fn from(error: IoError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl Trouble {
+    fn told(self, name: &StepName) -> EngineError {
+        match self {
+            Self::Server(error) => EngineError::Unreachable {
+                message: format!("data '{name}': {}", error.message),
+                hint: error.hint,
+            },
+            Self::Storage(error) => error.into(),
+            Self::Name(message) => EngineError::Usage {
+                message: format!("data '{name}': {message}"),
+                hint: Some("give the object another key, or name others by a pattern".to_owned()),
+            },
+            Self::Interrupted => EngineError::Interrupted,
+        }
+    }
+}
+
+impl Copy {
+    /// The tag of the copy, if both are there.
+    fn known(&self) -> Option<String> {
+        match (
+            self.io.metadata(&self.path),
+            self.io.read(&self.tag, MAX_TAG),
+        ) {
+            (Ok(_), Ok(bytes)) => String::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// Brings the copy up to date by what fetches the file.
+    fn update(
+        &self,
+        fetch: impl FnOnce(Option<&str>, &mut Open<'_>) -> Result<Fetched, ObjectError>,
+    ) -> Result<(), Trouble> {
+        let io = self.io.as_ref();
+        let mut open = || -> std::io::Result<Box<dyn Write>> {
+            // A transfer that begins anew.
+            let _ = io.remove_file(&self.part);
+            let file = io.create_new(&self.part).map_err(std::io::Error::other)?;
+            Ok(Box::new(Part(file)))
+        };
+        let fetched = fetch(self.known().as_deref(), &mut open)
+            .inspect_err(|_| drop(io.remove_file(&self.part)))?;
+        if let Fetched::New { tag } = fetched {
+            // Without a tag it is fetched again, so a tag never stands beside other bytes.
+            remove_if_there(io, &self.tag)?;
+            io.rename(&self.part, &self.path)?;
+            if let Some(tag) = tag {
+                write_atomic(io, &self.tag, tag.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove_if_there(io: &dyn Io, path: &Path) -> Result<(), IoError> {
+    match io.remove_file(path) {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Where the copy of the file at an address lies, after it was compared with the server, and its facts.
 ///
 /// # Errors
@@ -58,54 +153,119 @@ pub(super) fn find(
     let folder = project.root.join(STATE_FOLDER).join(FOLDER);
     create_dir_durable(io, &folder)?;
     let id = Digest::of(address.as_bytes()).to_hex();
-    let (copy, tag) = (folder.join(&id), folder.join(format!("{id}.tag")));
-    let part = folder.join(format!("{id}.{}", unique()));
-    let known = match (io.metadata(&copy), io.read(&tag, MAX_TAG)) {
-        (Ok(_), Ok(bytes)) => String::from_utf8(bytes).ok(),
-        _ => None,
+    let path = folder.join(&id);
+    let copy = Copy {
+        io: Arc::clone(&project.services.io),
+        path: path.clone(),
+        tag: folder.join(format!("{id}.tag")),
+        part: folder.join(format!("{id}.{}", unique())),
     };
-    let fetched = {
-        let (address, part) = (address.to_owned(), part.clone());
-        let io = Arc::clone(&project.services.io);
-        let variables = Arc::clone(&project.services.variables);
-        cancel.wait_for(move || {
-            let mut open = || -> std::io::Result<Box<dyn Write>> {
-                // A transfer that begins anew.
-                let _ = io.remove_file(&part);
-                let file = io.create_new(&part).map_err(std::io::Error::other)?;
-                Ok(Box::new(Part(file)))
-            };
-            fetch(
-                &address,
-                known.as_deref(),
-                &variables,
-                io.as_ref(),
-                &mut open,
-            )
-        })
-    };
-    let fetched = fetched.and_then(|fetched| fetched.map_err(|error| failed(name, error)));
-    match fetched.inspect_err(|_| drop(io.remove_file(&part)))? {
-        Fetched::Unchanged => {}
-        Fetched::New { tag: new } => {
-            // Without a tag it is fetched again, so a tag never stands beside other bytes.
-            match io.remove_file(&tag) {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                _ => {}
-            }
-            io.rename(&part, &copy)?;
-            if let Some(new) = new {
-                write_atomic(io, &tag, new.as_bytes())?;
-            }
-        }
-    }
-    let facts = io.metadata(&copy)?;
-    Ok((copy, facts))
+    let address = address.to_owned();
+    let variables = Arc::clone(&project.services.variables);
+    let updated = cancel.wait_for(move || {
+        copy.update(|known, open| fetch(&address, known, &variables, copy.io.as_ref(), open))
+    })?;
+    updated.map_err(|trouble| trouble.told(name))?;
+    let facts = io.metadata(&path)?;
+    Ok((path, facts))
 }
 
-fn failed(name: &StepName, error: ObjectError) -> EngineError {
-    EngineError::Unreachable {
-        message: format!("data '{name}': {}", error.message),
-        hint: error.hint,
+/// Objects of a bucket that are the files of one source.
+pub(super) struct Objects {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The folder of the bucket that they lie in; empty for the bucket itself.
+    pub folder: String,
+    /// How many folders deep; none without a limit.
+    pub depth: Option<usize>,
+    /// Whether a key is one of theirs.
+    pub wanted: Box<dyn Fn(&str) -> bool + Send>,
+}
+
+/// Brings the copies of objects up to date, which lie by their keys in a folder of their own. Gives
+/// that folder, inside the project.
+///
+/// # Errors
+/// As [`find`]; keys that can be no paths.
+pub(super) fn mirror(
+    project: &Project,
+    name: &StepName,
+    (address, objects): (&str, Objects),
+    cancel: &Cancel,
+) -> Result<String, EngineError> {
+    let id = Digest::of(address.as_bytes()).to_hex();
+    let inside = format!("{STATE_FOLDER}/{FOLDER}/{id}.objects");
+    let mirror = Mirror {
+        io: Arc::clone(&project.services.io),
+        folder: project.root.join(&inside),
+        tags: project
+            .root
+            .join(STATE_FOLDER)
+            .join(FOLDER)
+            .join(format!("{id}.tags")),
+        cancel: cancel.clone(),
+    };
+    let variables = Arc::clone(&project.services.variables);
+    let updated = cancel.wait_for(move || {
+        let bucket = Bucket::open(&objects.bucket, &variables, mirror.io.as_ref())?;
+        let mut listed = bucket.list(&objects.folder, objects.depth)?;
+        listed.retain(|object| (objects.wanted)(&object.key));
+        mirror.update(&bucket, &listed)
+    })?;
+    updated.map_err(|trouble| trouble.told(name))?;
+    Ok(inside)
+}
+
+/// Copies of objects, and their tags.
+struct Mirror {
+    io: Arc<dyn Io>,
+    folder: PathBuf,
+    tags: PathBuf,
+    cancel: Cancel,
+}
+
+impl Mirror {
+    fn update(&self, bucket: &Bucket, listed: &[Listed]) -> Result<(), Trouble> {
+        create_dir_durable(self.io.as_ref(), &self.folder)?;
+        create_dir_durable(self.io.as_ref(), &self.tags)?;
+        let mut kept = BTreeSet::new();
+        for object in listed {
+            if self.cancel.is_cancelled() {
+                return Err(Trouble::Interrupted);
+            }
+            let key = RelativePath::new(object.key.as_str())
+                .map_err(|error| Trouble::Name(format!("the key of an object: {error}")))?;
+            let path = self.folder.join(key.as_str());
+            let tag = Digest::of(key.as_str().as_bytes()).to_hex();
+            let copy = Copy {
+                io: Arc::clone(&self.io),
+                tag: self.tags.join(&tag),
+                part: self.tags.join(format!("{tag}.{}", unique())),
+                path: path.clone(),
+            };
+            kept.insert(path.clone());
+            if object.tag.is_some() && copy.known() == object.tag {
+                continue;
+            }
+            if let Some(folder) = path.parent() {
+                create_dir_durable(self.io.as_ref(), folder)?;
+            }
+            copy.update(|known, open| bucket.fetch(key.as_str(), known, open))?;
+        }
+        self.remove_others(&self.folder, &kept)?;
+        Ok(())
+    }
+
+    /// Removes the copies of objects that are not there any more.
+    fn remove_others(&self, folder: &Path, kept: &BTreeSet<PathBuf>) -> Result<(), IoError> {
+        for entry in self.io.read_dir(folder)? {
+            let path = folder.join(&entry.name);
+            match entry.kind {
+                FileKind::Folder => self.remove_others(&path, kept)?,
+                _ if kept.contains(&path) => {}
+                _ => self.io.remove_file(&path)?,
+            }
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,8 @@ use reproof_record::{Digest, RelativePath, StepName};
 use reproof_store::fs::{Facts, FileKind, Io, IoError};
 use reproof_table::{FileFormat, SourceFile};
 
-use super::{fetched, file_format};
+use super::fetched::{self, Objects};
+use super::file_format;
 use crate::{Cancel, EngineError, Project, queries};
 
 /// What a source names.
@@ -107,6 +108,9 @@ pub(crate) fn find(
     let inside = match &source.place {
         Place::File(path) => path.as_str(),
         Place::Server(_) => return Ok(Found::Server),
+        Place::Address(address) if names_several(address, source) => {
+            return objects(project, name, source, address, cancel).map(Found::Files);
+        }
         Place::Address(address) => {
             let (path, facts) = fetched::find(project, name, address, cancel)?;
             let whole = true;
@@ -150,6 +154,85 @@ pub(crate) fn find(
             "name a file whose bytes are at rest",
         )),
     }
+}
+
+/// Whether an address is that of a folder of a bucket, or a pattern of objects.
+fn names_several(address: &str, source: &DataSource) -> bool {
+    let key = address
+        .strip_prefix("s3://")
+        .and_then(|rest| rest.split_once('/'));
+    key.is_some_and(|(_, key)| key.ends_with('/') || Pattern::is_one(key))
+        && source.query().is_none()
+}
+
+/// The objects of a folder of a bucket, or those that fit a pattern, as files: copies of them are found
+/// as files of the project are.
+fn objects(
+    project: &Project,
+    name: &StepName,
+    source: &DataSource,
+    address: &str,
+    cancel: &Cancel,
+) -> Result<Files, EngineError> {
+    let rest = address.strip_prefix("s3://").unwrap_or(address);
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let mut search = Search {
+        project,
+        name,
+        inside: key,
+        format: file_format(source),
+        cancel,
+    };
+    let (folder, depth, pattern) = match key.strip_suffix('/') {
+        Some(folder) => (folder, None, None),
+        None => (
+            Pattern::base(key),
+            Pattern::depth(key),
+            Some(search.pattern()?),
+        ),
+    };
+    let format = search.format.clone();
+    let wanted = move |key: &str| match (&pattern, &format) {
+        (Some(pattern), _) => pattern.is_match(key),
+        (None, Some(format)) => format.owns(key.rsplit('/').next().unwrap_or(key)),
+        (None, None) => true,
+    };
+    let objects = Objects {
+        bucket: bucket.to_owned(),
+        folder: folder.to_owned(),
+        depth,
+        wanted: Box::new(wanted),
+    };
+    let mirror = fetched::mirror(project, name, (address, objects), cancel)?;
+    let inside = format!("{mirror}/{}", key.trim_end_matches('/'));
+    let inside = inside.trim_end_matches('/');
+    search.inside = inside;
+    let base = project.root.join(format!("{mirror}/{folder}"));
+    let is_empty = match project.io().read_dir(&base) {
+        Ok(entries) => entries.is_empty(),
+        Err(error) if error.is_not_found() => true,
+        Err(error) => return Err(error.into()),
+    };
+    let nothing = |_| {
+        let hint = "look at its name; letters count as they are written, '*' stays within a folder, and \
+                    names that begin with '.' or '_' are left out of tables";
+        search.usage(format!("no object fits {address}"), hint)
+    };
+    if is_empty {
+        return Err(nothing(()));
+    }
+    let found = if key.ends_with('/') || key.is_empty() {
+        search.folder(project.io().canonicalize(&base)?)
+    } else {
+        search.fitting()
+    };
+    let mut files = match found {
+        Err(EngineError::Usage { .. }) => return Err(nothing(())),
+        found => found?,
+    };
+    let location = files.location.strip_prefix(&mirror).unwrap_or_default();
+    files.location = format!("s3://{bucket}{location}");
+    Ok(files)
 }
 
 /// A look for the files of a source.
@@ -255,13 +338,19 @@ impl Search<'_> {
         Ok(files)
     }
 
+    /// The source's pattern.
+    fn pattern(&self) -> Result<Pattern, EngineError> {
+        let text = self.inside;
+        Pattern::new(text).map_err(|reason| {
+            let hint = "write '[[]' for a bracket that is part of a name";
+            self.usage(format!("'{text}' is no pattern: {reason}"), hint)
+        })
+    }
+
     /// The files that fit the source's pattern.
     fn fitting(&self) -> Result<Files, EngineError> {
         let text = self.inside;
-        let pattern = Pattern::new(text).map_err(|reason| {
-            let hint = "write '[[]' for a bracket that is part of a name";
-            self.usage(format!("'{text}' is no pattern: {reason}"), hint)
-        })?;
+        let pattern = self.pattern()?;
         let location = Pattern::base(text);
         let base = match self.io().canonicalize(&self.project.root.join(location)) {
             Ok(base) => base,

@@ -142,7 +142,8 @@ fn what_cannot_be_is_named() {
     labelled(
         "\"photos/*.jpg\"",
         "s3://photos/a",
-        "3:17: 'files' names files inside the project",
+        "3:17: 'files' names files inside the project, or of a bucket (write s3://BUCKET/FOLDER/ with a \
+         '/' at its end, or a pattern such as s3://BUCKET/**/*.png)",
     );
 }
 
