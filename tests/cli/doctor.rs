@@ -1,5 +1,6 @@
 //! `reproof doctor`.
 
+use crate::notebook::notebook;
 use crate::support::Project;
 
 #[test]
@@ -131,6 +132,61 @@ fn the_code_of_a_pipeline_is_read_before_it_runs() {
         "{}",
         call.out
     );
+}
+
+/// All rules are asked of a notebook that is a step, by cell and line.
+#[test]
+fn the_notebook_of_a_step_is_read_as_code_and_as_a_notebook() {
+    let project = scripted("");
+    let cells = [
+        "import random, features\nx = [random.random() for _ in range(rounds)]",
+        "import os\nnames = os.listdir('.')\nlevel = os.environ['LEVEL']",
+        "!ls  # reproof: ignore[shell-command]\ntable.head()",
+    ];
+    project.write("train.ipynb", &notebook(&cells, true));
+    project.write("features.py", "hidden = open('/home/me/x')\n");
+    project.edit(
+        "pipelines/scores.yaml",
+        "    run: [python, train.py]\n",
+        "    notebook: train.ipynb\n    parameters: {rounds: 3}\n    variables: {LEVEL: high}\n",
+    );
+    project.commit("second");
+    let arguments = ["doctor", "scores", "--json"];
+    let places = |code| {
+        let call = project.reproof(&arguments).expect(code);
+        let document: serde_json::Value = serde_json::from_str(&call.out).unwrap();
+        let findings = document["code"][0]["findings"].as_array().unwrap().iter();
+        findings
+            .filter(|finding| finding["rule"] != "unpinned-environment")
+            .map(|finding| {
+                let [path, rule] = ["path", "rule"].map(|key| finding[key].as_str().unwrap());
+                format!("{path} {}:{} {rule}", finding["cell"], finding["line"])
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        places(10),
+        [
+            "features.py null:1 absolute-path",
+            "train.ipynb 1:2 unseeded-random",
+            "train.ipynb 2:2 unsorted-files",
+            "train.ipynb 3:2 undefined-name"
+        ]
+    );
+    let call = project.reproof(&["doctor", "scores"]).expect(10);
+    for text in [
+        "train.ipynb:cell 1:2:6: error unseeded-random: random.random draws",
+        "train.ipynb:cell 2:2:9: error unsorted-files",
+        "in 2 files of Python",
+    ] {
+        assert!(call.out.contains(text), "no '{text}' in:\n{}", call.out);
+    }
+    // Nothing in a notebook's file is changed, and a seed in a module that it imports counts.
+    project.write("features.py", "import random\nrandom.seed(1)\n");
+    project.edit("train.ipynb", "os.listdir('.')", "sorted(os.listdir('.'))");
+    project.edit("train.ipynb", "table.head()", "names");
+    project.commit("third");
+    assert_eq!(places(0), [] as [&str; 0]);
 }
 
 #[test]

@@ -129,10 +129,31 @@ fn rules_are_chosen() {
         0,
     );
     assert_eq!(without, [] as [&str; 0]);
-    project
-        .reproof(&["notebook", "check", "--rule", "undefined"])
-        .expect(2)
-        .says(&["there is no rule 'undefined'", "undefined-name"]);
+    for (rule, says) in [
+        (
+            "undefined-nam",
+            "there is no rule 'undefined-nam': did you mean 'undefined-name'?",
+        ),
+        ("wolf", "'reproof doctor --rules' lists them"),
+        (
+            "threads",
+            "'threads' is about pipelines, not about notebooks",
+        ),
+    ] {
+        let arguments = ["notebook", "check", "--rule", rule];
+        project.reproof(&arguments).expect(2).says(&[says]);
+    }
+    // What is about steps is asked where a person wants it.
+    let cells = [
+        "import time\nprint(time.time())",
+        "hash('a')  # reproof: ignore[string-hash]",
+    ];
+    project.write("a.ipynb", &notebook(&cells, false));
+    assert_eq!(check(&[], 0), [] as [&str; 0]);
+    assert_eq!(check(&["--all"], 10), ["a.ipynb 1:2 clock"]);
+    assert_eq!(check(&["--rule", "clock"], 10).len(), 1);
+    assert_eq!(check(&["--rule", "string-hash"], 0), [] as [&str; 0]);
+    check(&["--all", "--ignore", "clock"], 0);
 }
 
 #[test]

@@ -75,8 +75,8 @@ pub use fsck::{Checkup, Depth, Lost, fsck};
 pub use lookup::{describe, record_of, resolve, resolve_record};
 pub use measure::{Trial, WantedMetric};
 pub use notebooks::{
-    CheckedNotebook, CheckedNotebooks, FilterChange, NotebookScope, check_notebooks,
-    convert_notebook, notebook_filter,
+    CheckedNotebook, CheckedNotebooks, FilterChange, NotebookReport, NotebookScope,
+    check_notebooks, convert_notebook, notebook_filter,
 };
 pub use observer::{DataChange, Event, Observer, Silent};
 pub use plan::{Plan, PlannedStep, plan};
@@ -100,10 +100,9 @@ pub use reproof_capture::environment::{
     ClosureDescription, ClosureDiff, Difference, Stage, diff as environment_diff,
 };
 pub use reproof_capture::notebook::{
-    Converted, Finding as NotebookFinding, Keep, MAX_NOTEBOOK, NotebookError,
-    Report as NotebookReport, Rule as NotebookRule, strip as strip_notebook,
+    Converted, Keep, MAX_NOTEBOOK, NotebookError, strip as strip_notebook,
 };
-pub use reproof_capture::rules::{Rule, Severity};
+pub use reproof_capture::rules::{Finding as RuleFinding, Rule, Severity, Subject};
 pub use reproof_capture::script::Imported;
 pub use run::{Outcome, RunOptions, run};
 pub use scripts::import_script;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use reproof_capture::notebook::{
-    Converted, Declared, MAX_NOTEBOOK, Notebook, NotebookError, Report, Surroundings, check,
-    convert, is_notebook, project_files,
+    Converted, Declared, MAX_NOTEBOOK, Notebook, NotebookError, Surroundings, check, convert,
+    is_notebook, project_files,
 };
+use reproof_capture::rules::{Context, Finding};
 use reproof_config::EnvironmentSource;
 use reproof_record::StepName;
 use reproof_store::fs::{FileKind, Io, write_atomic};
@@ -25,7 +26,16 @@ pub struct CheckedNotebook {
     /// Its path, as it was asked for or inside the project.
     pub path: String,
     /// What was found, or why it is no notebook.
-    pub report: Result<Report, NotebookError>,
+    pub report: Result<NotebookReport, NotebookError>,
+}
+
+/// What was found in a notebook, however a person runs it.
+#[derive(Debug)]
+pub struct NotebookReport {
+    /// What the rules found, by cell and line.
+    pub findings: Vec<Finding>,
+    /// What was not looked at, and why.
+    pub notes: Vec<String>,
 }
 
 /// What was found in notebooks.
@@ -58,7 +68,10 @@ pub fn check_notebooks(
     let io = services.io.as_ref();
     let files = notebooks(services, project, scope)?;
     let mut notes = Vec::new();
-    let declared = declared(project, scope.environment)?;
+    let declared = match project {
+        Some(project) => declared(project, scope.environment)?,
+        None => None,
+    };
     if declared.is_none() && !files.is_empty() {
         notes.push(
             "what is imported is not compared with requirements: there is no requirements.txt or \
@@ -70,6 +83,11 @@ pub fn check_notebooks(
         Some(project) => own_names(services, &project.root)?,
         None => BTreeSet::new(),
     };
+    // How many threads there are is not known.
+    let context = Context {
+        threads: u32::MAX,
+        ..Context::default()
+    };
     let mut checked = Vec::new();
     for (shown, path) in files {
         let mut own = own.clone();
@@ -80,10 +98,21 @@ pub fn check_notebooks(
         let around = Surroundings {
             declared: declared.as_ref(),
             own: &own,
+            given: &BTreeSet::new(),
+            context: &context,
+        };
+        let report = |notebook| {
+            let report = check(&notebook, around);
+            let others = BTreeSet::new();
+            let findings = report.checked.findings(&others).cloned().collect();
+            NotebookReport {
+                findings,
+                notes: report.notes,
+            }
         };
         checked.push(CheckedNotebook {
             path: shown,
-            report: parsed.map(|notebook| check(&notebook, around)),
+            report: parsed.map(report),
         });
     }
     Ok(CheckedNotebooks {
@@ -139,7 +168,7 @@ fn listed(services: &Services, folder: &Path) -> Result<Vec<String>, EngineError
 }
 
 /// The names of all folders and modules of a project: what an import may mean.
-fn own_names(services: &Services, root: &Path) -> Result<BTreeSet<String>, EngineError> {
+pub(crate) fn own_names(services: &Services, root: &Path) -> Result<BTreeSet<String>, EngineError> {
     let files = project_files(root, services.io.as_ref(), services.runner.as_ref())?;
     let mut names = BTreeSet::new();
     for path in &files {
@@ -162,13 +191,10 @@ fn names_beside(io: &dyn Io, notebook: &Path) -> Vec<String> {
 }
 
 /// The packages that an environment's files declare; none if they are not known.
-fn declared(
-    project: Option<&Project>,
+pub(crate) fn declared(
+    project: &Project,
     environment: Option<&StepName>,
 ) -> Result<Option<Declared>, EngineError> {
-    let Some(project) = project else {
-        return Ok(None);
-    };
     let environments = Environments::new(project, &Silent)?;
     let source = match environment {
         Some(name) => Some(environments.source(name)?),

@@ -67,10 +67,10 @@ pub(crate) fn module_fault(bytes: &[u8]) -> Option<(u32, u32, String)> {
     fault.ok().flatten()
 }
 
-/// A cell that was parsed: its statements, or the line and the reason why it cannot be.
-pub(crate) type ParsedCell<'p> = Result<&'p [Stmt], (u32, String)>;
+/// A cell that was parsed, or the line and the reason why it cannot be.
+pub(crate) type ParsedCell<'p> = Result<&'p Parsed<ModModule>, (u32, String)>;
 
-/// What `work` makes of the statements of the cells of a notebook, in the dialect of IPython.
+/// What `work` makes of the cells of a notebook, in the dialect of IPython.
 ///
 /// # Errors
 /// Why they are not parsed at all.
@@ -86,10 +86,7 @@ pub(crate) fn with_cells<T: Send>(
         let parsed: Vec<_> = texts.iter().map(|text| parse_cell(text)).collect();
         let cells: Vec<ParsedCell<'_>> = parsed
             .iter()
-            .map(|parsed| match parsed {
-                Ok(parsed) => Ok(parsed.suite().as_slice()),
-                Err(fault) => Err(fault.clone()),
-            })
+            .map(|parsed| parsed.as_ref().map_err(Clone::clone))
             .collect();
         work(&cells)
     })

@@ -20,6 +20,7 @@ use super::check::{Surroundings, check, names_of};
 use super::document::{Cell, Notebook};
 use super::magic::{Effect, effect, of_cell};
 use crate::closure::{ParsedCell, normalise, with_cells};
+use crate::rules::Context;
 use crate::script::{Access, calls::file_uses};
 
 /// How a tag of a cell begins at which a stage does.
@@ -91,6 +92,8 @@ pub fn convert(
     let around = Surroundings {
         declared: None,
         own: &BTreeSet::new(),
+        given: &BTreeSet::new(),
+        context: &Context::default(),
     };
     if let Some(note) = check(notebook, around).notes.first() {
         return Err(ConvertError(format!(
@@ -122,7 +125,7 @@ fn collect(
         .iter()
         .zip(parsed)
         .map(|(cell, parsed)| match parsed {
-            Ok(body) => Ok(*body),
+            Ok(parsed) => Ok(parsed.suite().as_slice()),
             Err((line, message)) => Err(ConvertError(format!(
                 "cell {}, line {line} is no Python: {message}",
                 cell.number

@@ -180,7 +180,7 @@ pub(super) fn split(magic: &str) -> (&str, &str) {
 
 /// What a line magic does to the names of a notebook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect<'m> {
+pub(crate) enum Effect<'m> {
     /// Nothing.
     None,
     /// It runs this Python in the notebook's namespace.
@@ -190,7 +190,7 @@ pub(super) enum Effect<'m> {
 }
 
 /// What the line magic of this text, without its `%`, does.
-pub(super) fn effect(magic: &str) -> Effect<'_> {
+pub(crate) fn effect(magic: &str) -> Effect<'_> {
     let (name, arguments) = split(magic);
     match name {
         "time" => Effect::Runs(arguments),

@@ -6,12 +6,12 @@ mod convert;
 mod document;
 mod find;
 mod json;
-mod magic;
+pub(crate) mod magic;
 mod source;
 mod strip;
 
 pub(crate) use check::distribution;
-pub use check::{Declared, Finding, Report, Rule, Surroundings, UnknownRule, check};
+pub use check::{Declared, Report, Surroundings, check};
 pub use convert::{ConvertError, Converted, convert};
 pub(crate) use convert::{literal_assigned, literal_json, quoted};
 pub use document::{Cell, CellKind, MAX_NOTEBOOK, Notebook, NotebookError};

@@ -125,7 +125,7 @@ fn collect(cells: &[(Place, CellCode)], parsed: &[ParsedCell<'_>]) -> FileImport
     for (((first, listed), code), parsed) in cells.iter().zip(parsed) {
         let moved = |line: u32| first + if *listed { line - 1 } else { 0 };
         let body = match parsed {
-            Ok(body) => body,
+            Ok(parsed) => parsed.suite(),
             Err((line, message)) => {
                 let fault = ParseFault {
                     line: moved(*line),

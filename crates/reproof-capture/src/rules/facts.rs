@@ -7,12 +7,65 @@ use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
 use ruff_python_ast::{Expr, ExprCall, ExprContext, Operator, Stmt};
 use ruff_text_size::Ranged;
 
-use super::Generator;
 use super::names::Names;
+use super::{Generator, Part, magic_code};
 use crate::closure::visit::{DEPTH, dotted};
+use crate::closure::with_python;
 
-/// A name in the function that begins at this byte; 0 for the module itself.
-pub(super) type Local = (usize, String);
+/// The function that is looked at: in which part of the code it begins, and behind which byte; zeros
+/// outside of functions, in all parts.
+pub(super) type Scope = (usize, usize);
+
+/// A name in a function.
+pub(super) type Local = (Scope, String);
+
+/// Where something stands: in which part of the code, and at which byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spot {
+    pub part: usize,
+    pub byte: usize,
+    /// Whether it stands in a function, so that when it runs is not known.
+    pub later: bool,
+}
+
+/// Where generators are seeded.
+#[derive(Default)]
+pub(super) struct Seeds {
+    known: BTreeMap<Generator, Vec<Spot>>,
+    /// Calls of functions that seed something, as their names tell: it may be anything.
+    any: Vec<Spot>,
+}
+
+impl Seeds {
+    /// The generators that are seeded, or may be.
+    pub fn generators(&self) -> BTreeSet<Generator> {
+        if self.any.is_empty() {
+            self.known.keys().copied().collect()
+        } else {
+            BTreeSet::from(Generator::ALL)
+        }
+    }
+
+    fn of(&self, generator: Generator) -> impl Iterator<Item = &Spot> {
+        self.known
+            .get(&generator)
+            .into_iter()
+            .flatten()
+            .chain(&self.any)
+    }
+
+    /// The first place where a generator is seeded.
+    pub fn first(&self, generator: Generator) -> Option<Spot> {
+        self.of(generator).min().copied()
+    }
+
+    /// Whether a generator may have its seed when this is run.
+    pub fn cover(&self, generator: Generator, spot: Spot) -> bool {
+        let before = |seed: &Spot| (seed.part, seed.byte) < (spot.part, spot.byte);
+        spot.later && self.first(generator).is_some()
+            || self.of(generator).any(|seed| seed.later || before(seed))
+    }
+}
 
 /// What seeds which generator.
 const SEEDING: &[(&str, &[Generator])] = &[
@@ -29,6 +82,9 @@ const SEEDING: &[(&str, &[Generator])] = &[
     ("transformers.set_seed", &Generator::ALL),
     ("accelerate.utils.set_seed", &Generator::ALL),
 ];
+
+/// Modules all of whose calls that seed are known.
+const SEEDABLE: [&str; 4] = ["random.", "numpy.", "torch.", "tensorflow."];
 
 /// Whether a call seeds generators: which.
 pub(super) fn seeded_by(name: &str) -> Option<&'static [Generator]> {
@@ -52,8 +108,8 @@ pub(super) struct Facts {
     pub sorted: BTreeSet<Local>,
     /// Names that are read.
     pub read: BTreeSet<Local>,
-    /// The generators that are seeded.
-    pub seeds: BTreeSet<Generator>,
+    /// Where generators are seeded.
+    pub seeds: Seeds,
     /// Whether probabilities are asked of a model.
     pub predicts_probabilities: bool,
     /// By name: whether all that is assigned to it are sets.
@@ -63,14 +119,20 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub fn of(body: &[Stmt], names: &Names) -> Self {
+    pub fn of(parts: &[Part<'_>], names: &Names) -> Self {
         let mut reader = Reader {
             names,
             facts: Self::default(),
-            scope: 0,
+            part: 0,
+            scope: (0, 0),
+            deferred: 0,
+            magic: None,
             depth: 0,
         };
-        reader.visit_body(body);
+        for (number, part) in parts.iter().enumerate() {
+            reader.part = number;
+            reader.visit_body(part.body);
+        }
         reader.facts
     }
 
@@ -80,7 +142,7 @@ impl Facts {
     }
 
     /// Whether an expression is a set whose order depends on the hash seed.
-    pub fn is_set(&self, expression: &Expr, scope: usize, names: &Names) -> bool {
+    pub fn is_set(&self, expression: &Expr, scope: Scope, names: &Names) -> bool {
         match expression {
             Expr::Set(set) => !set.elts.iter().all(Expr::is_number_literal_expr),
             Expr::SetComp(_) => true,
@@ -95,7 +157,7 @@ impl Facts {
         }
     }
 
-    fn makes_set(&self, call: &ExprCall, scope: usize, names: &Names) -> bool {
+    fn makes_set(&self, call: &ExprCall, scope: Scope, names: &Names) -> bool {
         const METHODS: [&str; 5] = [
             "union",
             "intersection",
@@ -130,13 +192,47 @@ fn is_numbers(expression: &Expr) -> bool {
 struct Reader<'n> {
     names: &'n Names,
     facts: Facts,
-    scope: usize,
+    part: usize,
+    scope: Scope,
+    /// In how many functions.
+    deferred: usize,
+    /// Where the magic begins whose code is looked at.
+    magic: Option<usize>,
     depth: usize,
 }
 
 impl Reader<'_> {
     fn local(&self, name: &str) -> Local {
         (self.scope, name.to_owned())
+    }
+
+    fn spot(&self, node: &impl Ranged) -> Spot {
+        Spot {
+            part: self.part,
+            byte: self.magic.unwrap_or(node.start().to_usize()),
+            later: self.deferred > 0,
+        }
+    }
+
+    /// A call that stands by itself, of a function whose name says that it seeds: someone's own, or that
+    /// of a framework.
+    fn seeding(&mut self, statement: &Expr) {
+        let Expr::Call(call) = statement else { return };
+        let last = match &*call.func {
+            Expr::Name(name) => &name.id,
+            Expr::Attribute(method) => &method.attr.id,
+            _ => return,
+        };
+        if call.arguments.is_empty() || !last.to_lowercase().contains("seed") {
+            return;
+        }
+        let name = self.names.resolve(&call.func);
+        let is_known =
+            name.is_some_and(|name| SEEDABLE.iter().any(|known| name.starts_with(known)));
+        if !is_known {
+            let spot = self.spot(call);
+            self.facts.seeds.any.push(spot);
+        }
     }
 
     fn assign(&mut self, target: &Expr, value: &Expr) {
@@ -159,7 +255,11 @@ impl Reader<'_> {
             if let Some(generators) = seeded_by(&name)
                 && !gives_nothing(call, "seed")
             {
-                self.facts.seeds.extend(generators);
+                let spot = self.spot(call);
+                for generator in generators {
+                    let spots = self.facts.seeds.known.entry(*generator).or_default();
+                    spots.push(spot);
+                }
             }
             if name == "builtins.sorted"
                 && let Some(Expr::Name(argument)) = call.arguments.args.first()
@@ -203,9 +303,13 @@ impl<'a> Visitor<'a> for Reader<'_> {
         if self.depth >= DEPTH {
             return;
         }
-        let scope = self.scope;
+        let (scope, deferred) = (self.scope, self.deferred);
         match statement {
-            Stmt::FunctionDef(function) => self.scope = function.start().to_usize() + 1,
+            Stmt::FunctionDef(function) => {
+                self.scope = (self.part, function.start().to_usize() + 1);
+                self.deferred += 1;
+            }
+            Stmt::Expr(inner) => self.seeding(&inner.value),
             Stmt::Assign(assign) => {
                 for target in &assign.targets {
                     self.assign(target, &assign.value);
@@ -225,15 +329,24 @@ impl<'a> Visitor<'a> for Reader<'_> {
             _ => {}
         }
         self.depth += 1;
-        walk_stmt(self, statement);
+        match magic_code(statement) {
+            Some(code) => {
+                self.magic = Some(statement.start().to_usize());
+                with_python(code, |body| self.visit_body(body));
+                self.magic = None;
+            }
+            None => walk_stmt(self, statement),
+        }
         self.depth -= 1;
-        self.scope = scope;
+        (self.scope, self.deferred) = (scope, deferred);
     }
 
     fn visit_expr(&mut self, expression: &'a Expr) {
         if self.depth >= DEPTH {
             return;
         }
+        let deferred = usize::from(matches!(expression, Expr::Lambda(_)));
+        self.deferred += deferred;
         self.depth += 1;
         match expression {
             Expr::BinOp(difference) if difference.op == Operator::Sub => {
@@ -252,5 +365,6 @@ impl<'a> Visitor<'a> for Reader<'_> {
             }
         }
         self.depth -= 1;
+        self.deferred -= deferred;
     }
 }

@@ -1,8 +1,8 @@
-//! Rules: what in the code of a step would keep its results from being repeated.
+//! Rules: what in code would keep its results from being repeated.
 //!
-//! Files are parsed, never executed, and each is looked at by itself: [`check`] takes one module, so
-//! that whoever has code in another shape, such as the cells of a notebook, can have it checked, too.
-//! What one module alone cannot decide, whether another one sets a seed, is settled by
+//! Code is parsed, never executed, and each module is looked at by itself: [`check`] takes one, and
+//! [`notebook::check`](crate::notebook::check) asks the same of the cells of a notebook, which are one
+//! module in parts. What one module alone cannot decide, whether another one sets a seed, is settled by
 //! [`Checked::findings`].
 //!
 //! A rule fires only on what is known: a call whose name leads to an import, a literal, a name of the
@@ -13,22 +13,31 @@ mod calls;
 mod facts;
 mod names;
 mod order;
+mod paths;
+mod random;
 mod rule;
 mod suppress;
 #[cfg(test)]
 mod tests;
 mod visit;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-pub use rule::{Rule, Severity};
+use ruff_python_ast::token::Tokens;
+use ruff_python_ast::{IpyEscapeKind, Stmt};
+
+pub use rule::{Rule, Severity, Subject, UnknownRule};
+pub(crate) use suppress::Comments;
 pub use suppress::suppressed_in;
 
 use crate::closure::parse::with_module;
+use crate::notebook::magic::{Effect, effect};
 
-/// What is known of the step whose code is looked at.
+/// What is known of how the code is run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
+    /// Whether it runs as a step, with what a step has; otherwise however a person runs it.
+    pub is_step: bool,
     /// The environment variables that the step has: its own, and those that Reproof sets.
     pub variables: BTreeSet<String>,
     /// How many threads it is told that there are.
@@ -71,9 +80,11 @@ pub struct Finding {
     pub rule: Rule,
     /// How grave it is.
     pub severity: Severity,
-    /// The line, from 1.
+    /// The cell of a notebook, from 1, counted over all cells; none in a module.
+    pub cell: Option<usize>,
+    /// The line, from 1: of the cell, or of the module.
     pub line: u32,
-    /// The column in characters, from 1.
+    /// The column in characters, from 1; 1 for what is about the line.
     pub column: u32,
     /// What was found there.
     pub text: String,
@@ -81,11 +92,41 @@ pub struct Finding {
     pub advice: String,
     /// What `--fix` puts in; nothing where a person has to decide.
     pub fix: Vec<Insertion>,
-    /// The generator that, seeded anywhere in the step's code, makes it right.
+    /// The generator that, seeded anywhere else in the step's code, makes it right.
     unless_seeded: Option<Generator>,
+    /// Whether one seed mends all such findings, so that the first one is enough.
+    is_one_of_many: bool,
 }
 
-/// What was found in one module.
+impl Finding {
+    /// What a rule finds in a line, and what to do.
+    pub(crate) fn new(
+        rule: Rule,
+        cell: Option<usize>,
+        line: u32,
+        text: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            rule,
+            severity: rule.severity(),
+            cell,
+            line,
+            column: 1,
+            text: text.into(),
+            advice: advice.into(),
+            fix: Vec::new(),
+            unless_seeded: None,
+            is_one_of_many: false,
+        }
+    }
+
+    fn place(&self) -> (Option<usize>, u32, u32, Rule) {
+        (self.cell, self.line, self.column, self.rule)
+    }
+}
+
+/// What was found in one module or notebook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     found: Vec<Finding>,
@@ -94,29 +135,88 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// The findings, in the order of the file, given which generators the code of the step seeds, in
-    /// this module or another one.
-    pub fn findings(&self, seeds: &BTreeSet<Generator>) -> impl Iterator<Item = &Finding> {
+    /// The findings, in the order of the code, given which generators other modules of the step seed.
+    pub fn findings(&self, others: &BTreeSet<Generator>) -> impl Iterator<Item = &Finding> {
         self.found.iter().filter(|finding| {
             let by = finding.unless_seeded;
-            by.is_none_or(|generator| !seeds.contains(&generator))
+            by.is_none_or(|generator| !others.contains(&generator))
         })
     }
+
+    /// Adds what else was found, takes out what comments silence, and puts all into order.
+    pub(crate) fn settle(&mut self, more: Vec<Finding>, comments: Comments) {
+        self.found.extend(more);
+        comments.apply(&mut self.found);
+        self.found.sort_by_key(Finding::place);
+        let mut many: BTreeMap<Option<Generator>, usize> = BTreeMap::new();
+        for finding in self.found.iter().filter(|finding| finding.is_one_of_many) {
+            *many.entry(finding.unless_seeded).or_default() += 1;
+        }
+        self.found.retain_mut(|finding| {
+            if !finding.is_one_of_many {
+                return true;
+            }
+            let Some(count) = many.remove(&finding.unless_seeded) else {
+                return false;
+            };
+            if count > 1 {
+                finding.text += &format!(", and {} more", count - 1);
+            }
+            true
+        });
+    }
+}
+
+/// A piece of code: a module, or a cell of a notebook.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'p> {
+    /// The number of the cell; none for a module.
+    pub cell: Option<usize>,
+    /// Its text.
+    pub text: &'p str,
+    /// Its statements.
+    pub body: &'p [Stmt],
+    /// Its tokens.
+    pub tokens: &'p Tokens,
+}
+
+/// Looks at code in parts that are run one after another, whose names are in one namespace. What is
+/// found is to be [settled](Checked::settle).
+pub(crate) fn look(parts: &[Part<'_>], context: &Context) -> Checked {
+    let mut checked = visit::check(parts, context);
+    checked.found.sort_by_key(Finding::place);
+    checked.found.dedup_by_key(|found| found.place());
+    checked
 }
 
 /// Checks one module of a step. None if it is no Python that can be parsed: Python will say so.
 pub fn check(bytes: &[u8], context: &Context) -> Option<Checked> {
     with_module(bytes, |text, parsed| {
-        let mut checked = visit::check(text, parsed.suite(), context);
-        suppress::apply(text, parsed.tokens(), &mut checked.found);
-        checked
-            .found
-            .sort_by_key(|found| (found.line, found.column, found.rule));
-        checked
-            .found
-            .dedup_by_key(|found| (found.line, found.column, found.rule));
+        let part = Part {
+            cell: None,
+            text,
+            body: parsed.suite(),
+            tokens: parsed.tokens(),
+        };
+        let mut checked = look(&[part], context);
+        let mut comments = Comments::default();
+        comments.read(&part);
+        checked.settle(Vec::new(), comments);
         checked
     })
+}
+
+/// The Python that a line magic of a cell runs: `f()` of `%time f()`.
+fn magic_code(statement: &Stmt) -> Option<&str> {
+    match statement {
+        Stmt::IpyEscapeCommand(command) if command.kind == IpyEscapeKind::Magic => {
+            match effect(&command.value) {
+                Effect::Runs(code) => Some(code),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// The file with what [`Finding::fix`] puts into it; none where there is nothing to put in or the file

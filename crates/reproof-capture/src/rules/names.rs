@@ -1,41 +1,50 @@
-//! What the names of a module stand for: `np.random.rand` for `numpy.random.rand`.
+//! What the names of some code stand for: `np.random.rand` for `numpy.random.rand`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
 use ruff_python_ast::{Expr, ExprContext, Parameter, Stmt};
 
+use super::{Part, magic_code};
 use crate::closure::visit::{DEPTH, dotted};
+use crate::closure::with_python;
 
-/// The names of a module.
+/// The names of a module, or of all cells of a notebook.
 #[derive(Default)]
 pub(super) struct Names {
     /// What an imported name stands for.
     imported: BTreeMap<String, String>,
-    /// The names that the module gives a meaning of its own.
+    /// The names that the code gives a meaning of its own, or several.
     own: BTreeSet<String>,
+    /// The names of parameters.
+    parameters: BTreeSet<String>,
     depth: usize,
 }
 
 impl Names {
-    pub fn of(body: &[Stmt]) -> Self {
+    pub fn of(parts: &[Part<'_>]) -> Self {
         let mut names = Self::default();
-        names.visit_body(body);
+        for part in parts {
+            names.visit_body(part.body);
+        }
         names
     }
 
-    /// The full name of a dotted expression, where its first part is imported or built in:
-    /// `os.listdir`, `builtins.set`.
+    /// The full name of a dotted expression, where its first part is imported or built in, and nothing
+    /// else: `os.listdir`, `builtins.set`.
     pub fn resolve(&self, expression: &Expr) -> Option<String> {
         let name = dotted(expression)?;
         let (first, rest) = name.split_once('.').unwrap_or((&name, ""));
+        if self.own.contains(first) {
+            return None;
+        }
         if let Some(full) = self.imported.get(first) {
             return Some(match rest {
                 "" => full.clone(),
                 rest => format!("{full}.{rest}"),
             });
         }
-        (rest.is_empty() && !self.own.contains(first)).then(|| format!("builtins.{first}"))
+        (rest.is_empty() && !self.parameters.contains(first)).then(|| format!("builtins.{first}"))
     }
 
     /// Whether something of this top-level module is imported.
@@ -44,16 +53,12 @@ impl Names {
         self.imported.values().any(below)
     }
 
-    fn import(&mut self, name: &str, alias: Option<&str>) {
-        let (local, full) = match alias {
-            Some(alias) => (alias, name),
-            // `import a.b` binds `a`.
-            None => {
-                let top = name.split('.').next().unwrap_or(name);
-                (top, top)
-            }
-        };
-        self.imported.insert(local.to_owned(), full.to_owned());
+    fn import(&mut self, local: &str, full: &str) {
+        let known = self.imported.insert(local.to_owned(), full.to_owned());
+        if known.is_some_and(|known| known != full) {
+            // Two things of one name: which one is meant is not looked for.
+            self.own.insert(local.to_owned());
+        }
     }
 }
 
@@ -62,16 +67,22 @@ impl<'a> Visitor<'a> for Names {
         match statement {
             Stmt::Import(import) => {
                 for alias in &import.names {
-                    let local = alias.asname.as_ref().map(|name| &*name.id);
-                    self.import(&alias.name.id, local);
+                    let name = alias.name.id.as_str();
+                    match &alias.asname {
+                        Some(local) => self.import(&local.id, name),
+                        // `import a.b` binds `a`.
+                        None => {
+                            let top = name.split('.').next().unwrap_or(name);
+                            self.import(top, top);
+                        }
+                    }
                 }
             }
             Stmt::ImportFrom(import) if import.level == 0 => {
                 let module = import.module.as_ref().map_or("", |module| &*module.id);
                 for alias in &import.names {
                     let local = alias.asname.as_ref().unwrap_or(&alias.name);
-                    let full = format!("{module}.{}", alias.name.id);
-                    self.imported.insert(local.id.to_string(), full);
+                    self.import(&local.id, &format!("{module}.{}", alias.name.id));
                 }
             }
             Stmt::ImportFrom(import) => {
@@ -90,13 +101,18 @@ impl<'a> Visitor<'a> for Names {
         }
         if self.depth < DEPTH {
             self.depth += 1;
-            walk_stmt(self, statement);
+            match magic_code(statement) {
+                Some(code) => {
+                    with_python(code, |body| self.visit_body(body));
+                }
+                None => walk_stmt(self, statement),
+            }
             self.depth -= 1;
         }
     }
 
     fn visit_parameter(&mut self, parameter: &'a Parameter) {
-        self.own.insert(parameter.name.id.to_string());
+        self.parameters.insert(parameter.name.id.to_string());
     }
 
     fn visit_expr(&mut self, expression: &'a Expr) {

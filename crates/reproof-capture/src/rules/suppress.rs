@@ -1,9 +1,11 @@
 //! Comments that silence a rule on their line: `# reproof: ignore[RULE, RULE]`.
 
-use ruff_python_ast::token::{TokenKind, Tokens};
+use std::collections::BTreeSet;
+
+use ruff_python_ast::token::TokenKind;
 use ruff_text_size::Ranged;
 
-use super::{Finding, Rule};
+use super::{Finding, Part, Rule};
 use crate::closure::parse::Lines;
 
 /// How such a comment begins, behind its `#`.
@@ -17,7 +19,7 @@ fn read(comment: &str) -> Option<(Vec<Rule>, Vec<String>)> {
     for name in list.split(',').map(str::trim) {
         match name.parse() {
             Ok(rule) => rules.push(rule),
-            Err(()) => unknown.push(name.to_owned()),
+            Err(_) => unknown.push(name.to_owned()),
         }
     }
     Some((rules, unknown))
@@ -31,32 +33,72 @@ pub fn suppressed_in(line: &str, rule: Rule) -> bool {
         .is_some_and(|(rules, _)| rules.contains(&rule))
 }
 
-/// Takes out what comments silence, and adds what they name that is no rule.
-pub(super) fn apply(text: &str, tokens: &Tokens, found: &mut Vec<Finding>) {
-    let lines = Lines::new(text);
-    let comments = tokens
-        .iter()
-        .filter(|token| token.kind() == TokenKind::Comment);
-    for comment in comments {
-        let range = comment.range();
-        let begin = range.start().to_usize();
-        let written = text.get(begin..range.end().to_usize()).unwrap_or_default();
-        let Some((rules, unknown)) = read(written) else {
-            continue;
-        };
-        let line = lines.line(begin);
-        found.retain(|finding| finding.line != line || !rules.contains(&finding.rule));
-        for name in unknown {
-            found.push(Finding {
-                rule: Rule::UnknownRule,
-                severity: Rule::UnknownRule.severity(),
-                line,
-                column: super::visit::column(text, &lines, begin),
-                text: format!("there is no rule '{name}' to be ignored"),
-                advice: "see the list in 'reproof doctor --rules'".to_owned(),
-                fix: Vec::new(),
-                unless_seeded: None,
-            });
+/// The comments of some code.
+#[derive(Default)]
+pub(crate) struct Comments {
+    /// What is silenced: cell, line, rule.
+    silenced: BTreeSet<(Option<usize>, u32, Rule)>,
+    /// What they name that is no rule.
+    unknown: Vec<Finding>,
+}
+
+impl Comments {
+    /// Reads those of code that was parsed.
+    pub(crate) fn read(&mut self, part: &Part<'_>) {
+        let lines = Lines::new(part.text);
+        for token in part.tokens.iter() {
+            // A command of the shell has its comment in itself.
+            if matches!(
+                token.kind(),
+                TokenKind::Comment | TokenKind::IpyEscapeCommand
+            ) {
+                let range = token.range();
+                let (begin, end) = (range.start().to_usize(), range.end().to_usize());
+                let written = part.text.get(begin..end).unwrap_or_default();
+                if let Some(from) = written.find('#') {
+                    let column = super::visit::column(part.text, &lines, begin + from);
+                    let place = (part.cell, lines.line(begin), column);
+                    self.comment(&written[from..], place);
+                }
+            }
         }
+    }
+
+    /// Reads those of a cell that is no Python.
+    pub(crate) fn read_lines(&mut self, cell: usize, text: &str) {
+        for (line, number) in text.lines().zip(1..) {
+            if let Some((before, comment)) = line.split_once('#') {
+                let column = before.chars().count() as u32 + 1;
+                self.comment(comment, (Some(cell), number, column));
+            }
+        }
+    }
+
+    fn comment(&mut self, written: &str, (cell, line, column): (Option<usize>, u32, u32)) {
+        let Some((rules, unknown)) = read(written) else {
+            return;
+        };
+        let rules = rules.into_iter().map(|rule| (cell, line, rule));
+        self.silenced.extend(rules);
+        for name in unknown {
+            let mut finding = Finding::new(
+                Rule::UnknownRule,
+                cell,
+                line,
+                format!("there is no rule '{name}' to be ignored"),
+                "see the list in 'reproof doctor --rules'",
+            );
+            finding.column = column;
+            self.unknown.push(finding);
+        }
+    }
+
+    /// Takes out what they silence, and adds what they name that is no rule.
+    pub(super) fn apply(self, found: &mut Vec<Finding>) {
+        found.retain(|finding| {
+            let place = (finding.cell, finding.line, finding.rule);
+            !self.silenced.contains(&place)
+        });
+        found.extend(self.unknown);
     }
 }

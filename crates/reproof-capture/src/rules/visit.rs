@@ -1,4 +1,4 @@
-//! Goes through a module and asks the rules.
+//! Goes through code and asks the rules.
 
 use std::collections::BTreeSet;
 
@@ -6,36 +6,47 @@ use ruff_python_ast::visitor::{Visitor, walk_comprehension, walk_expr, walk_stmt
 use ruff_python_ast::{CmpOp, Comprehension, Expr, ExprCall, ExprContext, ExprSubscript, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
-use super::calls::{self, Draws, Given, keyword_of};
-use super::facts::{Facts, Local};
+use super::calls::{self, Given, keyword_of};
+use super::facts::{Facts, Local, Scope, Spot};
 use super::names::Names;
 use super::order::adds;
-use super::{Checked, Context, Finding, Generator, Insertion, Rule, Severity};
+use super::{Checked, Context, Finding, Generator, Insertion, Part, Rule, Severity, magic_code};
 use crate::closure::parse::Lines;
 use crate::closure::visit::{DEPTH, dotted};
+use crate::closure::with_python;
 
-/// Checks a module.
-pub(super) fn check(text: &str, body: &[Stmt], context: &Context) -> Checked {
-    let names = Names::of(body);
-    let facts = Facts::of(body, &names);
+/// Checks code in parts.
+pub(super) fn check(parts: &[Part<'_>], context: &Context) -> Checked {
+    let names = Names::of(parts);
+    let facts = Facts::of(parts, &names);
+    let lines: Vec<Lines> = parts.iter().map(|part| Lines::new(part.text)).collect();
     let mut checker = Checker {
-        text,
-        lines: Lines::new(text),
+        parts,
+        lines: &lines,
+        at: 0,
         context,
         names: &names,
         facts: &facts,
         found: Vec::new(),
-        scope: 0,
+        scope: (0, 0),
+        deferred: 0,
+        magic: None,
         hashes: false,
         free: 0,
         iterated: BTreeSet::new(),
+        addresses: BTreeSet::new(),
         assigned: None,
         depth: 0,
     };
-    checker.visit_body(body);
+    for (number, part) in parts.iter().enumerate() {
+        checker.at = number;
+        checker.iterated.clear();
+        checker.addresses.clear();
+        checker.visit_body(part.body);
+    }
     Checked {
         found: checker.found,
-        seeds: facts.seeds.clone(),
+        seeds: facts.seeds.generators(),
     }
 }
 
@@ -46,20 +57,29 @@ pub(super) fn column(text: &str, lines: &Lines, byte: usize) -> u32 {
 }
 
 pub(super) struct Checker<'c> {
-    text: &'c str,
-    lines: Lines,
+    parts: &'c [Part<'c>],
+    /// Where the lines of each part begin.
+    lines: &'c [Lines],
+    /// The part that is looked at.
+    at: usize,
     pub(super) context: &'c Context,
     pub(super) names: &'c Names,
     pub(super) facts: &'c Facts,
     found: Vec<Finding>,
-    /// Where the function begins that is looked at.
-    pub(super) scope: usize,
-    /// Whether it is `__hash__`.
+    /// The function that is looked at.
+    pub(super) scope: Scope,
+    /// In how many functions.
+    deferred: usize,
+    /// Where the magic begins whose code is looked at.
+    magic: Option<usize>,
+    /// Whether the function is `__hash__`.
     hashes: bool,
     /// In how many calls whose result is the same in whatever order things come.
     pub(super) free: usize,
     /// Where expressions begin that are only iterated over, so that a list does as well.
     pub(super) iterated: BTreeSet<usize>,
+    /// Where texts begin that look like paths and are addresses inside of something else.
+    pub(super) addresses: BTreeSet<usize>,
     /// The name that gets what is looked at.
     pub(super) assigned: Option<(TextRange, Local)>,
     depth: usize,
@@ -73,6 +93,7 @@ pub(super) struct Said {
     pub(super) advice: String,
     pub(super) fix: Vec<Insertion>,
     pub(super) unless_seeded: Option<Generator>,
+    pub(super) is_one_of_many: bool,
 }
 
 impl Said {
@@ -84,23 +105,51 @@ impl Said {
             advice: advice.into(),
             fix: Vec::new(),
             unless_seeded: None,
+            is_one_of_many: false,
         }
     }
 }
 
 impl Checker<'_> {
     pub(super) fn say(&mut self, at: TextRange, said: Said) {
-        let begin = at.start().to_usize();
+        let spot = self.spot(at);
+        let part = &self.parts[spot.part];
+        let lines = &self.lines[spot.part];
         self.found.push(Finding {
             rule: said.rule,
             severity: said.severity,
-            line: self.lines.line(begin),
-            column: column(self.text, &self.lines, begin),
+            cell: part.cell,
+            line: lines.line(spot.byte),
+            column: column(part.text, lines, spot.byte),
             text: said.text,
             advice: said.advice,
-            fix: said.fix,
+            // What lies in a notebook's file is another text than that of its cells.
+            fix: if part.cell.is_none() {
+                said.fix
+            } else {
+                Vec::new()
+            },
             unless_seeded: said.unless_seeded,
+            is_one_of_many: said.is_one_of_many,
         });
+    }
+
+    /// Where something stands.
+    pub(super) fn spot(&self, at: TextRange) -> Spot {
+        Spot {
+            part: self.at,
+            byte: self.magic.unwrap_or(at.start().to_usize()),
+            later: self.deferred > 0,
+        }
+    }
+
+    /// A place in words, as it is seen from the part that is looked at.
+    pub(super) fn shown(&self, spot: Spot) -> String {
+        let line = self.lines[spot.part].line(spot.byte);
+        match self.parts[spot.part].cell {
+            Some(cell) => format!("cell {cell}, line {line}"),
+            None => format!("line {line}"),
+        }
     }
 
     fn call(&mut self, call: &ExprCall) {
@@ -127,16 +176,11 @@ impl Checker<'_> {
             .as_deref()
             .is_none_or(|name| !name.starts_with("builtins."))
         {
-            self.method(method, call);
+            self.random_method(method, call);
         }
         self.files(name.as_deref(), method, call);
         self.completion(name.as_deref(), method, call);
-        if let Some(path) = calls::hidden_path(name.as_deref(), method, call) {
-            let text = format!("the path '{path}' is none that an isolated step sees");
-            let advice = "declare it under 'data' or 'inputs' and open what step.json names, or add a \
-                          path relative to the project to 'code:'";
-            self.say(call.range(), Said::new(Rule::AbsolutePath, text, advice));
-        }
+        self.path_call(name.as_deref(), method, call);
         self.set_calls(name.as_deref(), method, call);
     }
 
@@ -163,58 +207,6 @@ impl Checker<'_> {
             let advice = "make it from the step's seed: random.Random(seed), \
                           numpy.random.default_rng(seed), uuid.uuid5 of what it names";
             self.say(call.range(), Said::new(Rule::Entropy, text, advice));
-        }
-    }
-
-    fn random(&mut self, name: &str, call: &ExprCall) {
-        let Some(draws) = calls::draws(name, call) else {
-            return;
-        };
-        let (text, advice, unless) = match draws {
-            Draws::Own => (
-                format!("{name}() without a seed is seeded by the system, anew in each run"),
-                "give it the step's seed: int(step[\"seed\"])".to_owned(),
-                None,
-            ),
-            Draws::From(generator) => (
-                format!("{name} draws from a generator that no code of the step seeds"),
-                format!("{} first", seeding(generator)),
-                Some(generator),
-            ),
-            Draws::Without(argument) => (
-                format!(
-                    "{name} without {argument} draws from NumPy's generator, which no code of the step seeds"
-                ),
-                format!("give it {argument}=int(step[\"seed\"]) % 2**32"),
-                Some(Generator::NumPy),
-            ),
-        };
-        let mut said = Said::new(Rule::UnseededRandom, text, advice);
-        said.unless_seeded = unless;
-        self.say(call.range(), said);
-    }
-
-    /// Methods of what a module got from elsewhere.
-    fn method(&mut self, method: Option<&str>, call: &ExprCall) {
-        let without = |keyword| keyword_of(call, keyword) == Given::Not;
-        let draws = match method {
-            Some("sample") => {
-                self.names.imports("pandas")
-                    && without("random_state")
-                    && (!without("n") || !without("frac"))
-            }
-            Some("rvs") => self.names.imports("scipy") && without("random_state"),
-            _ => false,
-        };
-        if draws {
-            let text = format!(
-                ".{}() without random_state draws from NumPy's generator, which no code of the step seeds",
-                method.unwrap_or_default()
-            );
-            let advice = "give it random_state=int(step[\"seed\"]) % 2**32";
-            let mut said = Said::new(Rule::UnseededRandom, text, advice);
-            said.unless_seeded = Some(Generator::NumPy);
-            self.say(call.range(), said);
         }
     }
 
@@ -250,7 +242,7 @@ impl Checker<'_> {
     }
 
     fn variable(&mut self, variable: &str, severity: Severity, what: &str, at: TextRange) {
-        if self.context.variables.contains(variable) {
+        if !self.context.is_step || self.context.variables.contains(variable) {
             return;
         }
         let text = format!("the step has no variable {variable}: this {what}");
@@ -340,6 +332,7 @@ impl Checker<'_> {
         match expression {
             Expr::Call(call) => self.call(call),
             Expr::Subscript(item) => self.variable_item(item),
+            Expr::StringLiteral(_) | Expr::FString(_) => self.path_text(expression),
             Expr::Starred(starred) if starred.ctx == ExprContext::Load => self.set(&starred.value),
             _ => {}
         }
@@ -364,25 +357,21 @@ impl Checker<'_> {
     }
 }
 
-/// How a generator is seeded.
-const fn seeding(generator: Generator) -> &'static str {
-    match generator {
-        Generator::Python => "random.seed(int(step[\"seed\"]))",
-        Generator::NumPy => "numpy.random.seed(int(step[\"seed\"]) % 2**32)",
-        Generator::Torch => "torch.manual_seed(int(step[\"seed\"]) % 2**63)",
-        Generator::TensorFlow => "tensorflow.random.set_seed(int(step[\"seed\"]) % 2**31)",
-    }
-}
-
 impl<'a> Visitor<'a> for Checker<'_> {
     fn visit_stmt(&mut self, statement: &'a Stmt) {
         if self.depth >= DEPTH {
             return;
         }
+        // A text that stands alone says something to a reader.
+        if matches!(statement, Stmt::Expr(inner) if inner.value.is_string_literal_expr()) {
+            return;
+        }
+        let deferred = self.deferred;
         let before = (self.scope, self.hashes, self.assigned.take());
         match statement {
             Stmt::FunctionDef(function) => {
-                self.scope = function.start().to_usize() + 1;
+                self.scope = (self.at, function.start().to_usize() + 1);
+                self.deferred += 1;
                 self.hashes = &*function.name.id == "__hash__";
             }
             Stmt::For(each) => {
@@ -405,8 +394,16 @@ impl<'a> Visitor<'a> for Checker<'_> {
             _ => {}
         }
         self.depth += 1;
-        walk_stmt(self, statement);
+        match magic_code(statement) {
+            Some(code) => {
+                self.magic = Some(statement.start().to_usize());
+                with_python(code, |body| self.visit_body(body));
+                self.magic = None;
+            }
+            None => walk_stmt(self, statement),
+        }
         self.depth -= 1;
+        self.deferred = deferred;
         (self.scope, self.hashes, self.assigned) = before;
     }
 
@@ -454,12 +451,17 @@ impl<'a> Visitor<'a> for Checker<'_> {
             }
             _ => false,
         };
+        let deferred = usize::from(expression.is_lambda_expr());
+        self.deferred += deferred;
         self.free += usize::from(free);
         match expression {
             Expr::BinOp(difference) if Self::is_duration(expression) => self.difference(difference),
             _ => walk_expr(self, expression),
         }
         self.free -= usize::from(free);
+        self.deferred -= deferred;
         self.depth -= 1;
     }
+
+    fn visit_annotation(&mut self, _: &'a Expr) {}
 }

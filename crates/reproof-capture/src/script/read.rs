@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::collections::BTreeSet;
+
 use ruff_python_ast::visitor::{Visitor, walk_expr, walk_parameter, walk_stmt};
 use ruff_python_ast::{Expr, ExprCall, ExprContext, Parameter, Stmt};
 use ruff_text_size::Ranged;
@@ -45,11 +47,12 @@ pub fn read(bytes: &[u8], path: &str) -> Result<Script, ScriptError> {
         });
     };
     let context = Context {
+        is_step: true,
         threads: 1,
         ..Context::default()
     };
     if let Some(checked) = check(bytes, &context) {
-        for finding in checked.findings(&checked.seeds) {
+        for finding in checked.findings(&BTreeSet::new()) {
             script.notes.push(Note {
                 line: finding.line,
                 text: format!("{}: {}", finding.text, finding.advice),

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use proptest::prelude::*;
-use reproof_capture::notebook::{
-    Declared, Keep, Notebook, Report, Surroundings, check, source, strip,
-};
+use reproof_capture::notebook::{Declared, Keep, Notebook, Surroundings, check, source, strip};
+use reproof_capture::rules::{Context, Finding};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,7 +29,8 @@ fn notebooks(name: &str) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-fn look(bytes: &[u8]) -> Report {
+/// What is found in a notebook however a person runs it, and what is noted.
+fn look(bytes: &[u8]) -> (Vec<Finding>, Vec<String>) {
     let declared = Declared::of_requirements(
         "requirements.txt",
         "numpy\npandas\nmatplotlib\ntorch\nscikit-learn\n",
@@ -38,16 +38,22 @@ fn look(bytes: &[u8]) -> Report {
     let around = Surroundings {
         declared: Some(&declared),
         own: &BTreeSet::new(),
+        given: &BTreeSet::new(),
+        context: &Context::default(),
     };
-    check(&Notebook::parse(bytes).unwrap(), around)
+    let report = check(&Notebook::parse(bytes).unwrap(), around);
+    let others = BTreeSet::new();
+    let found = report.checked.findings(&others).cloned();
+    let found = found.filter(|finding| finding.rule.is_of_exploring());
+    (found.collect(), report.notes)
 }
 
 fn found(name: &str) -> Vec<String> {
     let all = notebooks("faults").into_iter();
     let (_, bytes) = all.clone().find(|(own, _)| own == name).unwrap();
-    let findings = look(&bytes).findings.into_iter();
+    let findings = look(&bytes).0.into_iter();
     findings
-        .map(|found| format!("{} {}:{}", found.rule, found.cell, found.line))
+        .map(|found| format!("{} {}:{}", found.rule, found.cell.unwrap(), found.line))
         .collect()
 }
 
@@ -56,9 +62,9 @@ fn in_clean_notebooks_nothing_is_found() {
     let all = notebooks("clean");
     assert_eq!(all.len(), 10);
     for (name, bytes) in all {
-        let report = look(&bytes);
-        assert_eq!(report.findings, [], "{name}");
-        assert_eq!(report.notes, [] as [&str; 0], "{name}");
+        let (findings, notes) = look(&bytes);
+        assert_eq!(findings, [], "{name}");
+        assert_eq!(notes, [] as [&str; 0], "{name}");
     }
 }
 
@@ -131,7 +137,7 @@ fn what_is_stripped_differs_in_what_a_run_leaves_alone() {
         assert_eq!(found, expected, "{name}");
         // No run, no order: what is left is found from the code alone.
         let rules: Vec<_> = look(&stripped)
-            .findings
+            .0
             .iter()
             .map(|found| found.rule.name())
             .collect();

@@ -160,13 +160,14 @@ fn print_rules(printer: &Printer) {
     if printer.json {
         let rules = Rule::ALL
             .iter()
-            .map(|rule| json!({ "rule": rule.name(), "severity": rule.severity().name() }));
+            .map(|rule| json!({ "rule": rule.name(), "severity": rule.severity().name(), "why": rule.why() }));
         let rules: Vec<_> = rules.collect();
         printer.document(&json!({ "rules": rules }));
         return;
     }
     for rule in Rule::ALL {
-        printer.line(&format!("{:<22}{}", rule.name(), rule.severity().name()));
+        let (name, severity) = (rule.name(), rule.severity().name());
+        printer.line(&format!("{name:<24}{severity:<9}{}", rule.why()));
     }
 }
 
@@ -228,6 +229,9 @@ fn print_finding(finding: &CodeFinding, printer: &Printer) {
         .as_deref()
         .map(format::visible)
         .unwrap_or_default();
+    if let Some(cell) = finding.cell {
+        place += &format!(":cell {cell}");
+    }
     for number in [finding.line, finding.column].into_iter().flatten() {
         place += &format!(":{number}");
     }

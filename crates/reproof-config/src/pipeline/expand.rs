@@ -1,6 +1,6 @@
 //! Expansion: from checked steps and the schemas of the data to the graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_record::{Column, Operation, Program, RecipeStep, Schema, Seed, Source, StepName};
 use serde_json::{Map, Value, json};
@@ -38,6 +38,13 @@ impl Pipeline {
         let program = self.drafts.steps.get(step)?.program()?;
         let span = program.keys.get(key).unwrap_or(&program.begin);
         Some(self.sources.place(*span))
+    }
+
+    /// The names of the parameters of a program; none if the step is no program.
+    pub fn program_parameters(&self, step: &StepName) -> BTreeSet<String> {
+        let draft = self.drafts.steps.get(step).and_then(Draft::program);
+        let parameters = draft.into_iter().flat_map(|program| &program.parameters);
+        parameters.map(|(name, _)| name.clone()).collect()
     }
 
     /// Checks that every program's environment is among those of `reproof.toml`.

@@ -3,16 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_capture::closure::{Closure, Entry, Start};
-use reproof_capture::rules::{self, Checked, Context, Rule, Severity};
+use reproof_capture::closure::{Closure, Entry, Origin, Start};
+use reproof_capture::notebook::{self, Notebook, Surroundings, is_notebook};
+use reproof_capture::rules::{self, Checked, Context, Generator, Rule, Severity};
 use reproof_capture::{Capture, LARGE, NoCache, ProjectFiles};
 use reproof_config::{Lock, Pipeline, ProgramSpec, parse_pipeline};
-use reproof_record::{Profile, RelativePath, StepName, Tree, TreeEntry};
+use reproof_record::{Profile, RelativePath, StepName, TreeEntry};
 use reproof_store::fs::{FileKind, write_atomic};
 use serde::Serialize;
 
 use crate::closures::{Closures, suggestion};
 use crate::environments::Environments;
+use crate::notebooks::{declared, own_names};
 use crate::observer::Silent;
 use crate::prepare::{Request, capture_with, read_lock};
 use crate::project::read_text;
@@ -23,7 +25,10 @@ use crate::{Cancel, EngineError, Project, program, written};
 pub struct CodeFinding {
     /// The file, inside the project; none for what is in no file.
     pub path: Option<String>,
-    /// The line, from 1; none for a file as a whole.
+    /// The cell of a notebook, from 1, counted over all cells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<usize>,
+    /// The line, from 1, of the cell or the file; none for a file as a whole.
     pub line: Option<u32>,
     /// The column in characters, from 1.
     pub column: Option<u32>,
@@ -47,21 +52,14 @@ impl CodeFinding {
         self.severity == Severity::Error.name()
     }
 
-    fn order(
-        &self,
-    ) -> (
-        bool,
-        &Option<String>,
-        Option<u32>,
-        Option<u32>,
-        &'static str,
-    ) {
+    fn order(&self) -> impl Ord + '_ {
+        let place = (self.cell, self.line, self.column);
         (
             self.path.is_none(),
             &self.path,
-            self.line,
-            self.column,
+            place,
             self.rule,
+            &self.text,
         )
     }
 }
@@ -154,6 +152,7 @@ impl Look<'_> {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         self.found.push(CodeFinding {
             path: Some(self.file.to_owned()),
+            cell: None,
             line: place.map(|(line, _)| number(line)),
             column: place.map(|(_, column)| number(column)),
             rule: rule.name(),
@@ -244,13 +243,17 @@ impl Look<'_> {
         let (entry, closure) = closures.follow(spec)?;
         self.notes_of(step, &closure);
         let context = context(spec);
-        let mut checked = Vec::new();
+        let mut checked: Vec<(Option<(&RelativePath, Vec<u8>)>, Checked)> = Vec::new();
         let reader = ProjectFiles::new(&self.project.root, self.project.io(), &self.captured.links);
-        for file in sources(&entry, &closure.tree, self.captured) {
+        for file in sources(&entry, &closure, self.captured) {
             let bytes = reader.blob(file)?;
             self.files.insert(file.path.clone());
-            checked
-                .extend(rules::check(&bytes, &context).map(|found| (Some((file, bytes)), found)));
+            let found = if is_notebook(file.path.as_str()) {
+                self.notebook((step, spec), &file.path, &bytes, &context)?
+            } else {
+                rules::check(&bytes, &context)
+            };
+            checked.extend(found.map(|found| (Some((&file.path, bytes)), found)));
         }
         for start in &entry.starts {
             if let Start::Code(code) = start {
@@ -264,31 +267,72 @@ impl Look<'_> {
                 "step '{step}' runs no Python: its code was not looked at"
             ));
         }
-        let seeds = checked
-            .iter()
-            .flat_map(|(_, found)| found.seeds.iter().copied())
-            .collect();
+        let mut seeded: BTreeMap<Generator, usize> = BTreeMap::new();
+        for generator in checked.iter().flat_map(|(_, found)| &found.seeds) {
+            *seeded.entry(*generator).or_default() += 1;
+        }
         for (file, found) in &checked {
-            self.module(
-                step,
-                file.as_ref()
-                    .map(|(file, bytes)| (&file.path, bytes.as_slice())),
-                found,
-                &seeds,
-            );
+            let file = file.as_ref().map(|(path, bytes)| (*path, bytes.as_slice()));
+            let elsewhere = |generator: &&Generator| {
+                let own = usize::from(found.seeds.contains(generator));
+                seeded.get(generator).is_some_and(|count| *count > own)
+            };
+            let others = seeded.keys().filter(elsewhere).copied().collect();
+            self.module(step, file, found, &others);
         }
         Ok(())
     }
 
-    /// What was found in one module, or in the code on the command line.
+    /// A notebook of a step: that which it runs, or one that this runs in turn.
+    fn notebook(
+        &mut self,
+        (step, spec): (&StepName, &ProgramSpec),
+        path: &RelativePath,
+        bytes: &[u8],
+        context: &Context,
+    ) -> Result<Option<Checked>, EngineError> {
+        let notebook = match Notebook::parse(bytes) {
+            Ok(notebook) => notebook,
+            Err(error) => {
+                self.notes
+                    .push(format!("{path} was not looked at: {error}"));
+                return Ok(None);
+            }
+        };
+        let is_own = spec.notebook.as_ref() == Some(path);
+        let declared = match declared(self.project, Some(&spec.environment)) {
+            Ok(declared) => declared,
+            // What is wrong with the environment is told by itself.
+            Err(EngineError::Usage { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let own = own_names(&self.project.services, &self.project.root)?;
+        let given = if is_own {
+            self.pipeline.program_parameters(step)
+        } else {
+            BTreeSet::new()
+        };
+        let around = Surroundings {
+            declared: declared.as_ref(),
+            own: &own,
+            given: &given,
+            context,
+        };
+        let report = notebook::check(&notebook, around);
+        let notes = report.notes.iter().map(|note| format!("{path}: {note}"));
+        self.notes.extend(notes);
+        Ok(Some(report.checked))
+    }
+
+    /// What was found in one module or notebook, or in the code on the command line.
     fn module(
         &mut self,
         step: &StepName,
         file: Option<(&RelativePath, &[u8])>,
         found: &Checked,
-        seeds: &BTreeSet<rules::Generator>,
+        others: &BTreeSet<Generator>,
     ) {
-        for finding in found.findings(seeds) {
+        for finding in found.findings(others) {
             let place = match file {
                 Some((path, _)) => Some((path.to_string(), finding.line, finding.column)),
                 None => self
@@ -298,6 +342,7 @@ impl Look<'_> {
             };
             self.found.push(CodeFinding {
                 path: place.as_ref().map(|(path, ..)| path.clone()),
+                cell: finding.cell,
                 line: place.as_ref().map(|(_, line, _)| *line),
                 column: place.as_ref().map(|(.., column)| *column),
                 rule: finding.rule.name(),
@@ -309,7 +354,7 @@ impl Look<'_> {
             });
         }
         if let Some((path, bytes)) = file
-            && let Some(fixed) = rules::fixed(bytes, found.findings(seeds))
+            && let Some(fixed) = rules::fixed(bytes, found.findings(others))
         {
             self.fixes.insert(path.clone(), fixed);
         }
@@ -321,6 +366,7 @@ impl Look<'_> {
             let rule = Rule::DynamicImport;
             self.found.push(CodeFinding {
                 path: note.site.path.as_ref().map(ToString::to_string),
+                cell: None,
                 line: note.site.path.as_ref().map(|_| note.site.line),
                 column: None,
                 rule: rule.name(),
@@ -342,6 +388,7 @@ impl Look<'_> {
         let mut say = |path: Option<String>, text: String, advice: &str| {
             self.found.push(CodeFinding {
                 path,
+                cell: None,
                 line: None,
                 column: None,
                 rule: rule.name(),
@@ -377,7 +424,7 @@ impl Look<'_> {
         for finding in self.found {
             // Two steps may share a module.
             match findings.last_mut() {
-                Some(last) if last.order() == finding.order() && last.text == finding.text => {
+                Some(last) if last.order() == finding.order() => {
                     last.steps.extend(finding.steps);
                 }
                 _ => findings.push(finding),
@@ -401,26 +448,33 @@ fn context(spec: &ProgramSpec) -> Context {
     let set = program::variables(spec.profile, spec.threads).into_keys();
     let always = ["HOSTNAME", "PWD", "PYTHONPATH", "REPROOF_STEP"].map(str::to_owned);
     Context {
+        is_step: true,
         variables: own.chain(set).chain(always).collect(),
         threads: spec.threads,
         network: spec.network,
     }
 }
 
-/// The files of Python in a closure; not the links to them.
-fn sources<'t>(entry: &Entry, tree: &'t Tree, captured: &Capture) -> Vec<&'t TreeEntry> {
+/// The files of Python in a closure, and the notebooks that are run; not the links to them.
+fn sources<'t>(entry: &Entry, closure: &'t Closure, captured: &Capture) -> Vec<&'t TreeEntry> {
     let starts = |path: &RelativePath| {
         entry
             .starts
             .iter()
             .any(|start| matches!(start, Start::Script(script) if script == path))
     };
+    let is_run = |path: &RelativePath| {
+        let origin = closure.followed.get(path);
+        matches!(origin, Some(Origin::Entry | Origin::Import(_)))
+    };
     // Python imports no module of another ending.
     let is_python = |path: &RelativePath| {
         let ending = path.as_str().rsplit_once('.').map(|(_, ending)| ending);
-        ending == Some("py") || starts(path)
+        ending == Some("py") || starts(path) || is_notebook(path.as_str()) && is_run(path)
     };
-    tree.files
+    closure
+        .tree
+        .files
         .iter()
         .filter(|file| is_python(&file.path) && !captured.links.contains_key(&file.path))
         .collect()

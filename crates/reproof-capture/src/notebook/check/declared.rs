@@ -229,18 +229,14 @@ pub(super) fn check(
                 continue;
             }
             let first = names.split(',').next().unwrap_or_default();
-            findings.push(Finding {
-                rule: Rule::UndeclaredImport,
-                cell: *cell,
-                line: import.line,
-                what: format!(
-                    "'{module}' is imported, and {} has no '{first}'",
-                    declared.file
-                ),
-                advice: format!(
-                    "add '{first}' to the requirements, and pin it: 'reproof env lock'"
-                ),
-            });
+            let text = format!(
+                "'{module}' is imported, and {} has no '{first}'",
+                declared.file
+            );
+            let advice =
+                format!("add '{first}' to the requirements, and pin it: 'reproof env lock'");
+            let rule = Rule::UndeclaredImport;
+            findings.push(Finding::new(rule, Some(*cell), import.line, text, advice));
         }
     }
     findings

@@ -85,11 +85,15 @@ pub(super) fn check(events: &[Event]) -> (Vec<Finding>, Option<String>) {
     (findings, resolver.note)
 }
 
-/// The events of all cells: what the walker found, and what cell magics do.
+/// The events of all cells: what the walker found, and what cell magics do. `given` is defined before.
 pub(super) fn events_of<'s>(
+    given: &BTreeSet<String>,
     cells: impl Iterator<Item = (Place<'s>, Option<(&'s str, &'s [ruff_python_ast::Stmt])>)>,
 ) -> Vec<Event> {
     let mut walker = Walker::default();
+    for name in given {
+        walker.define(name);
+    }
     for (place, body) in cells {
         walker.begin(place.number);
         if let Some(name) = &place.code.defines {
@@ -229,13 +233,8 @@ impl<'e> Resolver<'e> {
 
     fn report(&mut self, rule: Rule, name: &str, at: &Event, what: String, advice: String) {
         if self.reported.insert(name.to_owned()) {
-            self.findings.push(Finding {
-                rule,
-                cell: at.cell,
-                line: at.line,
-                what,
-                advice,
-            });
+            self.findings
+                .push(Finding::new(rule, Some(at.cell), at.line, what, advice));
         }
     }
 

@@ -7,6 +7,8 @@ use crate::notebook::{Cell, Notebook};
 
 /// How many missing counts are named.
 const NAMED: usize = 6;
+/// What to do about counts.
+const RUN_ALL: &str = "run all cells from the first to the last in a new kernel";
 
 pub(super) fn check(notebook: &Notebook) -> Vec<Finding> {
     let cells: Vec<&Cell> = notebook.code().collect();
@@ -20,16 +22,15 @@ pub(super) fn check(notebook: &Notebook) -> Vec<Finding> {
     for cell in &cells {
         let Some(count) = cell.count else {
             if has_code(&cell.source) {
-                findings.push(Finding {
-                    rule: Rule::NotRun,
-                    cell: cell.number,
-                    line: 1,
-                    what: "this cell was not run, though others were".to_owned(),
-                    advice:
-                        "run all cells from the first to the last in a new kernel, or take the \
-                             cell out"
-                            .to_owned(),
-                });
+                let text = "this cell was not run, though others were";
+                let advice = format!("{RUN_ALL}, or take the cell out");
+                findings.push(Finding::new(
+                    Rule::NotRun,
+                    Some(cell.number),
+                    1,
+                    text,
+                    advice,
+                ));
             }
             continue;
         };
@@ -37,17 +38,13 @@ pub(super) fn check(notebook: &Notebook) -> Vec<Finding> {
             && count <= before
         {
             ordered = false;
-            findings.push(Finding {
-                rule: Rule::OutOfOrder,
-                cell: cell.number,
-                line: 1,
-                what: format!(
-                    "In [{count}] stands below In [{before}], cell {}: it was run before it, or the \
-                     kernel was started again in between",
-                    above.number
-                ),
-                advice: "run all cells from the first to the last in a new kernel".to_owned(),
-            });
+            let text = format!(
+                "In [{count}] stands below In [{before}], cell {}: it was run before it, or the \
+                 kernel was started again in between",
+                above.number
+            );
+            let cell = Some(cell.number);
+            findings.push(Finding::new(Rule::OutOfOrder, cell, 1, text, RUN_ALL));
         }
         last = Some((count, cell));
     }
@@ -59,19 +56,15 @@ fn error_of(cell: &Cell) -> Option<Finding> {
     let (name, message) = cell.errors.first()?;
     let first = message.lines().next().unwrap_or_default();
     let shown: String = first.chars().take(120).collect();
-    (!cell.is_tagged("raises-exception")).then(|| Finding {
-        rule: Rule::ErrorOutput,
-        cell: cell.number,
-        line: 1,
-        what: if shown.is_empty() {
-            format!("its output is an error: {name}")
-        } else {
-            format!("its output is an error: {name}: {shown}")
-        },
-        advice:
-            "mend the cell and run all again, or tag it 'raises-exception' if the error is meant"
-                .to_owned(),
-    })
+    let text = if shown.is_empty() {
+        format!("its output is an error: {name}")
+    } else {
+        format!("its output is an error: {name}: {shown}")
+    };
+    let advice =
+        "mend the cell and run all again, or tag it 'raises-exception' if the error is meant";
+    (!cell.is_tagged("raises-exception"))
+        .then(|| Finding::new(Rule::ErrorOutput, Some(cell.number), 1, text, advice))
 }
 
 /// Whether a cell holds more than blanks and comments.
@@ -103,11 +96,7 @@ fn gap(cells: &[&Cell], ordered: bool) -> Option<Finding> {
     } else {
         "cells were run again, are gone, or stand elsewhere"
     };
-    Some(Finding {
-        rule: Rule::ExecutionGap,
-        cell: after.number,
-        line: 1,
-        what: format!("no cell shows In [{}]: {again}", named.join(", ")),
-        advice: "run all cells from the first to the last in a new kernel".to_owned(),
-    })
+    let text = format!("no cell shows In [{}]: {again}", named.join(", "));
+    let cell = Some(after.number);
+    Some(Finding::new(Rule::ExecutionGap, cell, 1, text, RUN_ALL))
 }

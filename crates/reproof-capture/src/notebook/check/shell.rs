@@ -1,9 +1,12 @@
 //! Commands of the machine, and packages that are installed by cells.
 
-use ruff_python_ast::IpyEscapeKind;
+use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
+use ruff_python_ast::{Expr, IpyEscapeKind, Stmt};
+use ruff_text_size::Ranged;
 
-use super::scan::Scan;
-use super::{Finding, Rule};
+use super::bindings::DEPTH;
+use super::{Cell, CellCode, Finding, Part, Rule};
+use crate::closure::Lines;
 use crate::notebook::magic::split;
 
 /// Programs that install packages, and the words by which they do.
@@ -35,35 +38,90 @@ const FETCHERS: [&str; 8] = [
 /// How many characters of a command are shown.
 const SHOWN: usize = 60;
 
-/// `commands` are those of whole cells: cell, line, command.
-pub(super) fn check(scan: &Scan, commands: &[(usize, u32, String)]) -> Vec<Finding> {
-    let lines = scan.escapes.iter().filter_map(|escape| {
-        let (mark, text) = match escape.kind {
-            IpyEscapeKind::Shell | IpyEscapeKind::ShCap => ("!", escape.text.as_str()),
-            IpyEscapeKind::Magic => {
-                let (name, rest) = split(&escape.text);
-                match name {
-                    "system" | "sx" => ("!", rest),
-                    _ if INSTALLERS.contains(&name) => ("%", escape.text.as_str()),
-                    _ => return None,
-                }
+/// Looks at the lines that are no Python, and at cells that are commands as a whole.
+pub(super) fn check(parts: &[Part<'_>], cells: &[(&Cell, CellCode)]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for part in parts {
+        let mut escapes = Escapes::default();
+        escapes.visit_body(part.body);
+        if escapes.found.is_empty() {
+            continue;
+        }
+        let lines = Lines::new(part.text);
+        for (byte, kind, text) in escapes.found {
+            let place = (part.cell.unwrap_or_default(), lines.line(byte));
+            findings.extend(escaped(kind, &text, place));
+        }
+    }
+    for (cell, code) in cells {
+        for (line, text) in &code.shell {
+            let rule = rule_of(text);
+            if rule != Rule::ShellCommand {
+                findings.push(finding(rule, (cell.number, *line), "", text));
             }
-            _ => return None,
-        };
-        let rule = rule_of(text);
-        // A magic that only asks is no command.
-        (mark == "!" || rule == Rule::Install)
-            .then(|| finding(rule, (escape.spot.cell, escape.spot.line), mark, text))
-    });
-    let cells = commands
-        .iter()
-        .map(|(cell, line, text)| (cell, line, rule_of(text), text))
-        .filter(|(.., rule, _)| *rule != Rule::ShellCommand)
-        .map(|(cell, line, rule, text)| finding(rule, (*cell, *line), "", text));
-    lines.chain(cells).collect()
+        }
+    }
+    findings
+}
+
+/// What a line that is no Python does.
+fn escaped(kind: IpyEscapeKind, line: &str, place: (usize, u32)) -> Option<Finding> {
+    let (mark, text) = match kind {
+        IpyEscapeKind::Shell | IpyEscapeKind::ShCap => ("!", line),
+        IpyEscapeKind::Magic => {
+            let (name, rest) = split(line);
+            match name {
+                "system" | "sx" => ("!", rest),
+                _ if INSTALLERS.contains(&name) => ("%", line),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    let rule = rule_of(text);
+    // A magic that only asks is no command.
+    (mark == "!" || rule == Rule::Install).then(|| finding(rule, place, mark, text))
+}
+
+/// The lines of a cell that are no Python: where each begins, its kind and its text.
+#[derive(Default)]
+struct Escapes {
+    found: Vec<(usize, IpyEscapeKind, String)>,
+    depth: usize,
+}
+
+impl Escapes {
+    fn within(&mut self, go: impl FnOnce(&mut Self)) {
+        if self.depth < DEPTH {
+            self.depth += 1;
+            go(self);
+            self.depth -= 1;
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Escapes {
+    fn visit_stmt(&mut self, statement: &'a Stmt) {
+        if let Stmt::IpyEscapeCommand(command) = statement {
+            let text = command.value.to_string();
+            self.found
+                .push((statement.start().to_usize(), command.kind, text));
+        }
+        self.within(|this| walk_stmt(this, statement));
+    }
+
+    fn visit_expr(&mut self, expression: &'a Expr) {
+        if let Expr::IpyEscapeCommand(command) = expression {
+            let text = command.value.to_string();
+            self.found
+                .push((expression.start().to_usize(), command.kind, text));
+        }
+        self.within(|this| walk_expr(this, expression));
+    }
 }
 
 fn finding(rule: Rule, (cell, line): (usize, u32), mark: &str, text: &str) -> Finding {
+    let text = text.split(" # reproof:").next().unwrap_or_default();
     let first = text.trim().lines().next().unwrap_or_default();
     let shown: String = first.chars().take(SHOWN).collect();
     let (what, advice) = match rule {
@@ -80,13 +138,8 @@ fn finding(rule: Rule, (cell, line): (usize, u32), mark: &str, text: &str) -> Fi
             "do it in Python, or take the line out of the notebook",
         ),
     };
-    Finding {
-        rule,
-        cell,
-        line,
-        what: format!("'{mark}{shown}' {what}"),
-        advice: advice.to_owned(),
-    }
+    let text = format!("'{mark}{shown}' {what}");
+    Finding::new(rule, Some(cell), line, text, advice)
 }
 
 /// What a command does.

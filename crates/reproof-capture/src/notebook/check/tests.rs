@@ -28,24 +28,22 @@ fn report(cells: &[Value]) -> Report {
         Surroundings {
             declared: Some(&declared),
             own: &own,
+            given: &BTreeSet::new(),
+            context: &Context::default(),
         },
     )
 }
 
 fn found_in(cells: &[Value]) -> Vec<String> {
-    let found = report(cells).findings.into_iter();
-    found
-        .map(|finding| {
-            let Finding {
-                rule,
-                cell,
-                line,
-                what,
-                ..
-            } = finding;
-            format!("{rule} {cell}:{line} {what}")
-        })
-        .collect()
+    let report = report(cells);
+    let others = BTreeSet::new();
+    let found = report.checked.findings(&others);
+    let found = found.filter(|finding| finding.rule.is_of_exploring());
+    let show = |finding: &Finding| {
+        let cell = finding.cell.unwrap();
+        format!("{} {cell}:{} {}", finding.rule, finding.line, finding.text)
+    };
+    found.map(show).collect()
 }
 
 /// Asserts that exactly one thing is found, and how it begins.
@@ -277,7 +275,7 @@ fn what_makes_names_uncertain_switches_them_off() {
             code("def f(): z", None),
         ];
         let report = report(&cells);
-        assert_eq!(report.findings, [], "{cell}");
+        assert_eq!(report.checked, Checked::default(), "{cell}");
         assert!(report.notes[0].contains("from cell 1 on names"), "{cell}");
     }
     // What stands above is still certain.
@@ -333,7 +331,7 @@ fn packages_that_are_not_declared() {
 fn random_numbers_without_a_seed() {
     one(
         &["import numpy as np\nx = np.random.rand(3)\ny = np.random.randn(3)"],
-        "unseeded-random 1:2 'np.random.rand' draws from numpy.random, which has no seed yet, and 1 more",
+        "unseeded-random 1:2 numpy.random.rand draws from a generator that nothing seeds, and 1 more",
     );
     one(
         &["from numpy import random", "random.shuffle([])"],
@@ -341,16 +339,72 @@ fn random_numbers_without_a_seed() {
     );
     one(
         &["import random", "random.random()", "random.seed(0)"],
-        "unseeded-random 2:1 'random.random' draws from random, which has no seed yet: the seed is set only below, in cell 3",
+        "unseeded-random 2:1 random.random draws from a generator that is seeded only below, in cell 3, line 1",
     );
     one(
         &["import numpy as np\nrng = np.random.default_rng()"],
-        "unseeded-random 1:2 'np.random.default_rng' has no seed",
+        "unseeded-random 1:2 numpy.random.default_rng() without a seed",
     );
     one(
         &["import torch\nx = torch.randn(2)"],
-        "unseeded-random 1:2 'torch.randn' draws from torch",
+        "unseeded-random 1:2 torch.randn draws from a generator that nothing seeds",
     );
+}
+
+#[test]
+fn random_numbers_in_magics_and_functions() {
+    one(
+        &["import numpy as np\n%time x = np.random.rand(3)"],
+        "unseeded-random 1:2",
+    );
+    one(
+        &["import random\nf = lambda: random.random()"],
+        "unseeded-random 1:2",
+    );
+    nothing(&[
+        "import random\nf = lambda: random.random()",
+        "%time random.seed(1)",
+        "f()",
+    ]);
+    // A function that seeds may be called before.
+    nothing(&[
+        "import random\ndef fix():\n    random.seed(1)",
+        "fix()\nrandom.random()",
+    ]);
+}
+
+#[test]
+fn comments_silence_rules_in_their_line() {
+    nothing(&[
+        "import random\nx = random.random()  # reproof: ignore[unseeded-random]",
+        "!ls  # reproof: ignore[shell-command]",
+        "%%bash\npip install x  # reproof: ignore[install]",
+        "print(df)  # reproof: ignore[undefined-name, clock] it is there",
+    ]);
+    one(
+        &[
+            "print x  # reproof: ignore[syntax-error]",
+            "1",
+            "y = 2 # reproof: ignore[clok]",
+        ],
+        "unknown-rule 3:1 there is no rule 'clok'",
+    );
+    // Another line, another cell, another rule.
+    one(
+        &["# reproof: ignore[shell-command]\n!ls -l # reproof: ignore[install]"],
+        "shell-command 1:2 '!ls -l' runs",
+    );
+}
+
+#[test]
+fn what_people_do_when_they_explore_is_left_alone() {
+    nothing(&[
+        "import time, os, pickle, urllib.request\nfrom datetime import datetime\nimport pandas as pd",
+        "print(datetime.now())\nstart = time.time()\nprint(start)",
+        "os.listdir('.')\nlist({'a', 'b'})\nhash('a')\nos.environ['HOME']",
+        "urllib.request.urlopen('https://example.org')\npd.read_csv('https://example.org/x.csv')",
+        "pickle.dump([], open('x.pkl', 'wb'))",
+    ]);
 }
 
 #[test]
@@ -358,7 +412,7 @@ fn random_states_of_scikit_learn() {
     let import = "from sklearn.model_selection import train_test_split, KFold";
     one(
         &[import, "train_test_split([1, 2])"],
-        "unseeded-random 2:1 'train_test_split' has no random_state",
+        "unseeded-random 2:1 sklearn.model_selection.train_test_split without random_state draws from NumPy's generator, which nothing seeds",
     );
     one(
         &[import, "KFold(3, shuffle=True, random_state=None)"],
@@ -445,9 +499,11 @@ fn other_languages_are_looked_at_in_their_order_only() {
     let around = Surroundings {
         declared: None,
         own: &own,
+        given: &BTreeSet::new(),
+        context: &Context::default(),
     };
     let report = check(&notebook, around);
-    assert_eq!(report.findings.len(), 1);
+    assert_eq!(report.checked.findings(&BTreeSet::new()).count(), 1);
     assert!(report.notes[0].contains("it is r, not Python"));
 }
 

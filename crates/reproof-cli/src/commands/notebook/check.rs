@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
+use reproof_config::nearest;
 use reproof_engine::{
-    CheckedNotebook, CheckedNotebooks, EngineError, NotebookFinding, NotebookRule, NotebookScope,
-    Project, check_notebooks, exists,
+    CheckedNotebook, CheckedNotebooks, EngineError, NotebookScope, Project, Rule, RuleFinding,
+    Subject, check_notebooks, exists,
 };
 use reproof_record::StepName;
 use serde_json::{Value, json};
@@ -23,12 +24,16 @@ pub struct Arguments {
     /// Notebooks, and folders with notebooks; all of the project if none is named.
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Apply only this rule; may be given several times.
-    #[arg(long, value_name = "RULE")]
-    pub rule: Vec<NotebookRule>,
+    /// Apply only this rule, of those that 'reproof doctor --rules' lists; may be given several times.
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    pub rule: Vec<Rule>,
     /// Do not apply this rule; may be given several times.
-    #[arg(long, value_name = "RULE")]
-    pub ignore: Vec<NotebookRule>,
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    pub ignore: Vec<Rule>,
+    /// Apply all rules, also those about steps: what keeps the notebook from repeating as a step of a
+    /// pipeline.
+    #[arg(long, conflicts_with = "rule")]
+    pub all: bool,
     /// The environment whose packages the imports are compared with, by its name in reproof.toml
     /// (otherwise 'default').
     #[arg(long, value_name = "NAME")]
@@ -64,10 +69,9 @@ pub fn execute(
     let mut checked = check_notebooks(&services, project.as_ref(), &scope)?;
     for notebook in &mut checked.notebooks {
         if let Ok(report) = &mut notebook.report {
-            report.findings.retain(|finding| {
-                (arguments.rule.is_empty() || arguments.rule.contains(&finding.rule))
-                    && !arguments.ignore.contains(&finding.rule)
-            });
+            report
+                .findings
+                .retain(|finding| is_asked_for(finding.rule, arguments));
         }
     }
     if printer.json {
@@ -87,18 +91,49 @@ pub fn execute(
     })
 }
 
-fn findings(notebook: &CheckedNotebook) -> impl Iterator<Item = &NotebookFinding> {
+/// A rule that notebooks can be held against.
+fn rule(name: &str) -> Result<Rule, String> {
+    let rule = name.parse::<Rule>().map_err(|unknown| {
+        let known = Rule::ALL.iter().filter(|rule| is_of_code(**rule));
+        match nearest(name, known.map(|rule| rule.name())) {
+            Some(near) => format!("{unknown}: did you mean '{near}'?"),
+            None => format!("{unknown}: 'reproof doctor --rules' lists them"),
+        }
+    })?;
+    if is_of_code(rule) {
+        Ok(rule)
+    } else {
+        Err(format!("'{rule}' is about pipelines, not about notebooks"))
+    }
+}
+
+fn is_of_code(rule: Rule) -> bool {
+    rule.subject() != Subject::Pipeline
+}
+
+fn is_asked_for(rule: Rule, arguments: &Arguments) -> bool {
+    let asked = if arguments.rule.is_empty() {
+        arguments.all || rule.is_of_exploring()
+    } else {
+        arguments.rule.contains(&rule)
+    };
+    asked && !arguments.ignore.contains(&rule)
+}
+
+fn findings(notebook: &CheckedNotebook) -> impl Iterator<Item = &RuleFinding> {
     let report = notebook.report.as_ref().ok();
     report.into_iter().flat_map(|report| &report.findings)
 }
 
 fn document(checked: &CheckedNotebooks) -> Value {
-    let finding = |finding: &NotebookFinding| {
+    let finding = |finding: &RuleFinding| {
         json!({
             "rule": finding.rule.name(),
+            "severity": finding.severity.name(),
             "cell": finding.cell,
             "line": finding.line,
-            "what": finding.what,
+            "column": finding.column,
+            "what": finding.text,
             "why": finding.rule.why(),
             "advice": finding.advice,
         })
@@ -123,7 +158,7 @@ fn document(checked: &CheckedNotebooks) -> Value {
 
 fn show(checked: &CheckedNotebooks, printer: &Printer) {
     // What was said once need not be said again.
-    let mut explained: BTreeSet<NotebookRule> = BTreeSet::new();
+    let mut explained: BTreeSet<Rule> = BTreeSet::new();
     let mut advised: BTreeSet<&str> = BTreeSet::new();
     for notebook in &checked.notebooks {
         let report = match &notebook.report {
@@ -137,9 +172,10 @@ fn show(checked: &CheckedNotebooks, printer: &Printer) {
             printer.line(&printer.paint(Style::Strong, &notebook.path));
         }
         for finding in &report.findings {
-            let place = format!("cell {}, line {}", finding.cell, finding.line);
+            let cell = finding.cell.unwrap_or_default();
+            let place = format!("cell {cell}, line {}", finding.line);
             let rule = printer.paint(Style::Warning, finding.rule.name());
-            let what = format::visible(&finding.what);
+            let what = format::visible(&finding.text);
             printer.line(&format!("  {place:<16}  {rule}: {what}"));
             if explained.insert(finding.rule) {
                 printer.line(&format!("  {:<16}  why: {}", "", finding.rule.why()));
