@@ -4,6 +4,8 @@ use ruff_python_ast::{Expr, ExprCall};
 
 use super::Generator;
 use super::facts::gives_nothing;
+use super::paths::first_text;
+use crate::closure::visit::argument;
 
 /// Calls that give the time of day.
 const CLOCK: &[&str] = &[
@@ -383,94 +385,40 @@ fn is_address(text: &str) -> bool {
         .any(|scheme| text.starts_with(scheme))
 }
 
-/// Whether the first text that a call is given is a path that a step does not see.
-pub(super) fn hidden_path<'a>(
+/// Whether a call writes the time of day into the head of an archive: what to do instead.
+pub(super) fn archive(
     name: Option<&str>,
     method: Option<&str>,
-    call: &'a ExprCall,
-) -> Option<&'a str> {
-    const CALLS: &[&str] = &[
-        "builtins.open",
-        "io.open",
-        "pathlib.Path",
-        "pathlib.PurePath",
-        "pathlib.PosixPath",
-        "os.listdir",
-        "os.scandir",
-        "os.walk",
-        "os.makedirs",
-        "os.mkdir",
-        "os.stat",
-        "os.remove",
-        "os.chdir",
-        "os.path.join",
-        "os.path.exists",
-        "os.path.isfile",
-        "os.path.isdir",
-        "os.path.expanduser",
-        "glob.glob",
-        "glob.iglob",
-        "sys.path.append",
-        "sys.path.insert",
-        "shutil.copy",
-        "shutil.copyfile",
-        "shutil.rmtree",
-        "numpy.load",
-        "numpy.save",
-        "numpy.savez",
-        "numpy.loadtxt",
-        "numpy.savetxt",
-        "joblib.load",
-        "torch.load",
-        "sqlite3.connect",
-    ];
-    const METHODS: &[&str] = &[
-        "to_csv",
-        "to_parquet",
-        "to_json",
-        "to_pickle",
-        "save_model",
-        "load_model",
-    ];
-    /// What a step has at its own places, and what every machine has.
-    const SEEN: &[&str] = &[
-        "/reproof",
-        "/tmp",
-        "/dev/null",
-        "/dev/stdout",
-        "/dev/stderr",
-        "/dev/shm",
-    ];
-    let takes_path = name
-        .is_some_and(|name| CALLS.contains(&name) || name.starts_with("pandas.read_"))
-        || method.is_some_and(|method| METHODS.contains(&method));
-    let path = takes_path.then(|| texts(call).find(|text| is_absolute(text)))??;
-    let seen = |place: &&str| {
-        let rest = path.strip_prefix(*place);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    call: &ExprCall,
+    imports: impl Fn(&str) -> bool,
+) -> Option<&'static str> {
+    let mode = |index| match argument(call, index, "mode") {
+        Some(Expr::StringLiteral(mode)) => mode.value.to_str(),
+        _ => "r",
     };
-    (!SEEN.iter().any(seen)).then_some(path)
-}
-
-fn is_absolute(text: &str) -> bool {
-    let drive =
-        matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
-    text.len() > 1 && text.starts_with('/') || text.starts_with("~/") || drive
-}
-
-fn texts(call: &ExprCall) -> impl Iterator<Item = &str> {
-    call.arguments
-        .args
-        .iter()
-        .filter_map(|argument| match argument {
-            Expr::StringLiteral(text) => Some(text.value.to_str()),
-            _ => None,
-        })
-}
-
-fn first_text(call: &ExprCall) -> Option<&str> {
-    match call.arguments.args.first() {
-        Some(Expr::StringLiteral(text)) => Some(text.value.to_str()),
+    let untimed =
+        |index| argument(call, index, "mtime").is_none() && keyword_of(call, "mtime") == Given::Not;
+    match name {
+        Some("gzip.compress") if untimed(2) => Some("give it mtime=0"),
+        Some("gzip.GzipFile") if mode(1).contains(['w', 'a', 'x']) && untimed(4) => {
+            Some("give it mtime=0, and a name: GzipFile(\"\", mode, fileobj=file, mtime=0)")
+        }
+        Some("gzip.open") if mode(1).contains(['w', 'a', 'x']) => {
+            Some("use gzip.GzipFile(\"\", \"wb\", fileobj=file, mtime=0)")
+        }
+        Some("tarfile.open") if mode(1).starts_with(['w', 'x']) && mode(1).contains("gz") => {
+            Some("write the files by themselves: an output may be a folder")
+        }
+        Some("shutil.make_archive") => {
+            Some("write the files by themselves: an output may be a folder")
+        }
+        None if method == Some("writestr") && imports("zipfile") => {
+            let by_name = matches!(
+                argument(call, 0, "zinfo_or_arcname"),
+                Some(Expr::StringLiteral(_) | Expr::FString(_))
+            );
+            by_name.then_some("name a zipfile.ZipInfo(name), whose time is 1980-01-01")
+        }
         _ => None,
     }
 }

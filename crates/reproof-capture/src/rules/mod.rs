@@ -2,8 +2,8 @@
 //!
 //! Files are parsed, never executed, and each is looked at by itself: [`check`] takes one module, so
 //! that whoever has code in another shape, such as the cells of a notebook, can have it checked, too.
-//! What one module alone cannot decide, whether another one sets a seed, is settled by
-//! [`Checked::findings`].
+//! What one module alone cannot decide, whether another one sets a seed or the project has a file, is
+//! settled by [`Checked::findings`].
 //!
 //! A rule fires only on what is known: a call whose name leads to an import, a literal, a name of the
 //! same function. What it cannot tell it leaves alone, because a list that is wrong is not read.
@@ -13,6 +13,8 @@ mod calls;
 mod facts;
 mod names;
 mod order;
+mod parallel;
+mod paths;
 mod rule;
 mod suppress;
 #[cfg(test)]
@@ -83,6 +85,9 @@ pub struct Finding {
     pub fix: Vec<Insertion>,
     /// The generator that, seeded anywhere in the step's code, makes it right.
     unless_seeded: Option<Generator>,
+    /// The file that it is about, relative to the project: it holds only if there is one that the step
+    /// does not see.
+    file: Option<String>,
 }
 
 /// What was found in one module.
@@ -95,11 +100,16 @@ pub struct Checked {
 
 impl Checked {
     /// The findings, in the order of the file, given which generators the code of the step seeds, in
-    /// this module or another one.
-    pub fn findings(&self, seeds: &BTreeSet<Generator>) -> impl Iterator<Item = &Finding> {
-        self.found.iter().filter(|finding| {
+    /// this module or another one, and which paths the project has and the step does not see.
+    pub fn findings(
+        &self,
+        seeds: &BTreeSet<Generator>,
+        unseen: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = &Finding> {
+        self.found.iter().filter(move |finding| {
             let by = finding.unless_seeded;
             by.is_none_or(|generator| !seeds.contains(&generator))
+                && finding.file.as_deref().is_none_or(&unseen)
         })
     }
 }

@@ -51,6 +51,8 @@ macro_rules! rules {
 rules! {
     /// A path that no isolated step sees.
     AbsolutePath = "absolute-path", Error;
+    /// The time in the head of an archive.
+    ArchiveTime = "archive-time", Error;
     /// What the clock says.
     Clock = "clock", Error;
     /// Results in the order in which they are ready.
@@ -59,6 +61,8 @@ rules! {
     DynamicImport = "dynamic-import", Warning;
     /// Bits from the system that are others each time.
     Entropy = "entropy", Error;
+    /// An order of texts that follows the locale.
+    LocaleOrder = "locale-order", Warning;
     /// A profile that follows the processor.
     NativeProfile = "native-profile", Warning;
     /// A call that needs the network.
@@ -71,12 +75,16 @@ rules! {
     PickleOutput = "pickle-output", Warning;
     /// Iteration over a set.
     SetOrder = "set-order", Warning;
+    /// One generator that several threads or processes draw from.
+    SharedGenerator = "shared-generator", Error;
     /// The hash of a text.
     StringHash = "string-hash", Warning;
     /// More than one thread.
     Threads = "threads", Warning;
     /// Files that no commit names.
     Uncommitted = "uncommitted", Warning;
+    /// A file of the project that the step does not see.
+    UndeclaredFile = "undeclared-file", Error;
     /// An environment variable that the step does not get.
     UndeclaredVariable = "undeclared-variable", Error;
     /// A rule that does not exist, in a comment.

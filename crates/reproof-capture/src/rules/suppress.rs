@@ -56,6 +56,7 @@ pub(super) fn apply(text: &str, tokens: &Tokens, found: &mut Vec<Finding>) {
                 advice: "see the list in 'reproof doctor --rules'".to_owned(),
                 fix: Vec::new(),
                 unless_seeded: None,
+                file: None,
             });
         }
     }

@@ -10,6 +10,7 @@ use super::calls::{self, Draws, Given, keyword_of};
 use super::facts::{Facts, Local};
 use super::names::Names;
 use super::order::adds;
+use super::paths::{hidden_path, opened_path};
 use super::{Checked, Context, Finding, Generator, Insertion, Rule, Severity};
 use crate::closure::parse::Lines;
 use crate::closure::visit::{DEPTH, dotted};
@@ -73,6 +74,7 @@ pub(super) struct Said {
     pub(super) advice: String,
     pub(super) fix: Vec<Insertion>,
     pub(super) unless_seeded: Option<Generator>,
+    pub(super) file: Option<String>,
 }
 
 impl Said {
@@ -84,6 +86,7 @@ impl Said {
             advice: advice.into(),
             fix: Vec::new(),
             unless_seeded: None,
+            file: None,
         }
     }
 }
@@ -100,6 +103,7 @@ impl Checker<'_> {
             advice: said.advice,
             fix: said.fix,
             unless_seeded: said.unless_seeded,
+            file: said.file,
         });
     }
 
@@ -131,13 +135,51 @@ impl Checker<'_> {
         }
         self.files(name.as_deref(), method, call);
         self.completion(name.as_deref(), method, call);
-        if let Some(path) = calls::hidden_path(name.as_deref(), method, call) {
+        self.archive(name.as_deref(), method, call);
+        self.shared(name.as_deref(), method, call);
+        if let Some(path) = opened_path(name.as_deref(), method, call, self.names) {
+            let text = format!("the step does not see the file '{path}' of the project");
+            let advice = format!(
+                "add it to the step, 'code: [{path}]'; if it is data, declare it under 'data' and take it \
+                 as an input"
+            );
+            let mut said = Said::new(Rule::UndeclaredFile, text, advice);
+            said.file = Some(path.to_owned());
+            self.say(call.range(), said);
+        }
+        if let Some(path) = hidden_path(name.as_deref(), method, call) {
             let text = format!("the path '{path}' is none that an isolated step sees");
             let advice = "declare it under 'data' or 'inputs' and open what step.json names, or add a \
                           path relative to the project to 'code:'";
             self.say(call.range(), Said::new(Rule::AbsolutePath, text, advice));
         }
         self.set_calls(name.as_deref(), method, call);
+    }
+
+    fn archive(&mut self, name: Option<&str>, method: Option<&str>, call: &ExprCall) {
+        let advice = calls::archive(name, method, call, |module| self.names.imports(module));
+        if let Some(advice) = advice {
+            let shown =
+                name.map_or_else(|| format!(".{}", method.unwrap_or_default()), str::to_owned);
+            let text = format!("{shown}() writes the time of day into the head of what it packs");
+            self.say(call.range(), Said::new(Rule::ArchiveTime, text, advice));
+        }
+    }
+
+    /// `key=locale.strxfrm`.
+    fn locale(&mut self, expression: &Expr) {
+        let name = self.names.resolve(expression);
+        if let Some(name @ ("locale.strxfrm" | "locale.strcoll")) = name.as_deref() {
+            let text = format!(
+                "{name} sorts by the locale: the profile fixes it, other runs of Python have another one"
+            );
+            let advice =
+                "sort by the texts themselves, or by str.casefold; by a language with PyICU";
+            self.say(
+                expression.range(),
+                Said::new(Rule::LocaleOrder, text, advice),
+            );
+        }
     }
 
     fn clock(&mut self, name: &str, call: &ExprCall) {
@@ -298,32 +340,6 @@ impl Checker<'_> {
         self.say(call.range(), Said::new(Rule::StringHash, text, advice));
     }
 
-    fn forest(&mut self, name: &str, call: &ExprCall) {
-        const FORESTS: [&str; 4] = [
-            "RandomForestClassifier",
-            "RandomForestRegressor",
-            "ExtraTreesClassifier",
-            "ExtraTreesRegressor",
-        ];
-        let last = name.rsplit('.').next().unwrap_or_default();
-        if !name.starts_with("sklearn.") || !FORESTS.contains(&last) {
-            return;
-        }
-        let Given::Number(jobs) = keyword_of(call, "n_jobs") else {
-            return;
-        };
-        let several = jobs > 1 || jobs < 0 && self.context.threads > 1;
-        if several && self.facts.predicts_probabilities {
-            let text = format!(
-                "{last} with n_jobs={jobs} sums what its trees predict in the order in which threads \
-                 end: predict_proba differs from call to call (at most 3e-16 was measured)"
-            );
-            let advice =
-                "fit with n_jobs if you like, and set_params(n_jobs=1) before predict_proba";
-            self.say(call.range(), Said::new(Rule::ParallelForest, text, advice));
-        }
-    }
-
     fn pickle(&mut self, name: &str, at: TextRange) {
         let format = calls::stable_format(name, |module| self.names.imports(module));
         let text = format!(
@@ -340,6 +356,7 @@ impl Checker<'_> {
         match expression {
             Expr::Call(call) => self.call(call),
             Expr::Subscript(item) => self.variable_item(item),
+            Expr::Attribute(_) | Expr::Name(_) => self.locale(expression),
             Expr::Starred(starred) if starred.ctx == ExprContext::Load => self.set(&starred.value),
             _ => {}
         }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_capture::closure::{Closure, Entry, Start};
-use reproof_capture::rules::{self, Checked, Context, Rule, Severity};
+use reproof_capture::closure::{Closure, Entry, Start, has_path};
+use reproof_capture::rules::{self, Context, Finding, Rule, Severity};
 use reproof_capture::{Capture, LARGE, NoCache, ProjectFiles};
 use reproof_config::{Lock, Pipeline, ProgramSpec, parse_pipeline};
 use reproof_record::{Profile, RelativePath, StepName, Tree, TreeEntry};
@@ -268,14 +268,22 @@ impl Look<'_> {
             .iter()
             .flat_map(|(_, found)| found.seeds.iter().copied())
             .collect();
-        for (file, found) in &checked {
-            self.module(
-                step,
-                file.as_ref()
-                    .map(|(file, bytes)| (&file.path, bytes.as_slice())),
-                found,
-                &seeds,
-            );
+        // What is no code, such as data, may be there all the same.
+        let (io, root) = (self.project.io(), &self.project.root);
+        let there = |path: &str| io.metadata(&root.join(path)).is_ok();
+        let unseen = |path: &str| {
+            (has_path(&self.captured.tree, path) || there(path)) && !has_path(&closure.tree, path)
+        };
+        let modules: Vec<_> = checked
+            .iter()
+            .map(|(file, found)| {
+                let file = file.as_ref();
+                let module = file.map(|(file, bytes)| (&file.path, bytes.as_slice()));
+                (module, found.findings(&seeds, unseen).collect::<Vec<_>>())
+            })
+            .collect();
+        for (module, findings) in modules {
+            self.module(step, module, &findings);
         }
         Ok(())
     }
@@ -285,10 +293,9 @@ impl Look<'_> {
         &mut self,
         step: &StepName,
         file: Option<(&RelativePath, &[u8])>,
-        found: &Checked,
-        seeds: &BTreeSet<rules::Generator>,
+        findings: &[&Finding],
     ) {
-        for finding in found.findings(seeds) {
+        for finding in findings {
             let place = match file {
                 Some((path, _)) => Some((path.to_string(), finding.line, finding.column)),
                 None => self
@@ -309,7 +316,7 @@ impl Look<'_> {
             });
         }
         if let Some((path, bytes)) = file
-            && let Some(fixed) = rules::fixed(bytes, found.findings(seeds))
+            && let Some(fixed) = rules::fixed(bytes, findings.iter().copied())
         {
             self.fixes.insert(path.clone(), fixed);
         }
