@@ -4,18 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::ExecutionFilter;
 use reproof_learn::{
-    Comparison, EvaluateParameters, Metrics, Model, Predictions, compare as paired,
+    Comparison, EvaluateParameters, Metrics, Model, Predictions, SliceSides, compare as paired,
+    side_by_side,
 };
 use reproof_record::{
     Artifact, ArtifactKind, CodeState, Digest, ExecutionKind, Recipe, RecipeStep, Record, RecordId,
     StepName, to_canonical,
 };
+use reproof_table::diff::{TableDiff, diff_tables};
 use reproof_table::{Threads, read_table};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::operations::{read_document, read_metrics};
 use crate::predict::{artifact, unusable};
+use crate::versions::{CHEAP_ROWS, SHOWN};
 use crate::{EngineError, Project, read_record};
 
 /// The seed of the bootstrap of comparisons: fixed, so that everyone sees the same intervals.
@@ -56,6 +59,9 @@ pub struct DataDifference {
     pub before: Option<DataVersion>,
     /// That of the second.
     pub after: Option<DataVersion>,
+    /// How the rows of tables differ, with the first that do; none of large tables, and where one is not
+    /// here.
+    pub table: Option<TableDiff>,
 }
 
 /// A data version.
@@ -78,6 +84,8 @@ pub struct MetricsComparison {
     pub found: [Metrics; 2],
     /// How far each metric moved on the same rows; none if they are not the same.
     pub paired: Option<Comparison>,
+    /// The slices of both, those that moved most first, measured by their own intervals.
+    pub slices: Vec<SliceSides>,
     /// Why there are no paired intervals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_paired: Option<String>,
@@ -207,12 +215,33 @@ pub(crate) fn data(project: &Project, first: &Recipe, second: &Recipe) -> Vec<Da
         .into_iter()
         .filter(|name| first.data.get(*name) != second.data.get(*name));
     differing
-        .map(|name| DataDifference {
-            name: name.clone(),
-            before: version(first, name),
-            after: version(second, name),
+        .map(|name| {
+            let [before, after] = [version(first, name), version(second, name)];
+            DataDifference {
+                name: name.clone(),
+                table: rows(project, before.as_ref(), after.as_ref()),
+                before,
+                after,
+            }
         })
         .collect()
+}
+
+/// How the rows of two versions differ, where they are small tables that are here.
+fn rows(
+    project: &Project,
+    before: Option<&DataVersion>,
+    after: Option<&DataVersion>,
+) -> Option<TableDiff> {
+    let (before, after) = (before?, after?);
+    let cheap = |version: &DataVersion| {
+        version.kind == ArtifactKind::Table && version.rows.is_some_and(|rows| rows <= CHEAP_ROWS)
+    };
+    if !cheap(before) || !cheap(after) {
+        return None;
+    }
+    // What differs was found without it.
+    diff_tables(&project.store, [&before.digest, &after.digest], &[], SHOWN).ok()
 }
 
 /// An evaluation of a record and what it was made of.
@@ -271,6 +300,7 @@ pub(crate) fn metrics(
     };
     Ok(Some(MetricsComparison {
         steps: [first.step.clone(), second.step.clone()],
+        slices: side_by_side(&first.metrics, &second.metrics),
         found: [first.metrics, second.metrics],
         paired,
         not_paired,

@@ -8,7 +8,7 @@ mod uses;
 
 pub(crate) use append::append_read;
 pub use append::{Committed, DataChoice, add_data, commit_data};
-pub(crate) use changes::how_it_changed;
+pub(crate) use changes::{CHEAP_ROWS, SHOWN, how_it_changed};
 pub use changes::{ColumnChange, FilesDiff, VersionDiff, diff_files, diff_versions};
 pub use files::{ExportFormat, Restored, export_files, export_version, restore_version};
 pub use names::{

@@ -31,7 +31,7 @@ mod sample;
 mod slices;
 
 pub use buckets::Buckets;
-pub use compare::{Comparison, SliceComparison, compare};
+pub use compare::{Comparison, SliceComparison, SliceSides, compare, side_by_side};
 pub use error::LearnError;
 pub use evaluate::{EvaluateParameters, EvaluatePredictionsParameters, baseline, evaluate};
 pub use gate::judge;

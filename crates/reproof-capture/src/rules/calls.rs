@@ -3,6 +3,7 @@
 use ruff_python_ast::{Expr, ExprCall};
 
 use super::facts::gives_nothing;
+use crate::closure::visit::argument;
 
 /// Calls that give the time of day.
 const CLOCK: &[&str] = &[
@@ -158,7 +159,46 @@ fn is_address(text: &str) -> bool {
         .any(|scheme| text.starts_with(scheme))
 }
 
-fn first_text(call: &ExprCall) -> Option<&str> {
+/// Whether a call writes the time of day into the head of an archive: what to do instead.
+pub(super) fn archive(
+    name: Option<&str>,
+    method: Option<&str>,
+    call: &ExprCall,
+    imports: impl Fn(&str) -> bool,
+) -> Option<&'static str> {
+    let mode = |index| match argument(call, index, "mode") {
+        Some(Expr::StringLiteral(mode)) => mode.value.to_str(),
+        _ => "r",
+    };
+    let untimed =
+        |index| argument(call, index, "mtime").is_none() && keyword_of(call, "mtime") == Given::Not;
+    match name {
+        Some("gzip.compress") if untimed(2) => Some("give it mtime=0"),
+        Some("gzip.GzipFile") if mode(1).contains(['w', 'a', 'x']) && untimed(4) => {
+            Some("give it mtime=0, and a name: GzipFile(\"\", mode, fileobj=file, mtime=0)")
+        }
+        Some("gzip.open") if mode(1).contains(['w', 'a', 'x']) => {
+            Some("use gzip.GzipFile(\"\", \"wb\", fileobj=file, mtime=0)")
+        }
+        Some("tarfile.open") if mode(1).starts_with(['w', 'x']) && mode(1).contains("gz") => {
+            Some("write the files by themselves: an output may be a folder")
+        }
+        Some("shutil.make_archive") => {
+            Some("write the files by themselves: an output may be a folder")
+        }
+        None if method == Some("writestr") && imports("zipfile") => {
+            let by_name = matches!(
+                argument(call, 0, "zinfo_or_arcname"),
+                Some(Expr::StringLiteral(_) | Expr::FString(_))
+            );
+            by_name.then_some("name a zipfile.ZipInfo(name), whose time is 1980-01-01")
+        }
+        _ => None,
+    }
+}
+
+/// The text that a call is given first.
+pub(super) fn first_text(call: &ExprCall) -> Option<&str> {
     match call.arguments.args.first() {
         Some(Expr::StringLiteral(text)) => Some(text.value.to_str()),
         _ => None,

@@ -8,6 +8,7 @@ use ruff_python_ast::{Expr, ExprCall, ExprContext, Operator, Stmt};
 use ruff_text_size::Ranged;
 
 use super::names::Names;
+use super::random::{Draws, draws};
 use super::{Generator, Part, magic_code};
 use crate::closure::visit::{DEPTH, dotted};
 use crate::closure::with_python;
@@ -112,6 +113,13 @@ pub(super) struct Facts {
     pub seeds: Seeds,
     /// Whether probabilities are asked of a model.
     pub predicts_probabilities: bool,
+    /// Names that hold pools of several threads or processes.
+    pools: BTreeSet<Local>,
+    /// The functions of the module, by the scopes that they are.
+    functions: BTreeMap<String, Scope>,
+    /// The scopes in which is drawn from a generator that all share, and those that seed one.
+    drawing: BTreeSet<Scope>,
+    seeding: BTreeSet<Scope>,
     /// By name: whether all that is assigned to it are sets.
     sets: BTreeMap<Local, bool>,
     /// Names that are read elsewhere than in a difference.
@@ -139,6 +147,17 @@ impl Facts {
     /// Whether a name is used in differences alone, as the start of a measurement is.
     pub fn measures_only(&self, name: &str) -> bool {
         !self.beyond_differences.contains(name)
+    }
+
+    /// Whether a name holds a pool of several threads or processes.
+    pub fn is_pool(&self, name: &Local) -> bool {
+        self.pools.contains(name)
+    }
+
+    /// Whether a function of the module draws from a generator that it shares with others.
+    pub fn draws(&self, function: &str) -> bool {
+        let scope = self.functions.get(function);
+        scope.is_some_and(|scope| self.drawing.contains(scope) && !self.seeding.contains(scope))
     }
 
     /// Whether an expression is a set whose order depends on the hash seed.
@@ -237,11 +256,35 @@ impl Reader<'_> {
 
     fn assign(&mut self, target: &Expr, value: &Expr) {
         let Expr::Name(name) = target else { return };
+        if matches!(value, Expr::Call(call) if self.makes_pool(call)) {
+            let local = self.local(&name.id);
+            self.facts.pools.insert(local);
+        }
         let is_set = self.facts.is_set(value, self.scope, self.names)
             || matches!(value, Expr::Call(call) if self.is_empty_set(call));
         let local = self.local(&name.id);
         let known = self.facts.sets.entry(local).or_insert(true);
         *known &= is_set;
+    }
+
+    fn makes_pool(&self, call: &ExprCall) -> bool {
+        const POOLS: [&str; 6] = [
+            "concurrent.futures.ThreadPoolExecutor",
+            "concurrent.futures.ProcessPoolExecutor",
+            "multiprocessing.Pool",
+            "multiprocessing.pool.Pool",
+            "multiprocessing.pool.ThreadPool",
+            "multiprocessing.dummy.Pool",
+        ];
+        let name = self.names.resolve(&call.func);
+        let one = |number: &Expr| {
+            matches!(number, Expr::NumberLiteral(literal)
+                if literal.value.as_int().and_then(ruff_python_ast::Int::as_u8) == Some(1))
+        };
+        let workers = ["max_workers", "processes"]
+            .into_iter()
+            .find_map(|keyword| crate::closure::visit::argument(call, 0, keyword));
+        name.is_some_and(|name| POOLS.contains(&&*name)) && !workers.is_some_and(one)
     }
 
     /// `set()`, which will be filled.
@@ -260,6 +303,10 @@ impl Reader<'_> {
                     let spots = self.facts.seeds.known.entry(*generator).or_default();
                     spots.push(spot);
                 }
+                self.facts.seeding.insert(self.scope);
+            }
+            if matches!(draws(&name, call), Some(Draws::From(_) | Draws::Without(_))) {
+                self.facts.drawing.insert(self.scope);
             }
             if name == "builtins.sorted"
                 && let Some(Expr::Name(argument)) = call.arguments.args.first()
@@ -308,8 +355,17 @@ impl<'a> Visitor<'a> for Reader<'_> {
             Stmt::FunctionDef(function) => {
                 self.scope = (self.part, function.start().to_usize() + 1);
                 self.deferred += 1;
+                let name = function.name.id.to_string();
+                self.facts.functions.insert(name, self.scope);
             }
             Stmt::Expr(inner) => self.seeding(&inner.value),
+            Stmt::With(with) => {
+                for item in &with.items {
+                    if let Some(target) = &item.optional_vars {
+                        self.assign(target, &item.context_expr);
+                    }
+                }
+            }
             Stmt::Assign(assign) => {
                 for target in &assign.targets {
                     self.assign(target, &assign.value);

@@ -2,8 +2,8 @@
 //!
 //! Code is parsed, never executed, and each module is looked at by itself: [`check`] takes one, and
 //! [`notebook::check`](crate::notebook::check) asks the same of the cells of a notebook, which are one
-//! module in parts. What one module alone cannot decide, whether another one sets a seed, is settled by
-//! [`Checked::findings`].
+//! module in parts. What one module alone cannot decide, whether another one sets a seed or the project
+//! has a file, is settled by [`Checked::findings`].
 //!
 //! A rule fires only on what is known: a call whose name leads to an import, a literal, a name of the
 //! same function. What it cannot tell it leaves alone, because a list that is wrong is not read.
@@ -13,6 +13,7 @@ mod calls;
 mod facts;
 mod names;
 mod order;
+mod parallel;
 mod paths;
 mod random;
 mod rule;
@@ -96,6 +97,9 @@ pub struct Finding {
     unless_seeded: Option<Generator>,
     /// Whether one seed mends all such findings, so that the first one is enough.
     is_one_of_many: bool,
+    /// The file that it is about, relative to the project: it holds only if there is one that the step
+    /// does not see.
+    file: Option<String>,
 }
 
 impl Finding {
@@ -118,6 +122,7 @@ impl Finding {
             fix: Vec::new(),
             unless_seeded: None,
             is_one_of_many: false,
+            file: None,
         }
     }
 
@@ -135,11 +140,17 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// The findings, in the order of the code, given which generators other modules of the step seed.
-    pub fn findings(&self, others: &BTreeSet<Generator>) -> impl Iterator<Item = &Finding> {
-        self.found.iter().filter(|finding| {
+    /// The findings, in the order of the code, given which generators other modules of the step seed, and
+    /// which paths the project has and the step does not see.
+    pub fn findings(
+        &self,
+        others: &BTreeSet<Generator>,
+        unseen: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = &Finding> {
+        self.found.iter().filter(move |finding| {
             let by = finding.unless_seeded;
             by.is_none_or(|generator| !others.contains(&generator))
+                && finding.file.as_deref().is_none_or(&unseen)
         })
     }
 

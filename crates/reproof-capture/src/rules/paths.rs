@@ -4,8 +4,10 @@ use ruff_python_ast::{Expr, ExprCall, FStringPart, InterpolatedStringElement};
 use ruff_text_size::{Ranged, TextRange};
 
 use super::Rule;
+use super::calls::first_text;
+use super::names::Names;
 use super::visit::{Checker, Said};
-use crate::closure::visit::dotted;
+use crate::closure::visit::{argument, dotted};
 
 /// Folders of a person, of a machine's own disks, or of one service: what begins with them is a
 /// path, wherever it stands.
@@ -228,4 +230,55 @@ fn beginning(expression: &Expr) -> Option<String> {
         },
         _ => None,
     }
+}
+
+/// The file of the project that a call opens to read it, named by a text: its path from the project's
+/// folder, which is where a step begins.
+pub(super) fn opened_path<'a>(
+    name: Option<&str>,
+    method: Option<&str>,
+    call: &'a ExprCall,
+    names: &Names,
+) -> Option<&'a str> {
+    const READERS: &[&str] = &[
+        "numpy.load",
+        "numpy.loadtxt",
+        "numpy.genfromtxt",
+        "numpy.fromfile",
+        "joblib.load",
+        "torch.load",
+        "sqlite3.connect",
+    ];
+    let path = match name {
+        Some("builtins.open" | "io.open") => {
+            let reads = match argument(call, 1, "mode") {
+                None => true,
+                Some(Expr::StringLiteral(mode)) => mode.value.to_str().starts_with('r'),
+                Some(_) => false,
+            };
+            reads.then(|| first_text(call))?
+        }
+        Some(name) if READERS.contains(&name) || name.starts_with("pandas.read_") => {
+            first_text(call)
+        }
+        None if matches!(method, Some("read_text" | "read_bytes")) => match &*call.func {
+            Expr::Attribute(attribute) => match &*attribute.value {
+                Expr::Call(path)
+                    if names.resolve(&path.func).as_deref() == Some("pathlib.Path") =>
+                {
+                    first_text(path)
+                }
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }?;
+    let path = path.trim_start_matches("./");
+    let outside = path.is_empty()
+        || path.starts_with(['/', '~'])
+        || has_drive(path)
+        || path.contains("://")
+        || path.split('/').any(|part| part == "..");
+    (!outside).then_some(path)
 }

@@ -188,7 +188,7 @@ const KERAS_LAYERS: &[&str] = &[
 ];
 
 /// What draws random numbers.
-enum Draws {
+pub(super) enum Draws {
     /// From this generator, which may be seeded elsewhere.
     From(Generator),
     /// From a generator that this very call makes without a seed.
@@ -198,7 +198,7 @@ enum Draws {
 }
 
 /// Whether a call draws random numbers whose seed it does not fix.
-fn draws(name: &str, call: &ExprCall) -> Option<Draws> {
+pub(super) fn draws(name: &str, call: &ExprCall) -> Option<Draws> {
     let (module, last) = name.rsplit_once('.')?;
     let given = |keyword: &str| keyword_of(call, keyword);
     match module {

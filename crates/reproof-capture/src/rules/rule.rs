@@ -74,6 +74,8 @@ macro_rules! rules {
 rules! {
     /// A path that no isolated step sees.
     AbsolutePath = "absolute-path", Code, Error, "the path is there on one machine only";
+    /// The time in the head of an archive.
+    ArchiveTime = "archive-time", Code, Error, "the time in its head is another one in each run";
     /// What the clock says.
     Clock = "clock", Code, Error, "the time is another one in each run";
     /// Results in the order in which they are ready.
@@ -94,6 +96,8 @@ rules! {
     /// A package is installed by a cell.
     Install = "install", Notebook, Error,
         "what is installed depends on the day, and no lock file knows of it; a step has no network";
+    /// An order of texts that follows the locale.
+    LocaleOrder = "locale-order", Code, Warning, "another locale sorts in another order";
     /// A profile that follows the processor.
     NativeProfile = "native-profile", Pipeline, Warning, "another processor may give other bits";
     /// A call that needs the network.
@@ -114,6 +118,8 @@ rules! {
     PickleOutput = "pickle-output", Code, Warning, "its bytes may change for the same content";
     /// Iteration over a set.
     SetOrder = "set-order", Code, Warning, "the order follows the seed of Python's hashes";
+    /// One generator that several threads or processes draw from.
+    SharedGenerator = "shared-generator", Code, Error, "which task draws first is another one each time";
     /// A cell runs a command of the machine.
     ShellCommand = "shell-command", Notebook, Error,
         "commands of the machine are no part of the environment, and other machines have others";
@@ -125,6 +131,8 @@ rules! {
     Threads = "threads", Pipeline, Warning, "some libraries add numbers up in another order then";
     /// Files that no commit names.
     Uncommitted = "uncommitted", Pipeline, Warning, "nothing but the record names the code";
+    /// A file of the project that the step does not see.
+    UndeclaredFile = "undeclared-file", Code, Error, "the step does not see it, whatever the project has";
     /// A package that no requirement declares.
     UndeclaredImport = "undeclared-import", Notebook, Error,
         "whoever installs the declared environment has no such package";

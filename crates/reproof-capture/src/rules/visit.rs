@@ -6,10 +6,11 @@ use ruff_python_ast::visitor::{Visitor, walk_comprehension, walk_expr, walk_stmt
 use ruff_python_ast::{CmpOp, Comprehension, Expr, ExprCall, ExprContext, ExprSubscript, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
-use super::calls::{self, Given, keyword_of};
+use super::calls;
 use super::facts::{Facts, Local, Scope, Spot};
 use super::names::Names;
 use super::order::adds;
+use super::paths::opened_path;
 use super::{Checked, Context, Finding, Generator, Insertion, Part, Rule, Severity, magic_code};
 use crate::closure::parse::Lines;
 use crate::closure::visit::{DEPTH, dotted};
@@ -94,6 +95,7 @@ pub(super) struct Said {
     pub(super) fix: Vec<Insertion>,
     pub(super) unless_seeded: Option<Generator>,
     pub(super) is_one_of_many: bool,
+    pub(super) file: Option<String>,
 }
 
 impl Said {
@@ -106,6 +108,7 @@ impl Said {
             fix: Vec::new(),
             unless_seeded: None,
             is_one_of_many: false,
+            file: None,
         }
     }
 }
@@ -131,6 +134,7 @@ impl Checker<'_> {
             },
             unless_seeded: said.unless_seeded,
             is_one_of_many: said.is_one_of_many,
+            file: said.file,
         });
     }
 
@@ -181,7 +185,53 @@ impl Checker<'_> {
         self.files(name.as_deref(), method, call);
         self.completion(name.as_deref(), method, call);
         self.path_call(name.as_deref(), method, call);
+        self.archive(name.as_deref(), method, call);
+        self.shared(name.as_deref(), method, call);
+        self.opened(name.as_deref(), method, call);
         self.set_calls(name.as_deref(), method, call);
+    }
+
+    /// A file that is opened by a text.
+    fn opened(&mut self, name: Option<&str>, method: Option<&str>, call: &ExprCall) {
+        if !self.context.is_step {
+            return;
+        }
+        if let Some(path) = opened_path(name, method, call, self.names) {
+            let text = format!("the step does not see the file '{path}' of the project");
+            let advice = format!(
+                "add it to the step, 'code: [{path}]'; if it is data, declare it under 'data' and take it \
+                 as an input"
+            );
+            let mut said = Said::new(Rule::UndeclaredFile, text, advice);
+            said.file = Some(path.to_owned());
+            self.say(call.range(), said);
+        }
+    }
+
+    fn archive(&mut self, name: Option<&str>, method: Option<&str>, call: &ExprCall) {
+        let advice = calls::archive(name, method, call, |module| self.names.imports(module));
+        if let Some(advice) = advice {
+            let shown =
+                name.map_or_else(|| format!(".{}", method.unwrap_or_default()), str::to_owned);
+            let text = format!("{shown}() writes the time of day into the head of what it packs");
+            self.say(call.range(), Said::new(Rule::ArchiveTime, text, advice));
+        }
+    }
+
+    /// `key=locale.strxfrm`.
+    fn locale(&mut self, expression: &Expr) {
+        let name = self.names.resolve(expression);
+        if let Some(name @ ("locale.strxfrm" | "locale.strcoll")) = name.as_deref() {
+            let text = format!(
+                "{name} sorts by the locale: the profile fixes it, other runs of Python have another one"
+            );
+            let advice =
+                "sort by the texts themselves, or by str.casefold; by a language with PyICU";
+            self.say(
+                expression.range(),
+                Said::new(Rule::LocaleOrder, text, advice),
+            );
+        }
     }
 
     fn clock(&mut self, name: &str, call: &ExprCall) {
@@ -290,32 +340,6 @@ impl Checker<'_> {
         self.say(call.range(), Said::new(Rule::StringHash, text, advice));
     }
 
-    fn forest(&mut self, name: &str, call: &ExprCall) {
-        const FORESTS: [&str; 4] = [
-            "RandomForestClassifier",
-            "RandomForestRegressor",
-            "ExtraTreesClassifier",
-            "ExtraTreesRegressor",
-        ];
-        let last = name.rsplit('.').next().unwrap_or_default();
-        if !name.starts_with("sklearn.") || !FORESTS.contains(&last) {
-            return;
-        }
-        let Given::Number(jobs) = keyword_of(call, "n_jobs") else {
-            return;
-        };
-        let several = jobs > 1 || jobs < 0 && self.context.threads > 1;
-        if several && self.facts.predicts_probabilities {
-            let text = format!(
-                "{last} with n_jobs={jobs} sums what its trees predict in the order in which threads \
-                 end: predict_proba differs from call to call (at most 3e-16 was measured)"
-            );
-            let advice =
-                "fit with n_jobs if you like, and set_params(n_jobs=1) before predict_proba";
-            self.say(call.range(), Said::new(Rule::ParallelForest, text, advice));
-        }
-    }
-
     fn pickle(&mut self, name: &str, at: TextRange) {
         let format = calls::stable_format(name, |module| self.names.imports(module));
         let text = format!(
@@ -333,6 +357,7 @@ impl Checker<'_> {
             Expr::Call(call) => self.call(call),
             Expr::Subscript(item) => self.variable_item(item),
             Expr::StringLiteral(_) | Expr::FString(_) => self.path_text(expression),
+            Expr::Attribute(_) | Expr::Name(_) => self.locale(expression),
             Expr::Starred(starred) if starred.ctx == ExprContext::Load => self.set(&starred.value),
             _ => {}
         }

@@ -8,12 +8,16 @@ use reproof_engine::{
     resolve_record,
 };
 use reproof_learn::{Estimate, Metrics, SliceComparison};
+use reproof_table::diff::{SampleRow, TableDiff};
 use serde_json::{Value, json};
 
 use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
 use crate::{format, session, summary};
+
+/// The widest that a row is shown.
+const WIDTH: usize = 120;
 
 /// The options of the command.
 #[derive(Debug, Args)]
@@ -74,8 +78,8 @@ fn print(comparison: &RecordComparison, slices: usize, printer: &Printer) {
     }
     if !comparison.data.is_empty() {
         printer.line("\ndata");
-        for difference in &comparison.data {
-            printer.line(&data_line(difference));
+        for line in comparison.data.iter().flat_map(data_lines) {
+            printer.line(&line);
         }
     }
     if let Some([before, after]) = &comparison.code {
@@ -114,7 +118,16 @@ pub(super) fn print_changes(changes: &[Change], printer: &Printer) {
     }
 }
 
-pub(super) fn data_line(difference: &DataDifference) -> String {
+/// How data differs: the versions, then what is known of their rows.
+pub(super) fn data_lines(difference: &DataDifference) -> Vec<String> {
+    let rows = difference.table.as_ref().map(row_lines).unwrap_or_default();
+    let rows = rows.into_iter().map(|line| format!("    {line}"));
+    std::iter::once(version_line(difference))
+        .chain(rows)
+        .collect()
+}
+
+fn version_line(difference: &DataDifference) -> String {
     let shown = |version: &Option<DataVersion>| match version {
         None => "(none)".to_owned(),
         Some(version) => {
@@ -129,6 +142,98 @@ pub(super) fn data_line(difference: &DataDifference) -> String {
         shown(&difference.before),
         shown(&difference.after)
     )
+}
+
+fn row_lines(diff: &TableDiff) -> Vec<String> {
+    let mut lines = Vec::new();
+    let names = |columns: &[reproof_record::Column]| {
+        let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+        format::visible(&names.join(", "))
+    };
+    let schema = &diff.schema;
+    for (what, columns) in [
+        ("new columns", &schema.added),
+        ("lost columns", &schema.removed),
+    ] {
+        if !columns.is_empty() {
+            lines.push(format!("{what}: {}", names(columns)));
+        }
+    }
+    for column in &schema.retyped {
+        let (name, before, after) = (format::visible(&column.name), column.before, column.after);
+        lines.push(format!("column {name} is {after}, was {before}"));
+    }
+    if schema.reordered {
+        lines.push("the columns are in another order".to_owned());
+    }
+    if diff.reordered {
+        lines.push("the same rows, in another order".to_owned());
+    }
+    let edited = edited(diff);
+    if edited.is_empty() {
+        lines.extend(counts(diff));
+    } else {
+        lines.push(format!(
+            "{} changed in place",
+            format::counted(diff.added, "row")
+        ));
+        lines.extend(edited);
+    }
+    lines
+}
+
+/// How many rows were added and removed.
+fn counts(diff: &TableDiff) -> impl Iterator<Item = String> {
+    let [removed, added] = diff.copies;
+    let both = [
+        ("added", diff.added, added, "copies of rows that were there"),
+        (
+            "removed",
+            diff.removed,
+            removed,
+            "copies of rows that are still there",
+        ),
+    ];
+    both.into_iter()
+        .filter(|(_, count, ..)| *count > 0)
+        .map(|(what, count, copies, of)| {
+            let rows = format::counted(count, "row");
+            match copies {
+                0 => format!("{rows} {what}"),
+                all if all == count => format!("{rows} {what}, all {of}"),
+                some => format!("{rows} {what}, {} of them {of}", format::count(some)),
+            }
+        })
+}
+
+/// The first rows that were edited where they stand: what differs of each. Nothing if rows came or went.
+fn edited(diff: &TableDiff) -> Vec<String> {
+    let shown = |value: &Option<String>| match value {
+        None => "(missing)".to_owned(),
+        Some(text) => format::visible(text),
+    };
+    let (removed, added) = (&diff.samples.removed, &diff.samples.added);
+    let numbers = |rows: &[SampleRow]| rows.iter().map(|row| row.row).collect::<Vec<_>>();
+    if diff.added != diff.removed
+        || diff.rows[0] != diff.rows[1]
+        || numbers(removed) != numbers(added)
+    {
+        return Vec::new();
+    }
+    let lines = removed.iter().zip(added).map(|(before, after)| {
+        let values = before.values.iter().filter_map(|(name, value)| {
+            let now = after.values.get(name).filter(|now| *now != value)?;
+            Some(format!(
+                "{} {} -> {}",
+                format::visible(name),
+                shown(value),
+                shown(now)
+            ))
+        });
+        let values: Vec<_> = values.collect();
+        format::cut(&format!("row {}: {}", before.row, values.join(", ")), WIDTH)
+    });
+    lines.collect()
 }
 
 pub(super) fn print_metrics(metrics: &MetricsComparison, limit: usize, printer: &Printer) {
@@ -162,6 +267,9 @@ pub(super) fn print_metrics(metrics: &MetricsComparison, limit: usize, printer: 
             printer.line(&format!("  {estimate}   only of the {side}"));
         }
     }
+    if paired.is_none() {
+        print_sides(metrics, limit, printer);
+    }
     if let Some(paired) = paired
         && !paired.slices.is_empty()
     {
@@ -178,6 +286,38 @@ pub(super) fn print_metrics(metrics: &MetricsComparison, limit: usize, printer: 
             let more = format::counted((slices.len() - limit) as u64, "slice");
             printer.line(&format!("  and {more} more"));
         }
+    }
+}
+
+/// Slices of other rows, each with what was found of it.
+fn print_sides(metrics: &MetricsComparison, limit: usize, printer: &Printer) {
+    if metrics.slices.is_empty() {
+        return;
+    }
+    printer.line("\nslices, side by side, what moved most first");
+    for slice in metrics.slices.iter().take(limit) {
+        let rows = match slice.rows {
+            [before, after] if before == after => format::counted(after, "row"),
+            [before, after] => {
+                format!("{} -> {} rows", format::count(before), format::count(after))
+            }
+        };
+        printer.line(&format!("  {}   {rows}", slice.name));
+        for (name, [before, after]) in &slice.metrics {
+            let line = metric_line(name, before, after, None, printer);
+            let by = before
+                .value
+                .zip(after.value)
+                .map(|(before, after)| after - before);
+            let by = by
+                .map(|by| format!("   {}", format::signed(by)))
+                .unwrap_or_default();
+            printer.line(&format!("  {line}{by}"));
+        }
+    }
+    if metrics.slices.len() > limit {
+        let more = format::counted((metrics.slices.len() - limit) as u64, "slice");
+        printer.line(&format!("  and {more} more"));
     }
 }
 

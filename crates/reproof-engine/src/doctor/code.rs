@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_capture::closure::{Closure, Entry, Origin, Start};
+use reproof_capture::closure::{Closure, Entry, Origin, Start, has_path};
 use reproof_capture::notebook::{self, Notebook, Surroundings, is_notebook};
-use reproof_capture::rules::{self, Checked, Context, Generator, Rule, Severity};
+use reproof_capture::rules::{self, Checked, Context, Finding, Generator, Rule, Severity};
 use reproof_capture::{Capture, LARGE, NoCache, ProjectFiles};
 use reproof_config::{Lock, Pipeline, ProgramSpec, parse_pipeline};
 use reproof_record::{Profile, RelativePath, StepName, TreeEntry};
@@ -271,14 +271,26 @@ impl Look<'_> {
         for generator in checked.iter().flat_map(|(_, found)| &found.seeds) {
             *seeded.entry(*generator).or_default() += 1;
         }
-        for (file, found) in &checked {
-            let file = file.as_ref().map(|(path, bytes)| (*path, bytes.as_slice()));
-            let elsewhere = |generator: &&Generator| {
-                let own = usize::from(found.seeds.contains(generator));
-                seeded.get(generator).is_some_and(|count| *count > own)
-            };
-            let others = seeded.keys().filter(elsewhere).copied().collect();
-            self.module(step, file, found, &others);
+        // What is no code, such as data, may be there all the same.
+        let (io, root) = (self.project.io(), &self.project.root);
+        let there = |path: &str| io.metadata(&root.join(path)).is_ok();
+        let unseen = |path: &str| {
+            (has_path(&self.captured.tree, path) || there(path)) && !has_path(&closure.tree, path)
+        };
+        let modules: Vec<_> = checked
+            .iter()
+            .map(|(file, found)| {
+                let module = file.as_ref().map(|(path, bytes)| (*path, bytes.as_slice()));
+                let elsewhere = |generator: &&Generator| {
+                    let own = usize::from(found.seeds.contains(generator));
+                    seeded.get(generator).is_some_and(|count| *count > own)
+                };
+                let others: BTreeSet<_> = seeded.keys().filter(elsewhere).copied().collect();
+                (module, found.findings(&others, unseen).collect::<Vec<_>>())
+            })
+            .collect();
+        for (module, findings) in modules {
+            self.module(step, module, &findings);
         }
         Ok(())
     }
@@ -329,10 +341,9 @@ impl Look<'_> {
         &mut self,
         step: &StepName,
         file: Option<(&RelativePath, &[u8])>,
-        found: &Checked,
-        others: &BTreeSet<Generator>,
+        findings: &[&Finding],
     ) {
-        for finding in found.findings(others) {
+        for finding in findings {
             let place = match file {
                 Some((path, _)) => Some((path.to_string(), finding.line, finding.column)),
                 None => self
@@ -354,7 +365,7 @@ impl Look<'_> {
             });
         }
         if let Some((path, bytes)) = file
-            && let Some(fixed) = rules::fixed(bytes, found.findings(others))
+            && let Some(fixed) = rules::fixed(bytes, findings.iter().copied())
         {
             self.fixes.insert(path.clone(), fixed);
         }

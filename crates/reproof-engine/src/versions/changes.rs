@@ -13,10 +13,10 @@ use super::{FoundData, statistics};
 use crate::data::Pinned;
 use crate::{EngineError, Project};
 
-/// Up to how many rows a refusal compares rows: more would take longer than one likes to wait.
-const CHEAP_ROWS: u64 = 200_000;
-/// How many rows a refusal shows.
-const SHOWN: usize = 3;
+/// Up to how many rows tables are compared unasked: more would take longer than one likes to wait.
+pub(crate) const CHEAP_ROWS: u64 = 200_000;
+/// How many rows are then shown.
+pub(crate) const SHOWN: usize = 3;
 
 /// What differs between two data versions.
 #[derive(Clone, Debug, Serialize)]

@@ -36,6 +36,11 @@ pub struct TableDiff {
     pub changed: Option<u64>,
     /// Rows that both have.
     pub unchanged: u64,
+    /// Of the removed rows and of the added ones, how many are copies of a row that the other table has, too;
+    /// zero with a key.
+    pub copies: [u64; 2],
+    /// Whether both have the same rows, in another order.
+    pub reordered: bool,
     /// Of each table, how many rows have a key that a row before them has, too.
     pub repeated_keys: [u64; 2],
     /// In how many of the changed rows each column differs; those that differ in none are left out.
@@ -47,7 +52,9 @@ pub struct TableDiff {
 impl TableDiff {
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
-        self.schema.is_empty() && self.added + self.removed + self.changed.unwrap_or(0) == 0
+        self.schema.is_empty()
+            && !self.reordered
+            && self.added + self.removed + self.changed.unwrap_or(0) == 0
     }
 }
 
@@ -189,6 +196,11 @@ pub fn diff_tables(
         removed: found.removed.len() as u64,
         changed: (!key.is_empty()).then_some(found.changed.len() as u64),
         unchanged: found.unchanged,
+        copies: found.copies,
+        reordered: found.moved
+            && found.added.is_empty()
+            && found.removed.is_empty()
+            && found.changed.is_empty(),
         repeated_keys: found.repeated,
         changed_columns: differ.changed_columns(&found)?,
         samples: differ.samples(&found)?,

@@ -15,6 +15,10 @@ pub(super) struct Found {
     pub changed: Vec<[u32; 2]>,
     pub unchanged: u64,
     pub repeated: [u64; 2],
+    /// Of the removed rows and of the added ones, how many equal a row that the other table has.
+    pub copies: [u64; 2],
+    /// Whether a row that both have stands at another place.
+    pub moved: bool,
 }
 
 impl Found {
@@ -26,6 +30,8 @@ impl Found {
             changed: Vec::new(),
             unchanged: rows,
             repeated: [0, 0],
+            copies: [0, 0],
+            moved: false,
         }
     }
 }
@@ -169,15 +175,21 @@ pub(super) fn by_content(
             _ => std::cmp::Ordering::Greater,
         };
         match order {
+            // Equal rows stand together, and pairs of them come first.
             std::cmp::Ordering::Less => {
+                let last = b.checked_sub(1).map(|last| &after[last]);
+                found.copies[0] += u64::from(last.is_some_and(|last| last[..4] == before[a][..4]));
                 found.removed.push(before[a][4]);
                 a += 1;
             }
             std::cmp::Ordering::Greater => {
+                let last = a.checked_sub(1).map(|last| &before[last]);
+                found.copies[1] += u64::from(last.is_some_and(|last| last[..4] == after[b][..4]));
                 found.added.push(after[b][4]);
                 b += 1;
             }
             std::cmp::Ordering::Equal => {
+                found.moved |= before[a][4] != after[b][4];
                 found.unchanged += 1;
                 a += 1;
                 b += 1;
@@ -270,6 +282,7 @@ fn pair(mine: &[Keyed], theirs: &[Keyed], found: &mut Found) {
                 b += 1;
             }
             std::cmp::Ordering::Equal => {
+                found.moved |= mine[a][6] != theirs[b][6];
                 found.unchanged += 1;
                 a += 1;
                 b += 1;

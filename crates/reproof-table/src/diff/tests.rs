@@ -46,6 +46,30 @@ fn row(id: i64, name: &str, size: f64) -> Row {
 }
 
 #[test]
+fn another_order_and_copies_are_told() {
+    let rows = [row(1, "a", 1.0), row(2, "b", 2.0), row(2, "b", 2.0)];
+    let before = of_rows(&rows);
+    let with = |rows: &[&Row]| of_rows(&rows.iter().map(|row| (*row).clone()).collect::<Vec<_>>());
+    let [a, b, c] = &rows;
+    let other = row(9, "z", 9.0);
+    // What is compared, its copies of removed and of added rows, and whether it is only another order.
+    for (after, copies, reordered) in [
+        (with(&[a, b, c]), [0, 0], false),
+        (with(&[b, a, c]), [0, 0], true),
+        (with(&[a, b, c, a, b]), [0, 2], false),
+        (with(&[a, b]), [1, 0], false),
+        (with(&[b, &other, c]), [0, 0], false),
+        (with(&[&other, b, b, b]), [0, 1], false),
+    ] {
+        let found = diff(&before, &after, &[], 10);
+        assert_eq!((found.copies, found.reordered), (copies, reordered));
+        assert_eq!(found.is_empty(), after == before);
+    }
+    let by_key = diff(&before, &with(&[b, a, c]), &["id"], 10);
+    assert!(by_key.reordered && !by_key.is_empty());
+}
+
+#[test]
 fn rows_are_found_by_key() {
     let before = of_rows(&[row(1, "a", 1.0), row(2, "b", 2.0), row(3, "c", 3.0)]);
     let after = of_rows(&[

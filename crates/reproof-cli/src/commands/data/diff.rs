@@ -160,6 +160,21 @@ fn print_rows(diff: &VersionDiff, printer: &Printer) {
     }
     counts += &format!(", {} unchanged", format::count(table.unchanged));
     printer.line(&counts);
+    if table.reordered {
+        printer.line("the same rows, in another order");
+    }
+    let copies = table.copies[0] + table.copies[1];
+    if copies > 0 {
+        printer.line(&format!(
+            "{} of them {} of a row that both have",
+            format::count(copies),
+            if copies == 1 {
+                "is a copy"
+            } else {
+                "are copies"
+            }
+        ));
+    }
     if !table.schema.is_empty() {
         printer.line(&format!(
             "rows are compared by {}",

@@ -18,7 +18,7 @@ use reproof_store::fs::write_atomic;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::compare::{data_line, print_changes, print_metrics};
+use super::compare::{data_lines, print_changes, print_metrics};
 use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
@@ -163,8 +163,8 @@ fn print(found: &Explanation, arguments: &Arguments, printer: &Printer) {
     }
     if !found.data.is_empty() {
         printer.line("\ndata");
-        for difference in &found.data {
-            printer.line(&data_line(difference));
+        for line in found.data.iter().flat_map(data_lines) {
+            printer.line(&line);
         }
     }
     if !found.platform.is_empty() {

@@ -6,13 +6,13 @@ use reproof_engine::{
     Aspect, DataDifference, Experiments, Explanation, FileState, MetricsComparison, Project,
     find_data, statistics,
 };
-use reproof_learn::{Estimate, Metrics};
+use reproof_learn::Estimate;
 use reproof_record::{Recipe, RecipeStep, Source, StepName};
 use reproof_table::statistics::ColumnStatistics;
 use reproof_table::{Threads, column_drift};
 
 use super::moved;
-use crate::commands::compare::data_line;
+use crate::commands::compare::data_lines;
 use crate::page::{bars, escaped};
 use crate::{format, page};
 
@@ -163,7 +163,8 @@ fn environments(found: &Explanation) -> String {
 /// The data that differs, and the columns that moved most, before and after.
 fn data(project: &Project, found: &Explanation, threads: Threads) -> String {
     let one = |difference: &DataDifference| {
-        let line = escaped(data_line(difference).trim());
+        let lines = data_lines(difference);
+        let lines: Vec<_> = lines.iter().map(|line| escaped(line.trim())).collect();
         let columns = moved_columns(project, difference, threads).unwrap_or_default();
         let columns = columns.iter().map(|(name, index, [before, after])| {
             let pair = [before, after].map(|column| {
@@ -184,7 +185,11 @@ fn data(project: &Project, found: &Explanation, threads: Threads) -> String {
                 pair.concat()
             )
         });
-        format!("<p>{line}</p>\n{}", columns.collect::<String>())
+        format!(
+            "<p>{}</p>\n{}",
+            lines.join("<br>"),
+            columns.collect::<String>()
+        )
     };
     found.data.iter().map(one).collect()
 }
@@ -235,49 +240,13 @@ fn metrics(metrics: &MetricsComparison) -> String {
             html += &metric_row(name, "all rows", [first, second]);
         }
     }
-    for (slice, name, pair) in moved_slices([before, after]).into_iter().take(SLICES) {
-        html += &metric_row(&name, &slice, [&pair[0], &pair[1]]);
+    let moved = metrics.slices.iter().filter(|slice| slice.movement > 0.0);
+    for slice in moved.take(SLICES) {
+        for (name, [first, second]) in &slice.metrics {
+            html += &metric_row(name, &slice.name, [first, second]);
+        }
     }
     html + "</table>"
-}
-
-type SliceMoved = (String, String, [Estimate; 2]);
-
-/// For each slice of both the metric that moved most, measured by the width of its interval before.
-fn moved_slices([before, after]: [&Metrics; 2]) -> Vec<SliceMoved> {
-    let later: BTreeMap<_, _> = after
-        .slices
-        .iter()
-        .map(|slice| (slice.name(), slice))
-        .collect();
-    let far = |[first, second]: &[Estimate; 2]| {
-        let (Some(a), Some(b)) = (first.value, second.value) else {
-            return 0.0;
-        };
-        let width = first
-            .high
-            .zip(first.low)
-            .map_or(1.0, |(high, low)| high - low);
-        (a - b).abs() / width.max(1e-9)
-    };
-    let mut moved: Vec<SliceMoved> = before
-        .slices
-        .iter()
-        .filter_map(|slice| {
-            let other = later.get(&slice.name())?;
-            let pairs = slice.metrics.iter().filter_map(|(name, first)| {
-                Some((
-                    slice.name(),
-                    name.clone(),
-                    [*first, *other.metrics.get(name)?],
-                ))
-            });
-            pairs.max_by(|a, b| far(&a.2).total_cmp(&far(&b.2)))
-        })
-        .filter(|found| far(&found.2) > 0.0)
-        .collect();
-    moved.sort_by(|a, b| far(&b.2).total_cmp(&far(&a.2)));
-    moved
 }
 
 fn metric_row(name: &str, of: &str, pair: [&Estimate; 2]) -> String {

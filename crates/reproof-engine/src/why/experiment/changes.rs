@@ -9,6 +9,10 @@ use super::Factor;
 /// What holds things, for Python.
 const HOLD: &str = include_str!("hold.py");
 
+/// For how many seconds at most, in all, whoever starts a thread or a process waits for its end while the
+/// order in which they run is held.
+pub(super) const PATIENCE: u64 = 20;
+
 /// Things that are held, as the module says it: `clock`, and its value as Python writes it.
 pub(super) type Held = BTreeMap<&'static str, String>;
 
@@ -23,8 +27,9 @@ pub(super) struct Change {
     pub threads: Option<u32>,
     pub seed: Option<Seed>,
     pub reversed: bool,
-    /// What is held beside, in this run and in the one that it is compared with.
+    /// What is held in this run.
     pub held: Held,
+    /// What is held in the one that it is compared with; none if that is the one with nothing changed.
     pub from: Option<Held>,
 }
 
@@ -50,19 +55,13 @@ impl Change {
     }
 }
 
-pub(super) fn merged(one: &Held, other: &Held) -> Held {
-    let mut held = one.clone();
-    held.extend(other.iter().map(|(what, value)| (*what, value.clone())));
-    held
-}
-
 /// A change, with its factor and words for it.
 type Named = (Factor, String, Change);
 
 /// The things that are changed, one at a time.
-pub(super) fn changes(step: &RecipeStep, held: &Held) -> Vec<Named> {
+pub(super) fn changes(step: &RecipeStep) -> Vec<Named> {
     let mut all = surroundings();
-    all.extend(of_program(step, held));
+    all.extend(of_program(step));
     if let Some(seed) = step.seed {
         let change = Change {
             seed: Some(Seed(seed.0.wrapping_add(1))),
@@ -94,6 +93,10 @@ fn surroundings() -> Vec<Named> {
         reversed: true,
         ..two("listings", ["False", "True"])
     };
+    let letters = Change {
+        held: Held::from([("letters", "True".to_owned())]),
+        ..Change::default()
+    };
     let elsewhere = variables(&[("TMPDIR", "/dev/shm")]);
     let named = |factor, words: &str, change| (factor, words.to_owned(), change);
     vec![
@@ -114,6 +117,7 @@ fn surroundings() -> Vec<Named> {
             "the locale C",
             variables(&[("LC_ALL", "C"), ("LANG", "C")]),
         ),
+        named(Factor::Locale, "texts sorted as languages do", letters),
         named(
             Factor::TimeZone,
             "nine hours to the east",
@@ -128,19 +132,16 @@ fn surroundings() -> Vec<Named> {
 }
 
 /// What the recipe says of how a program sees the processor.
-fn of_program(step: &RecipeStep, held: &Held) -> Vec<Named> {
+fn of_program(step: &RecipeStep) -> Vec<Named> {
     let Some(program) = &step.program else {
         return Vec::new();
     };
-    let mut all = Vec::new();
-    if !held.contains_key("threads") {
-        let threads = if program.threads == 1 { 2 } else { 1 };
-        let change = Change {
-            threads: Some(threads),
-            ..Change::default()
-        };
-        all.push((Factor::Threads, format!("{threads} threads"), change));
-    }
+    let threads = if program.threads == 1 { 2 } else { 1 };
+    let change = Change {
+        threads: Some(threads),
+        ..Change::default()
+    };
+    let mut all = vec![(Factor::Threads, format!("{threads} threads"), change)];
     let others = Profile::ALL.into_iter();
     for profile in others.filter(|other| *other != program.profile) {
         let change = Change {

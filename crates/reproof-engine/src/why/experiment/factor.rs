@@ -14,6 +14,8 @@ pub enum Factor {
     HashSeed,
     /// How many threads the step has.
     Threads,
+    /// The order in which threads and processes run.
+    Scheduling,
     /// The instructions of the processor that libraries use.
     Processor,
     /// In which order folders list their files.
@@ -36,6 +38,7 @@ impl Factor {
             Self::Randomness => "the system's randomness",
             Self::HashSeed => "the hash seed",
             Self::Threads => "the number of threads",
+            Self::Scheduling => "the order in which threads and processes run",
             Self::Processor => "the processor's instructions",
             Self::FileOrder => "the order of files in folders",
             Self::Locale => "the locale",
@@ -61,6 +64,11 @@ impl Factor {
                 "keep 'threads' as it is, which the recipe names; if it differs from run to run, write \
                  'threads: 1' or declare a tolerance"
             }
+            Self::Scheduling => {
+                "let each thread and process make a part of its own, from a seed of its own, and put the \
+                 parts together in a fixed order (rules 'completion-order', 'shared-generator' and \
+                 'parallel-forest')"
+            }
             Self::Processor => {
                 "keep 'profile: portable', which uses the same instructions on every processor; else \
                  declare a tolerance"
@@ -68,15 +76,14 @@ impl Factor {
             Self::FileOrder => {
                 "put sorted(…) around listings (rule 'unsorted-files', '--fix' does it)"
             }
-            Self::Locale | Self::TimeZone | Self::TemporaryFolder => {
+            Self::Locale => {
+                "sort without the locale (rule 'locale-order'); the profile fixes it, so this matters \
+                 outside of Reproof alone"
+            }
+            Self::TimeZone | Self::TemporaryFolder => {
                 "the profile fixes it, so this matters outside of Reproof alone"
             }
             Self::Seed => "it is meant to: the recipe names the seed",
         }
-    }
-
-    /// Whether it is the same in each run of a step, so that it explains no difference between two.
-    pub const fn is_fixed(self) -> bool {
-        !matches!(self, Self::Clock | Self::Randomness | Self::Threads)
     }
 }

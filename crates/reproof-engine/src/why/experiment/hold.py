@@ -11,6 +11,7 @@ def hold_clock(now):
     def moment(given):
         return now if given is None else given
 
+    hold_file_times(now, time.time() - 1)
     real = {name: getattr(time, name) for name in ("localtime", "gmtime", "strftime", "asctime")}
     time.time = lambda: now
     time.time_ns = lambda: int(now) * 10**9
@@ -50,6 +51,31 @@ def hold_clock(now):
     date.__name__ = date.__qualname__ = "date"
     moments.__name__ = moments.__qualname__ = "datetime"
     datetime.date, datetime.datetime = date, moments
+
+
+def hold_file_times(now, since):
+    # What the step itself wrote has the time of the run: archives note it.
+    times = ("st_atime", "st_mtime", "st_ctime")
+    more = ("st_blksize", "st_blocks", "st_rdev")
+
+    def held(plain):
+        def stat(*arguments, **named):
+            found = plain(*arguments, **named)
+            if found.st_mtime < since:
+                return found
+            fields = {name: now for name in times}
+            fields.update({name + "_ns": int(now * 10**9) for name in times})
+            fields.update({name: getattr(found, name) for name in more if hasattr(found, name)})
+            return os.stat_result(tuple(found)[:7] + (int(now),) * 3, fields)
+
+        return stat
+
+    for name in ("stat", "lstat", "fstat"):
+        plain = getattr(os, name)
+        setattr(os, name, held(plain))
+        for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+            if plain in able:
+                able.add(getattr(os, name))
 
 
 def hold_randomness(stream):
@@ -105,6 +131,113 @@ def hold_listings(backwards):
 
     os.listdir = lambda path=".": sorted(listdir(path), reverse=backwards)
     os.scandir = lambda path=".": Entries(path)
+
+
+def hold_scheduling(patience):
+    # One after the other, in the order in which they were begun: pools have one worker, and whoever starts
+    # a thread or a process waits for its end. In all that takes no longer than so many seconds: what waits
+    # for what its starter does later has to go on.
+    import concurrent.futures
+    import functools
+    import itertools
+    import multiprocessing.pool
+    import multiprocessing.process
+    import subprocess
+    import threading
+    import time
+
+    until = time.monotonic() + patience
+
+    def left():
+        return max(0.0, until - time.monotonic())
+
+    def one_worker(kind, name):
+        plain = kind.__init__
+
+        @functools.wraps(plain)
+        def begin(self, *arguments, **named):
+            if arguments:
+                arguments = (1, *arguments[1:])
+            else:
+                named[name] = 1
+            plain(self, *arguments, **named)
+
+        kind.__init__ = begin
+
+    def is_own(one):
+        # The workers of pools, and other threads of libraries, end only after whoever waits for them.
+        target = getattr(one, "_target", None) or type(one).run
+        while isinstance(target, functools.partial):
+            target = target.func
+        code = getattr(getattr(target, "__func__", target), "__code__", None)
+        return code is not None and not code.co_filename.startswith((sys.base_prefix, "<frozen"))
+
+    def joined(kind):
+        plain = kind.start
+
+        @functools.wraps(plain)
+        def start(self):
+            own = is_own(self)
+            plain(self)
+            if own:
+                self.join(left())
+
+        kind.start = start
+
+    def waited(kind):
+        plain = kind.__init__
+
+        @functools.wraps(plain)
+        def begin(self, *arguments, **named):
+            plain(self, *arguments, **named)
+            if self.stdin is None:
+                try:
+                    self.wait(left())
+                except subprocess.TimeoutExpired:
+                    pass
+
+        kind.__init__ = begin
+
+    def numbered(kind):
+        plain, numbers = kind.__init__, itertools.count()
+
+        def begin(self):
+            plain(self)
+            self.number = next(numbers)
+
+        kind.__init__ = begin
+
+    one_worker(concurrent.futures.ThreadPoolExecutor, "max_workers")
+    one_worker(concurrent.futures.ProcessPoolExecutor, "max_workers")
+    one_worker(multiprocessing.pool.Pool, "processes")
+    joined(threading.Thread)
+    joined(multiprocessing.process.BaseProcess)
+    waited(subprocess.Popen)
+    numbered(concurrent.futures.Future)
+
+    def as_completed(futures, timeout=None):
+        for future in sorted(set(futures), key=lambda one: one.number):
+            concurrent.futures.wait([future], timeout)
+            yield future
+
+    concurrent.futures.as_completed = as_completed
+
+
+def hold_letters(language):
+    # As the locales of most languages sort: by letters first, whatever their case and accents. No closure
+    # has another locale than C.UTF-8, which sorts by code points.
+    import locale
+    import unicodedata
+
+    def key(text):
+        plain = unicodedata.normalize("NFKD", text).casefold()
+        return "".join(letter for letter in plain if not unicodedata.combining(letter)) + "\0" + text.swapcase()
+
+    def compare(one, other):
+        one, other = key(one), key(other)
+        return (one > other) - (one < other)
+
+    locale.strxfrm, locale.strcoll = key, compare
 
 
 for what, value in HELD:

@@ -1,22 +1,23 @@
 //! Experiments: a step runs again with nothing changed, and then with one thing held or changed at a time,
 //! to find what its results depend on.
 //!
-//! What differs in each run by itself, the clock and the system's randomness, is held: where the difference
-//! goes away, and comes back as soon as one of them is let go, that one is a cause. What is the same in
-//! each run is changed instead: where the results change with it, they depend on it. Results of
-//! experiments are no results of the step: nothing of them is recorded.
+//! If runs differ, what differs in each run by itself is held, such as the clock and the system's randomness:
+//! where the difference goes away, and comes back as soon as one of them is let go, that one is a cause. If
+//! runs are the same, what is the same in each is changed: where the results change with it, they depend on
+//! it. Results of experiments are no results of the step: nothing of them is recorded.
 
 mod changes;
 mod factor;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use reproof_config::Resources;
 use reproof_record::{
     Artifact, Distance, Isolation, Recipe, RecipeStep, Record, Source, StepName, Tolerance,
 };
 use serde::Serialize;
 
-use changes::{Change, Held, MOMENTS, changes, first_module, merged};
+use changes::{Change, Held, MOMENTS, PATIENCE, changes, first_module};
 pub use factor::Factor;
 
 use super::Cause;
@@ -103,6 +104,8 @@ pub fn experiments(
         name: step,
         step: recipe_step,
         inputs: inputs(project, record, recipe_step)?,
+        recorded: compared(recipe_step, record.results.get(step).into_iter().flatten()),
+        seconds: 0,
         programs: programs.map_err(EngineError::Impossible)?,
         observer,
         cancel,
@@ -170,139 +173,199 @@ fn inputs(
 /// What came out, by output.
 type Results = BTreeMap<StepName, Artifact>;
 
+/// Those of the outputs of a step that are results.
+fn compared<'o>(
+    step: &RecipeStep,
+    outputs: impl Iterator<Item = (&'o StepName, &'o Artifact)>,
+) -> Results {
+    let results: BTreeSet<_> = step.results().map(|(name, _)| name).collect();
+    let outputs = outputs.filter(|(name, _)| results.contains(name));
+    outputs
+        .map(|(name, artifact)| (name.clone(), *artifact))
+        .collect()
+}
+
 struct Laboratory<'a> {
     project: &'a Project,
     name: &'a StepName,
     step: &'a RecipeStep,
     inputs: BTreeMap<StepName, Artifact>,
+    /// What the record says that it gave.
+    recorded: Results,
+    /// How many seconds of processor time the longest run took.
+    seconds: u64,
     programs: Programs,
     observer: &'a dyn Observer,
     cancel: &'a Cancel,
     found: Experiments,
 }
 
+/// What is held of runs that differ: as the module calls it, and the factor that it is.
+const HELD: [(&str, Factor); 4] = [
+    ("clock", Factor::Clock),
+    ("randomness", Factor::Randomness),
+    ("scheduling", Factor::Scheduling),
+    ("threads", Factor::Threads),
+];
+/// How many runs have to be the same until they are taken to be: of nothing changed, and of what is held.
+const PLAIN: usize = 2;
+const AGAIN: usize = 3;
+
+/// Several runs with the same things held.
+struct Seen {
+    same: bool,
+    first: Results,
+}
+
 impl Laboratory<'_> {
     fn work(&mut self) -> Result<(), EngineError> {
-        let nothing = Held::new();
-        let plain = self.pair("nothing changed", None, &nothing)?;
-        let Some(same) = plain else {
+        let Some(mut plain) = self.several("nothing changed", None, &Held::new(), PLAIN)? else {
             let note = "the step fails with nothing changed".to_owned();
             self.found.notes.push(note);
             return Ok(());
         };
-        self.found.repeats = same;
-        let held = if same { nothing } else { self.hold()? };
-        self.change(&held)
-    }
-
-    /// Holds everything that can be held, then lets one thing go at a time. What is held in the end.
-    fn hold(&mut self) -> Result<Held, EngineError> {
-        let mut all = Held::from([
-            ("clock", MOMENTS[0].to_owned()),
-            ("randomness", "1".to_owned()),
-        ]);
-        let threads = self
-            .step
-            .program
-            .as_ref()
-            .map_or(1, |program| program.threads);
-        if threads > 1 {
-            all.insert("threads", "1".to_owned());
-        }
-        let what = format!(
-            "held together: {}",
-            all.keys().copied().collect::<Vec<_>>().join(", ")
-        );
-        match self.pair(&what, None, &all)? {
-            Some(true) => {}
-            other => {
-                let note = if other.is_none() {
-                    "with clock and randomness held it fails"
-                } else {
-                    "it differs even with clock and randomness held: what differs is none of them, or \
-                     outside of Python, or drawn by a library in its own way (PyTorch, several threads or \
-                     processes, addresses in memory)"
-                };
+        // What was recorded is one more run, though maybe of another machine.
+        if plain.same && plain.first != self.recorded {
+            let more = self.several("still nothing changed", None, &Held::new(), AGAIN)?;
+            plain.same = more.is_some_and(|more| more.same && more.first == plain.first);
+            if plain.same {
+                let note = "here all runs are the same, and not what was recorded: it differs rarely, or \
+                            by the machine";
                 self.found.notes.push(note.to_owned());
-                return Ok(Held::new());
             }
         }
-        for (what, factor) in [
-            ("clock", Factor::Clock),
-            ("randomness", Factor::Randomness),
-            ("threads", Factor::Threads),
-        ] {
-            let mut rest = all.clone();
-            if rest.remove(what).is_none() {
-                continue;
-            }
-            let words = format!("{} let go, the rest held", factor.name());
-            if self.pair(&words, Some(factor), &rest)? == Some(false) {
-                self.found.explained.push(Explained {
-                    factor,
-                    evidence: format!(
-                        "two runs are the same while {} is held, and differ as soon as it is let go",
-                        factor.name()
-                    ),
-                    remedy: factor.remedy(),
-                });
-            }
-        }
-        Ok(all)
-    }
-
-    /// Changes one thing at a time, with these held so that runs are the same otherwise.
-    fn change(&mut self, held: &Held) -> Result<(), EngineError> {
-        if !self.found.repeats && held.is_empty() {
-            let note = "nothing else was changed: what differs by itself hides what depends on it";
-            self.found.notes.push(note.to_owned());
-            return Ok(());
-        }
-        let Some(base) = self.quiet(held, &Change::default())? else {
-            return Ok(());
-        };
-        for (factor, words, change) in changes(self.step, held) {
-            let against = match &change.from {
-                // Both ways are tried: which of them the plain run has is chance.
-                Some(from) => self.quiet(&merged(held, from), &Change::default())?,
-                None => Some(base.clone()),
-            };
-            let Some(against) = against else { continue };
-            let changed = self.run(&merged(held, &change.held), &change)?;
-            let tried = self.judge(words, Some(factor), [Ok(against), changed])?;
-            if tried == Some(false) {
-                let explains = self.found.repeats || !factor.is_fixed();
-                if explains {
-                    let evidence = format!("the results change with {}", factor.name());
-                    let remedy = factor.remedy();
-                    self.found.explained.push(Explained {
-                        factor,
-                        evidence,
-                        remedy,
-                    });
-                }
-            }
+        self.found.repeats = plain.same;
+        if plain.same {
+            self.change(&plain.first)?;
+        } else {
+            self.hold()?;
         }
         let mut seen = BTreeSet::new();
         self.found.explained.retain(|one| seen.insert(one.factor));
         Ok(())
     }
 
-    /// Runs twice with these held; whether the results are the same, none if it failed.
-    fn pair(
+    /// Holds everything that can be held, then lets one thing go at a time.
+    fn hold(&mut self) -> Result<(), EngineError> {
+        let threads = self.step.program.as_ref();
+        let threads = threads.map_or(1, |program| program.threads);
+        let mut all = Held::from([
+            ("clock", MOMENTS[0].to_owned()),
+            ("randomness", "1".to_owned()),
+            ("scheduling", PATIENCE.to_string()),
+        ]);
+        if threads > 1 {
+            all.insert("threads", "1".to_owned());
+        }
+        let mut same = self.together(&all)?;
+        if same.is_none() {
+            // What waits for another thread or process may not bear that.
+            all.remove("scheduling");
+            same = self.together(&all)?;
+        }
+        if same != Some(true) {
+            let note = if same.is_none() {
+                "with these held it fails"
+            } else {
+                "it differs even with these held: what differs is none of them, or outside of Python, or \
+                 drawn by a library in its own way (PyTorch, threads of its own, addresses in memory)"
+            };
+            self.found.notes.push(note.to_owned());
+            return Ok(());
+        }
+        for (what, factor) in HELD {
+            let mut rest = all.clone();
+            if rest.remove(what).is_none() {
+                continue;
+            }
+            let words = format!("{} let go, the rest held", factor.name());
+            let seen = self.several(&words, Some(factor), &rest, AGAIN)?;
+            if seen.is_some_and(|seen| !seen.same) {
+                self.explain(factor, |name| {
+                    format!(
+                        "two runs are the same while {name} is held, and differ as soon as it is let go"
+                    )
+                });
+            }
+        }
+        if self.found.explained.is_empty() {
+            self.alone(&all)?;
+        }
+        Ok(())
+    }
+
+    /// Holds one thing at a time: of two causes, each of which suffices only with the other, none shows by
+    /// being let go.
+    fn alone(&mut self, all: &Held) -> Result<(), EngineError> {
+        for (what, factor) in HELD {
+            let Some(value) = all.get(what) else { continue };
+            let held = Held::from([(what, value.clone())]);
+            let words = format!("{} held alone", factor.name());
+            let seen = self.several(&words, Some(factor), &held, AGAIN)?;
+            if seen.is_some_and(|seen| seen.same) {
+                self.explain(factor, |name| {
+                    format!("runs are the same as soon as {name} is held")
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn explain(&mut self, factor: Factor, evidence: impl Fn(&str) -> String) {
+        self.found.explained.push(Explained {
+            factor,
+            evidence: evidence(factor.name()),
+            remedy: factor.remedy(),
+        });
+    }
+
+    /// Changes one thing at a time of a step whose runs are the same, which is what they gave.
+    fn change(&mut self, base: &Results) -> Result<(), EngineError> {
+        for (factor, words, change) in changes(self.step) {
+            let against = match &change.from {
+                // Both ways are tried: which of them the plain run has is chance.
+                Some(from) => self.run(from, &Change::default())?,
+                None => Ok(base.clone()),
+            };
+            // Why it failed is told as of the change.
+            let changed = self.run(&change.held, &change)?;
+            if self.judge(words, Some(factor), [against, changed])? == Some(false) {
+                self.explain(factor, |name| format!("the results change with {name}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs with all of these held; whether the results are the same, none if it failed.
+    fn together(&mut self, held: &Held) -> Result<Option<bool>, EngineError> {
+        let names: Vec<_> = held.keys().copied().collect();
+        let what = format!("held together: {}", names.join(", "));
+        let seen = self.several(&what, None, held, AGAIN)?;
+        Ok(seen.map(|seen| seen.same))
+    }
+
+    /// Runs again and again with these held, until the results differ or so many are the same; none if
+    /// it failed.
+    fn several(
         &mut self,
         what: &str,
         factor: Option<Factor>,
         held: &Held,
-    ) -> Result<Option<bool>, EngineError> {
+        most: usize,
+    ) -> Result<Option<Seen>, EngineError> {
+        const WORDS: [&str; AGAIN + 1] = ["no", "one", "two", "three"];
         let first = self.run(held, &Change::default())?;
-        let second = self.run(held, &Change::default())?;
-        self.judge(format!("{what}, two runs"), factor, [first, second])
-    }
-
-    /// Runs once; none if it failed, which was told before.
-    fn quiet(&self, held: &Held, change: &Change) -> Result<Option<Results>, EngineError> {
-        Ok(self.run(held, change)?.ok())
+        let mut next = first.clone();
+        let mut runs = 1;
+        while runs < most && next.is_ok() && next == first {
+            next = self.run(held, &Change::default())?;
+            runs += 1;
+        }
+        let what = format!("{what}, {} runs", WORDS[runs.clamp(2, AGAIN)]);
+        let same = self.judge(what, factor, [first.clone(), next])?;
+        Ok(same
+            .zip(first.ok())
+            .map(|(same, first)| Seen { same, first }))
     }
 
     /// Notes an experiment. Whether both came to the same; none if one failed.
@@ -352,7 +415,11 @@ impl Laboratory<'_> {
     }
 
     /// Runs the step once; why it failed, if it did.
-    fn run(&self, held: &Held, change: &Change) -> Result<Result<Results, String>, EngineError> {
+    fn run(
+        &mut self,
+        held: &Held,
+        change: &Change,
+    ) -> Result<Result<Results, String>, EngineError> {
         if self.cancel.is_cancelled() {
             return Err(EngineError::Interrupted);
         }
@@ -388,25 +455,34 @@ impl Laboratory<'_> {
             "experiment on step '{name}': {}",
             change.words(held)
         )));
-        let (result, _) = program::run(&ProgramJob {
+        // Where threads wait for one another, holding the order in which they run may stop them for ever.
+        let wall_seconds = held
+            .contains_key("scheduling")
+            .then_some(3 * PATIENCE + 10 * self.seconds);
+        let (result, told) = program::run(&ProgramJob {
             store: &self.project.store,
             step: &step,
             inputs: &self.inputs,
             root,
-            resources: reproof_config::Resources::default(),
+            resources: Resources {
+                wall_seconds,
+                ..Resources::default()
+            },
             secrets: &BTreeMap::new(),
             watched: Vec::new(),
             altered: &altered,
             output: &|_| {},
             cancel: self.cancel,
         });
-        let compared: BTreeSet<_> = self.step.results().map(|(name, _)| name.clone()).collect();
+        let seconds = told.observations.get("cpu_seconds").copied();
+        self.seconds = self.seconds.max(seconds.unwrap_or_default().ceil() as u64);
         Ok(match result {
-            Ok(outputs) => Ok(outputs
-                .into_iter()
-                .filter(|(name, _)| compared.contains(name))
-                .map(|(name, output)| (name, output.artifact))
-                .collect()),
+            Ok(outputs) => {
+                let outputs = outputs
+                    .iter()
+                    .map(|(name, output)| (name, &output.artifact));
+                Ok(compared(self.step, outputs))
+            }
             Err(error) => Err(error.to_string()),
         })
     }
