@@ -231,6 +231,15 @@ pub(crate) static PIPELINE: Object = Object {
                 },
             )
         },
+        optional(
+            "split_seed",
+            "The number from which the steps that divide rows derive their seeds instead; `seed` if it is \
+             left out. With it another `seed` is tried on the same rows.",
+            Shape::Integer {
+                min: 0,
+                max: MAX_SEED,
+            },
+        ),
         Field {
             required: true,
             ..optional(

@@ -99,7 +99,7 @@ impl Pipeline {
         let schemas = Schemas::new(&drafts, schemas, &mut report);
         tasks::decide(&mut drafts, &schemas, &mut report);
         let mut expander = Expander {
-            seed: Seed(self.seed),
+            seeds: [self.seed, self.split_seed.unwrap_or(self.seed)].map(Seed),
             drafts: &drafts,
             schemas: &schemas,
             programs,
@@ -206,7 +206,8 @@ fn target_parameters(
 }
 
 struct Expander<'a> {
-    seed: Seed,
+    /// That of steps, and that of those that divide rows.
+    seeds: [Seed; 2],
     drafts: &'a Drafts,
     schemas: &'a Schemas<'a>,
     programs: &'a BTreeMap<StepName, Program>,
@@ -263,7 +264,10 @@ impl<'a> Expander<'a> {
                 .map(|(input, from)| (input.clone(), from.value.clone()))
                 .collect(),
             parameters: self.parameters(name, draft, report)?,
-            seed: draft.spec.seeded.then(|| self.seed.derive(name)),
+            seed: draft.spec.seeded.then(|| {
+                let divides = draft.spec.action == Action::Split;
+                self.seeds[usize::from(divides)].derive(name)
+            }),
             outputs: draft
                 .outputs()
                 .into_iter()
