@@ -107,6 +107,8 @@ mod reports;
 mod run;
 #[path = "cli/schema.rs"]
 mod schema;
+#[path = "cli/seeds.rs"]
+mod seeds;
 #[path = "cli/show.rs"]
 mod show;
 #[path = "cli/store.rs"]

@@ -34,6 +34,12 @@ pub trait Catalog: Send + Sync {
     fn record(&self, id: &RecordId) -> Result<Option<RecordEntry>, CatalogError>;
     /// The different records of a recipe, oldest first.
     fn records_of(&self, recipe: &RecipeId) -> Result<Vec<RecordEntry>, CatalogError>;
+    /// The recipes of records whose family is not known yet: see [`Catalog::set_families`].
+    fn recipes_without_family(&self) -> Result<Vec<RecipeId>, CatalogError>;
+    /// Remembers what recipes have in common with those that differ from them in nothing but seeds.
+    fn set_families(&self, families: &[(RecipeId, Digest)]) -> Result<(), CatalogError>;
+    /// The recipes of a family that are known here, sorted.
+    fn recipes_of_family(&self, family: &Digest) -> Result<Vec<RecipeId>, CatalogError>;
     /// Stores an execution and the record it came to, all or nothing.
     fn finish(
         &self,

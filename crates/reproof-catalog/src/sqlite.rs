@@ -274,6 +274,31 @@ impl Catalog for SqliteCatalog {
         self.records("recipe = ?1", text(recipe))
     }
 
+    fn recipes_without_family(&self) -> Result<Vec<RecipeId>, CatalogError> {
+        let query = "SELECT DISTINCT recipe FROM records
+             WHERE recipe NOT IN (SELECT recipe FROM recipe_families) ORDER BY recipe";
+        let mut found = Vec::new();
+        self.each(query, &[], |row| {
+            found.push(self.reader().parse(row, 0)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn set_families(&self, families: &[(RecipeId, Digest)]) -> Result<(), CatalogError> {
+        let rows = families.iter();
+        let rows = rows.map(|(recipe, family)| vec![text(recipe), text(family)]);
+        self.replace(&tables::RECIPE_FAMILIES, rows.collect())
+    }
+
+    fn recipes_of_family(&self, family: &Digest) -> Result<Vec<RecipeId>, CatalogError> {
+        let condition = "WHERE family = ?1 ORDER BY recipe";
+        let values = [text(family)];
+        self.rows(&tables::RECIPE_FAMILIES, condition, &values, |row| {
+            self.reader().parse(row, 0)
+        })
+    }
+
     fn finish(
         &self,
         execution: &Execution,
@@ -335,6 +360,9 @@ impl Catalog for SqliteCatalog {
         }
         if filter.with_record {
             condition.push_str(" AND record IS NOT NULL");
+        }
+        if filter.own_seed {
+            condition.push_str(" AND json_extract(document, '$.further_seed') IS NULL");
         }
         condition.push_str(" ORDER BY id DESC LIMIT ?");
         values.push(Value::Integer(filter.limit.map_or(-1, i64::from)));

@@ -57,6 +57,8 @@ pub struct ExecutionFilter {
     pub record: Option<RecordId>,
     /// Only those that produced or verified any record.
     pub with_record: bool,
+    /// Only those with the pipeline's own seed: none that was run for the spread over seeds.
+    pub own_seed: bool,
     /// Only those of this recipe.
     pub recipe: Option<RecipeId>,
     /// Only those with this commit checked out.

@@ -9,6 +9,7 @@ mod generated;
 mod page;
 mod printer;
 mod progress;
+mod seeds;
 mod session;
 mod summary;
 

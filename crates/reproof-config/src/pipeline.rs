@@ -53,6 +53,8 @@ pub struct Pipeline {
     pub name: String,
     /// The seed from which steps derive theirs: 0 unless it is given, at most 2^53 - 1.
     pub seed: u64,
+    /// The seed from which steps that divide rows derive theirs instead; none if it is `seed`, too.
+    pub split_seed: Option<u64>,
     /// The data by name; a single source without a name of its own is called `data`.
     pub data: BTreeMap<StepName, DataFrom>,
     expect: BTreeMap<StepName, Vec<expect::Written>>,
@@ -106,10 +108,11 @@ pub fn parse_written_pipeline(
     };
     outcome?;
     // Without an error everything was read.
-    let (name, seed, data, expect, tolerance, drafts) = parsed.unwrap_or_default();
+    let (name, [seed, split_seed], data, expect, tolerance, drafts) = parsed.unwrap_or_default();
     Ok(Pipeline {
         name,
-        seed,
+        seed: seed.unwrap_or(0),
+        split_seed,
         data,
         expect,
         tolerance,
@@ -131,7 +134,7 @@ impl Pipeline {
 
 type Read = (
     String,
-    u64,
+    [Option<u64>; 2],
     BTreeMap<StepName, DataFrom>,
     BTreeMap<StepName, Vec<expect::Written>>,
     Vec<tolerance::Written>,
@@ -181,10 +184,13 @@ fn read(root: &Node, report: &mut Report<'_>) -> Option<Read> {
         DataFrom::Named(_) | DataFrom::Version(_) => None,
     };
     links::check_files(&drafts, |name| data.get(name).and_then(is_files), report);
-    let seed = root.get("seed").and_then(Node::integer).unwrap_or(0);
+    let seed = |key| {
+        let written = root.get(key).and_then(Node::integer);
+        written.and_then(|seed| u64::try_from(seed).ok())
+    };
     Some((
         root.get("pipeline")?.text()?.to_owned(),
-        u64::try_from(seed).ok()?,
+        [seed("seed"), seed("split_seed")],
         data,
         expect,
         tolerance,

@@ -232,6 +232,15 @@ pub(crate) static PIPELINE: Object = Object {
             )
         },
         optional(
+            "split_seed",
+            "The number from which the steps that divide rows derive their seeds instead; `seed` if it is \
+             left out. With it another `seed` is tried on the same rows.",
+            Shape::Integer {
+                min: 0,
+                max: MAX_SEED,
+            },
+        ),
+        optional(
             "data",
             "Where the data comes from: a file, the name of data that `reproof.toml` declares, or a \
              program of yours (`run`), whose output `table` it is: the program runs before the columns \

@@ -4,22 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::ExecutionFilter;
 use reproof_learn::{
-    Comparison, EvaluateParameters, Metrics, Model, Predictions, SliceSides, compare as paired,
-    side_by_side,
+    Comparison, EvaluateParameters, EvaluatePredictionsParameters, Metrics, Model, Predictions,
+    SliceSides, Target, compare as paired, side_by_side,
 };
 use reproof_record::{
     Artifact, ArtifactKind, CodeState, Digest, ExecutionKind, Recipe, RecipeStep, Record, RecordId,
     StepName, to_canonical,
 };
+use reproof_store::Store;
 use reproof_table::diff::{TableDiff, diff_tables};
 use reproof_table::{Threads, read_table};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::operations::{read_document, read_metrics};
 use crate::predict::{artifact, unusable};
+use crate::seeds::{AgainstSeeds, against_seeds};
 use crate::versions::{CHEAP_ROWS, SHOWN};
-use crate::{EngineError, Project, read_record};
+use crate::{EngineError, OperationError, Project, read_record};
 
 /// The seed of the bootstrap of comparisons: fixed, so that everyone sees the same intervals.
 const SEED: u64 = 0;
@@ -37,6 +40,8 @@ pub struct RecordComparison {
     pub code: Option<[CodeState; 2]>,
     /// The metrics of both; none if one of the records has none.
     pub metrics: Option<MetricsComparison>,
+    /// Their differences against the spread over seeds.
+    pub seeds: AgainstSeeds,
 }
 
 /// Something that differs in the steps of two recipes.
@@ -105,6 +110,7 @@ pub fn compare(
         read_record(project, &records[1])?,
     ];
     let code = [code(project, &records[0])?, code(project, &records[1])?];
+    let metrics = metrics(project, [&first, &second], threads)?;
     Ok(RecordComparison {
         records,
         configuration: configuration(&first.recipe, &second.recipe)?,
@@ -113,7 +119,8 @@ pub fn compare(
             [Some(before), Some(after)] if differ(&before, &after) => Some([before, after]),
             _ => None,
         },
-        metrics: metrics(project, [&first, &second], threads)?,
+        seeds: against_seeds(project, [&first, &second], metrics.as_ref())?,
+        metrics,
     })
 }
 
@@ -261,7 +268,8 @@ impl<'a> Evaluated<'a> {
             else {
                 continue;
             };
-            if recipe.operation.name.as_str() == "evaluate" {
+            let operation = recipe.operation.name.as_str();
+            if matches!(operation, "evaluate" | "evaluate_predictions") {
                 return Ok(Some(Self {
                     step,
                     recipe,
@@ -277,9 +285,43 @@ impl<'a> Evaluated<'a> {
         artifact(record, self.recipe.inputs.get(name)?)
     }
 
+    /// What was computed.
     fn parameters(&self) -> Option<EvaluateParameters> {
+        match self.of_predictions() {
+            Some(parameters) => Some(parameters.evaluate()),
+            None => self.read(),
+        }
+    }
+
+    /// What was computed of the predictions of a program; none where a model of ours made them.
+    fn of_predictions(&self) -> Option<EvaluatePredictionsParameters> {
+        let of_program = self.recipe.operation.name.as_str() == "evaluate_predictions";
+        of_program.then(|| self.read()).flatten()
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Option<T> {
         let bytes = to_canonical(&self.recipe.parameters).ok()?;
         serde_json::from_slice(&bytes).ok()
+    }
+
+    /// What is predicted; none where that is not here.
+    fn target(&self, store: &Store, record: &Record) -> Result<Option<Target>, OperationError> {
+        if let Some(model) = self.input(record, "model") {
+            let model: Model = read_document(store, &model, "model.json")?;
+            return Ok(Some(model.target()));
+        }
+        let labels = self.input(record, "training");
+        let labels = labels.or_else(|| self.input(record, "table"));
+        let (Some(labels), Some(parameters)) = (labels, self.of_predictions()) else {
+            return Ok(None);
+        };
+        let column = [parameters.label.column.as_str()];
+        let table = read_table(store, &labels.digest, Some(&column))?;
+        let Some(data) = table.columns().first() else {
+            return Ok(None);
+        };
+        let target = Target::resolve(parameters.task, &parameters.label, data)?;
+        Ok(Some(target))
     }
 }
 
@@ -318,7 +360,6 @@ fn pair(
         let (record, evaluated) = (records[side], evaluated[side]);
         Some((
             evaluated.input(record, "table")?,
-            evaluated.input(record, "model")?,
             *evaluated.outputs.get("predictions")?,
             evaluated.parameters()?,
         ))
@@ -330,24 +371,31 @@ fn pair(
         return Ok(Err("the evaluations are of other rows"));
     }
     let store = &project.store;
-    let model = |artifact: &Artifact| -> Result<Model, EngineError> {
-        read_document(store, artifact, "model.json").map_err(unusable)
+    let targets = [0, 1].map(|side| evaluated[side].target(store, records[side]));
+    let [first, second] = targets;
+    let (Some(target), Some(other)) = (first.map_err(unusable)?, second.map_err(unusable)?) else {
+        return Ok(Err("it is not known what they predict"));
     };
-    let target = model(&before.1)?.target();
-    if target != model(&after.1)?.target() {
+    if target != other {
         return Ok(Err("the models predict other things"));
     }
-    let read = |artifact: &Artifact| {
-        read_table(store, &artifact.digest, None).map_err(|error| unusable(error.into()))
+    let parameters = common(&before.2, &after.2);
+    let read = |artifact: &Artifact, columns: Option<&[&str]>| {
+        read_table(store, &artifact.digest, columns).map_err(|error| unusable(error.into()))
     };
     let predictions = |artifact: &Artifact| -> Result<Predictions, EngineError> {
-        Predictions::from_table(&target, &read(artifact)?).map_err(|error| unusable(error.into()))
+        Predictions::from_table(&target, &read(artifact, None)?)
+            .map_err(|error| unusable(error.into()))
     };
+    // Of the rows only the label is looked at, and what they are sliced by.
+    let sliced = parameters.slices.iter().flatten().map(String::as_str);
+    let columns: BTreeSet<&str> = sliced.chain([target.column()]).collect();
+    let columns: Vec<&str> = columns.into_iter().collect();
     let compared = paired(
         &target,
-        &read(&before.0)?,
-        [&predictions(&before.2)?, &predictions(&after.2)?],
-        &common(&before.3, &after.3),
+        &read(&before.0, Some(&columns))?,
+        [&predictions(&before.1)?, &predictions(&after.1)?],
+        &parameters,
         SEED,
         threads,
     );

@@ -44,6 +44,7 @@ mod run;
 mod schedule;
 mod scripts;
 mod sdk;
+mod seeds;
 mod services;
 mod sources;
 mod undeclared;
@@ -53,7 +54,8 @@ mod why;
 mod written;
 
 pub use bisect::{
-    BisectOptions, Bisection, FirstCommit, FirstVersion, NamedCommit, Point, Tried, bisect,
+    BisectOptions, Bisection, FirstCommit, FirstVersion, JudgedBy, NamedCommit, Point, Tried,
+    bisect,
 };
 pub use bundle::{WrittenBundle, bundle_create, bundle_open, bundle_read};
 pub use code::{CheckedOut, checkout};
@@ -106,6 +108,10 @@ pub use reproof_capture::rules::{Finding as RuleFinding, Rule, Severity, Subject
 pub use reproof_capture::script::Imported;
 pub use run::{Outcome, RunOptions, run};
 pub use scripts::import_script;
+pub use seeds::{
+    AgainstSeeds, FurtherRun, LabelsFlipped, MAX_SEEDS, MetricMoved, SeedRuns, SeedScope,
+    SeedSpread, SeedsOptions, moved_metrics, run_seeds, seed_spreads,
+};
 pub use services::{Cancel, Clock, Services, SystemClock};
 pub use undeclared::{Declare, Undeclared};
 pub use verify::{

@@ -57,6 +57,7 @@ fn latest(project: &Project, pipeline: &str) -> Result<RecordId, EngineError> {
         pipeline: (!pipeline.is_empty()).then(|| pipeline.to_owned()),
         kind: Some(ExecutionKind::Run),
         with_record: true,
+        own_seed: true,
         limit: Some(1),
         ..Default::default()
     };

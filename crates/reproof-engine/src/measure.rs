@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use reproof_learn::{Estimate, SliceMetrics};
-use reproof_record::{ArtifactKind, Isolation, Program, Recipe, Record, RecordId};
+use reproof_record::{Isolation, Recipe, Record, RecordId};
 use reproof_table::Threads;
 
 use crate::observer::Observer;
-use crate::program::reported;
+use crate::program::all_reported;
 use crate::programs::{granted, of_recipe};
 use crate::schedule::{Mode, execute};
 use crate::undeclared::Tracing;
@@ -134,31 +134,11 @@ impl Trial<'_> {
                 return Ok(Ok(*found));
             }
         }
-        let value = self.of_programs(record)?;
+        let value = all_reported(self.project, record)?.remove(name);
         Ok(match value.filter(|_| self.wanted.slice.is_none()) {
             Some(value) => Ok(Estimate::exact(value)),
             None => Err(format!("there is no metric '{name}'")),
         })
-    }
-
-    /// The last value that a program reported under this name.
-    fn of_programs(&self, record: &Record) -> Result<Option<f64>, EngineError> {
-        for outputs in record.results.values() {
-            let mut outputs = outputs.iter();
-            let own = outputs.find(|(output, artifact)| {
-                output.as_str() == Program::REPORTED && artifact.kind == ArtifactKind::Metrics
-            });
-            let Some((_, artifact)) = own else { continue };
-            let all = reported(self.project, artifact)?.metrics;
-            let mut named = all
-                .iter()
-                .rev()
-                .filter(|metric| metric.name == self.wanted.name);
-            if let Some(value) = named.next().and_then(|metric| metric.value.as_ref()) {
-                return Ok(value.as_f64());
-            }
-        }
-        Ok(None)
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Request {
     pub pipeline_file: String,
     /// Values set on the command line.
     pub overrides: Vec<Override>,
+    /// Whether the overrides give another seed than the pipeline's own, for the spread over seeds.
+    pub further_seed: bool,
     /// Whether data must be as the lock file says.
     pub locked: bool,
     /// Whether files that differ from the commit are refused.

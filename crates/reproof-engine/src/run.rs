@@ -7,7 +7,7 @@ use reproof_catalog::RecordEntry;
 use reproof_learn::judge;
 use reproof_record::{
     CodeState, Digest, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
-    GateVerdict, Recipe, Record, Schema, Source, StepName, StepStatus, Timestamp,
+    GateVerdict, Recipe, Record, Schema, Seed, Source, StepName, StepStatus, Timestamp,
 };
 use reproof_table::Threads;
 
@@ -41,6 +41,10 @@ pub struct Outcome {
     pub recipe: Recipe,
     /// The record, if every step has its outputs.
     pub record: Option<Record>,
+    /// The seed of the pipeline.
+    pub seed: u64,
+    /// The seed from which steps that divide rows derive theirs; none if it is the pipeline's.
+    pub split_seed: Option<u64>,
     /// The metrics, in the order in which the pipeline file asks for them.
     pub metrics: Vec<String>,
     /// Why steps failed.
@@ -116,6 +120,8 @@ pub fn run(
         execution,
         recipe: prepared.recipe,
         record,
+        seed: prepared.pipeline.seed,
+        split_seed: prepared.pipeline.split_seed,
         metrics,
         failures: ran.failures,
         undeclared: ran.undeclared,
@@ -246,6 +252,10 @@ fn describe(
             .as_ref()
             .map(|lock| Digest::of(lock.as_bytes())),
         overrides,
+        further_seed: options
+            .request
+            .further_seed
+            .then_some(Seed(prepared.pipeline.seed)),
         final_look: options.request.final_look,
         data: prepared.data.clone(),
         steps: ran.steps.clone(),
@@ -280,6 +290,7 @@ pub(crate) fn blank(
         code: CodeState::default(),
         lock: None,
         overrides: Vec::new(),
+        further_seed: None,
         final_look: false,
         data: BTreeMap::new(),
         steps: BTreeMap::new(),

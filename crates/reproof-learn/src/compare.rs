@@ -50,16 +50,6 @@ impl SliceComparison {
     pub fn name(&self) -> String {
         slice_name(&self.columns, &self.values)
     }
-
-    /// How far the slice moved: the largest of its differences, each in half widths of its
-    /// interval. Zero where no difference has an interval.
-    pub fn movement(&self) -> f64 {
-        let moved = self.metrics.values().filter_map(|difference| {
-            let half = (difference.high? - difference.low?) / 2.0;
-            Some(difference.value?.abs() / half).filter(|moved| moved.is_finite())
-        });
-        moved.fold(0.0, f64::max)
-    }
 }
 
 /// A slice in two evaluations, which may be of other rows.

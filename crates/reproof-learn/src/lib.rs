@@ -29,6 +29,7 @@ mod predictions;
 mod ranking;
 mod sample;
 mod slices;
+mod spread;
 
 pub use buckets::Buckets;
 pub use compare::{Comparison, SliceComparison, SliceSides, compare, side_by_side};
@@ -46,6 +47,7 @@ pub use matrix::Matrix;
 pub use metrics::{Estimate, Method, Metrics, Reason, SliceMetrics, Task};
 pub use model::{LinearFunction, LinearModel, LogisticModel, Model, Target};
 pub use predictions::{ClassProbabilities, Predictions};
+pub use spread::{SeedDistance, Spread};
 
 #[cfg(test)]
 mod tests {

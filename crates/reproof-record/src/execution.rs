@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Artifact, Digest, Distance, ExpectationOutcome, RecipeId, RecordId, ResultsId, StepKey,
+    Artifact, Digest, Distance, ExpectationOutcome, RecipeId, RecordId, ResultsId, Seed, StepKey,
     StepName,
 };
 
@@ -384,6 +384,9 @@ pub struct Execution {
     /// Values set on the command line, as `path=value`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
+    /// The pipeline's seed, where it was run under another one than its own for the spread over seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub further_seed: Option<Seed>,
     /// Whether the test part was scored.
     pub final_look: bool,
     /// The data that was read, by name.

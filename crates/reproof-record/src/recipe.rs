@@ -72,6 +72,20 @@ impl Seed {
         hasher.finalize_xof().fill(&mut bytes);
         Self(u64::from_le_bytes(bytes))
     }
+
+    /// One more seed of a pipeline, to see what of its results the seed alone makes: the first eight
+    /// bytes, little-endian, of the BLAKE3 (in its key derivation mode) of the pipeline's seed and the
+    /// number, both as eight bytes, little-endian; of them the upper 53 bits, as a pipeline's seed has
+    /// no more.
+    #[must_use]
+    pub fn further(self, number: u64) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("reproof 2026 further seed 1");
+        hasher.update(&self.0.to_le_bytes());
+        hasher.update(&number.to_le_bytes());
+        let mut bytes = [0u8; 8];
+        hasher.finalize_xof().fill(&mut bytes);
+        Self(u64::from_le_bytes(bytes) >> 11)
+    }
 }
 
 impl fmt::Display for Seed {
@@ -324,6 +338,19 @@ impl Recipe {
         Ok(RecipeId::from_digest(Digest::of(&self.to_bytes()?)))
     }
 
+    /// What recipes have in common that differ in nothing but their seeds: the BLAKE3 of the canonical
+    /// bytes of `{"format": "reproof.recipe_family/1", "data", "steps"}`, where steps have neither `seed`
+    /// nor `tolerance`, which changes no result.
+    pub fn family(&self) -> Result<Digest, CanonicalError> {
+        let mut family = self.clone();
+        "reproof.recipe_family/1".clone_into(&mut family.format);
+        for step in family.steps.values_mut() {
+            step.seed = None;
+            step.tolerance.clear();
+        }
+        Ok(Digest::of(&to_canonical(&family)?))
+    }
+
     /// The steps in an order in which every input is there before it is needed; among those that
     /// could come next, by name.
     pub fn order(&self) -> Result<Vec<&StepName>, RecipeError> {
@@ -472,6 +499,39 @@ pub(crate) mod tests {
     fn seeds_of_64_bits_survive() {
         let text = String::from_utf8(sample().to_bytes().unwrap()).unwrap();
         assert!(text.contains(r#""seed":"18446744073709551615""#), "{text}");
+    }
+
+    #[test]
+    fn further_seeds_are_told_apart_and_fit_a_pipeline_file() {
+        let further = |number| Seed(42).further(number).0;
+        assert_eq!(further(1), 5_790_140_633_280_329);
+        let all: BTreeSet<u64> = (1..200).map(further).collect();
+        assert_eq!(all.len(), 199);
+        assert!(all.iter().all(|seed| *seed < 1 << 53));
+        assert_ne!(Seed(43).further(1), Seed(42).further(1));
+    }
+
+    #[test]
+    fn recipes_of_a_family_differ_in_seeds_and_tolerances_alone() {
+        let recipe = sample();
+        let family = recipe.family().unwrap();
+        assert_eq!(
+            family.to_string(),
+            "34158aab30a200b2588668352ceccdd042bc8c5522ebaa89ceb7e86a12c25c34"
+        );
+        let mut other = recipe.clone();
+        other.steps.get_mut("split").unwrap().seed = Some(Seed(1));
+        let tolerance = Tolerance {
+            abs: Some(1.0),
+            ..Tolerance::default()
+        };
+        let train = other.steps.get_mut("a-train").unwrap();
+        train.tolerance.insert(name("model"), tolerance);
+        assert_eq!(other.family().unwrap(), family);
+        assert_ne!(other.id().unwrap(), recipe.id().unwrap());
+        let train = other.steps.get_mut("a-train").unwrap();
+        train.parameters.insert("l2".into(), json!(1));
+        assert_ne!(other.family().unwrap(), family);
     }
 
     #[test]

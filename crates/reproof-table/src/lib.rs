@@ -48,7 +48,7 @@ pub use error::{ColumnarProblem, CsvProblem, JsonProblem, NumpyProblem, TableErr
 pub use expect::{Judged, judge_data};
 pub use export::{write_csv, write_json_lines};
 pub use images::{ImageTable, image_table};
-pub use moved::{ColumnMoved, TableMoved, table_distance, table_moved};
+pub use moved::{ColumnMoved, TableMoved, labels_flipped, table_distance, table_moved};
 pub use numpy::{NumpyArray, NumpyElement};
 pub use parallel::{Threads, map_ranges};
 pub use rows::{COLUMNS_AT_ONCE, Cell, CellEvidence, TableBuilder, finish_table};

@@ -178,6 +178,38 @@ pub fn table_distance(
     Ok(distance)
 }
 
+/// In how many rows of two stored tables of predictions the label is another one: see [`table_distance`].
+/// None where they have no labels, not the same columns, or not equally many rows.
+///
+/// # Errors
+/// A table that is not there, or damaged.
+pub fn labels_flipped(store: &Store, tables: [&Digest; 2]) -> Result<Option<u64>, TableError> {
+    let objects = [
+        store.table_object(tables[0])?,
+        store.table_object(tables[1])?,
+    ];
+    let [before, after] = &objects;
+    let same = SchemaDiff::of(&before.schema, &after.schema).is_empty();
+    if !same || before.rows != after.rows {
+        return Ok(None);
+    }
+    let columns = before.schema.columns().iter();
+    let digests = before.columns.iter().zip(&after.columns);
+    let labels = columns.zip(digests).filter_map(|(column, digests)| {
+        let role = Role::of(column)?;
+        Some((role, column.logical_type, [digests.0, digests.1]))
+    });
+    let labels: Vec<_> = labels.collect();
+    if labels.is_empty() {
+        return Ok(None);
+    }
+    // What is the same everywhere flips nothing, and need not be read.
+    if labels.iter().all(|(.., [before, after])| before == after) {
+        return Ok(Some(0));
+    }
+    label_flips(store, &labels, before.rows).map(Some)
+}
+
 /// What a column says of the label of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {

@@ -115,6 +115,12 @@ pub(super) const SOURCES: Table = Table {
     columns: &["snapshot", "key"],
     derived: true,
 };
+/// What recipes have in common that differ in nothing but seeds.
+pub(super) const RECIPE_FAMILIES: Table = Table {
+    name: "recipe_families",
+    columns: &["recipe", "family"],
+    derived: true,
+};
 /// All of them.
 pub(super) const ALL: &[&Table] = &[
     &STEP_RESULTS,
@@ -133,6 +139,7 @@ pub(super) const ALL: &[&Table] = &[
     &BLOB_FACTS,
     &FILE_DIGESTS,
     &SOURCES,
+    &RECIPE_FAMILIES,
 ];
 
 /// Those whose rows name blobs: the column that names the row to a person, a word for it, and the

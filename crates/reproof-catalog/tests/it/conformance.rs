@@ -17,6 +17,8 @@ type Check = fn(&dyn Catalog);
 pub const CHECKS: &[(&str, Check)] = &[
     ("step results", step_results),
     ("records", records),
+    ("families", families),
+    ("own seeds", own_seeds),
     ("executions", executions),
     ("all or nothing", all_or_nothing),
     ("filters", filters),
@@ -76,6 +78,48 @@ fn records(catalog: &dyn Catalog) {
     assert_eq!(catalog.record(&one.id).unwrap(), Some(one.clone()));
     assert_eq!(catalog.records_of(&recipe("r")).unwrap(), [other, one]);
     assert_eq!(catalog.records_of(&recipe("s")).unwrap(), []);
+}
+
+fn families(catalog: &dyn Catalog) {
+    let records = [
+        record("r", "a", 1),
+        record("s", "a", 2),
+        record("s", "b", 3),
+    ];
+    for entry in &records {
+        catalog.add_record(entry).unwrap();
+    }
+    let mut all = vec![recipe("r"), recipe("s")];
+    all.sort_unstable();
+    assert_eq!(catalog.recipes_without_family().unwrap(), all);
+    let (one, other) = (digest("one"), digest("other"));
+    catalog
+        .set_families(&[(recipe("r"), one), (recipe("s"), other)])
+        .unwrap();
+    assert_eq!(catalog.recipes_without_family().unwrap(), []);
+    catalog.set_families(&[(recipe("s"), one)]).unwrap();
+    assert_eq!(catalog.recipes_of_family(&one).unwrap(), all);
+    assert_eq!(catalog.recipes_of_family(&other).unwrap(), []);
+}
+
+/// What was run for the spread over seeds can be left out.
+fn own_seeds(catalog: &dyn Catalog) {
+    let own = run(1, None);
+    let mut further = run(2, None);
+    further.further_seed = Some(reproof_record::Seed(u64::MAX));
+    for execution in [&own, &further] {
+        catalog.finish(execution, None).unwrap();
+    }
+    let own_alone = ExecutionFilter {
+        own_seed: true,
+        ..ExecutionFilter::default()
+    };
+    assert_eq!(
+        catalog.executions(&own_alone).unwrap(),
+        std::slice::from_ref(&own)
+    );
+    let all = catalog.executions(&ExecutionFilter::default()).unwrap();
+    assert_eq!(all, [further, own]);
 }
 
 fn executions(catalog: &dyn Catalog) {

@@ -7,7 +7,7 @@ use reproof_store::ErrorClass;
 use rusqlite::Connection;
 
 use crate::samples::{
-    at, digest, file_digest, key, known_blob, name, record, run, snapshot, step_result,
+    at, digest, file_digest, key, known_blob, name, recipe, record, run, snapshot, step_result,
     version as entry, version_id,
 };
 use crate::{fresh, open};
@@ -17,6 +17,7 @@ use crate::{fresh, open};
 const VERSION_1: &str = include_str!("../fixtures/version-1.sql");
 const VERSION_2: &str = include_str!("../fixtures/version-2.sql");
 const VERSION_3: &str = include_str!("../fixtures/version-3.sql");
+const VERSION_4: &str = include_str!("../fixtures/version-4.sql");
 
 fn version(connection: &Connection) -> i64 {
     connection
@@ -38,8 +39,18 @@ fn of_fixture(fixture: &str, number: i64) -> (tempfile::TempDir, SqliteCatalog) 
 }
 
 #[test]
+fn a_catalogue_of_version_4_is_read() {
+    let (_folder, catalog) = of_fixture(VERSION_4, 4);
+    let family = catalog.recipes_of_family(&digest("family")).unwrap();
+    assert_eq!(family, [recipe("r")]);
+    assert_eq!(catalog.recipes_without_family().unwrap(), []);
+}
+
+#[test]
 fn a_catalogue_of_version_3_is_read() {
     let (_folder, catalog) = of_fixture(VERSION_3, 3);
+    // Families are derived: what has none is found.
+    assert_eq!(catalog.recipes_without_family().unwrap(), [recipe("r")]);
     let erased = catalog.erased().unwrap();
     assert_eq!(erased, [(digest("b"), digest("erasure"))].into());
     let row = ErasureRow {
@@ -141,7 +152,7 @@ fn the_newest_fixture_has_the_tables_of_this_version() {
     drop(catalog);
     let made = Connection::open(folder.path().join("catalog.db")).unwrap();
     let fixture = Connection::open_in_memory().unwrap();
-    fixture.execute_batch(VERSION_3).unwrap();
+    fixture.execute_batch(VERSION_4).unwrap();
     assert_eq!(schema(&made), schema(&fixture));
     assert_eq!(version(&made), version(&fixture));
     let mode: String = made
@@ -157,7 +168,7 @@ fn a_later_version_is_refused_by_name() {
     let path = folder.path().join("catalog.db");
     Connection::open(&path)
         .unwrap()
-        .pragma_update(None, "user_version", 4)
+        .pragma_update(None, "user_version", 5)
         .unwrap();
     let error = SqliteCatalog::open(&path).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Version);
@@ -165,8 +176,8 @@ fn a_later_version_is_refused_by_name() {
         matches!(
             error,
             CatalogError::Newer {
-                found: 4,
-                known: 3,
+                found: 5,
+                known: 4,
                 ..
             }
         ),
@@ -174,7 +185,7 @@ fn a_later_version_is_refused_by_name() {
     );
     let text = error.to_string();
     assert!(
-        text.contains("version 4") && text.contains("up to 3"),
+        text.contains("version 5") && text.contains("up to 4"),
         "{text}"
     );
 }

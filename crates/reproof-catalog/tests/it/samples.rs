@@ -123,6 +123,7 @@ pub fn run(second: i64, record: Option<&RecordEntry>) -> Execution {
         },
         lock: Some(digest("lock")),
         overrides: Vec::new(),
+        further_seed: None,
         final_look: false,
         data: BTreeMap::from([(name("data"), data)]),
         steps: BTreeMap::from([(name("train"), ran), (name("evaluate"), skipped)]),

@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use reproof_engine::{BisectOptions, Bisection, EngineError, WantedMetric, bisect, resolve_record};
+use reproof_engine::{
+    BisectOptions, Bisection, EngineError, JudgedBy, WantedMetric, bisect, resolve_record,
+};
 use reproof_record::{Isolation, StepName};
 
 use crate::arguments::Global;
@@ -27,7 +29,8 @@ pub struct Arguments {
     /// Look at this slice instead of all rows, written as 'reproof show' does: \"contract=One year\".
     #[arg(long = "in", value_name = "SLICE")]
     pub slice: Option<String>,
-    /// The last value that is good. Left out, it is the end of the interval of the good one.
+    /// The last value that is good. Left out, it is the end of the interval of the good one, or what
+    /// another seed may give where that is known and further away.
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub threshold: Option<f64>,
     /// How many threads to use; they change no result.
@@ -72,6 +75,15 @@ pub fn execute(
     Ok(Exit::Done)
 }
 
+const fn judged_by(by: JudgedBy) -> &'static str {
+    match by {
+        JudgedBy::Threshold => "",
+        JudgedBy::Interval => ", the end of its interval",
+        JudgedBy::Seeds => ", what another seed may give",
+        JudgedBy::Middle => ", the middle",
+    }
+}
+
 fn print(found: &Bisection, printer: &Printer) {
     let of = match &found.slice {
         Some(slice) => format!("{} in {slice}", found.metric),
@@ -79,12 +91,13 @@ fn print(found: &Bisection, printer: &Printer) {
     };
     let [good, bad] = &found.ends;
     printer.line(&format!(
-        "{of} {} in {}, {} in {}: bad beyond {}",
+        "{of} {} in {}, {} in {}: bad beyond {}{}",
         format::metric(good.value),
         good.record.short(),
         format::metric(bad.value),
         bad.record.short(),
         format::metric(found.threshold),
+        judged_by(found.judged_by),
     ));
     let ran = found.tried.iter().filter(|tried| tried.ran).count() as u64;
     if let Some(commit) = &found.commit {

@@ -4,17 +4,16 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use reproof_engine::{
-    Change, DataDifference, DataVersion, EngineError, MetricsComparison, RecordComparison, compare,
-    resolve_record,
+    AgainstSeeds, Change, DataDifference, DataVersion, EngineError, MetricMoved, MetricsComparison,
+    RecordComparison, compare, moved_metrics, resolve_record,
 };
-use reproof_learn::{Estimate, Metrics, SliceComparison};
 use reproof_table::diff::{SampleRow, TableDiff};
 use serde_json::{Value, json};
 
 use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
-use crate::{format, session, summary};
+use crate::{format, seeds, session, summary};
 
 /// The widest that a row is shown.
 const WIDTH: usize = 120;
@@ -95,7 +94,7 @@ fn print(comparison: &RecordComparison, slices: usize, printer: &Printer) {
         printer.line("\nthe recipes are the same: the results are not reproducible");
     }
     match &comparison.metrics {
-        Some(metrics) => print_metrics(metrics, slices, printer),
+        Some(metrics) => print_metrics(metrics, &comparison.seeds, slices, printer),
         None => printer.line("\nno metrics to compare"),
     }
 }
@@ -236,135 +235,100 @@ fn edited(diff: &TableDiff) -> Vec<String> {
     lines.collect()
 }
 
-pub(super) fn print_metrics(metrics: &MetricsComparison, limit: usize, printer: &Printer) {
+pub(super) fn print_metrics(
+    metrics: &MetricsComparison,
+    seeds: &AgainstSeeds,
+    limit: usize,
+    printer: &Printer,
+) {
     let [before, after] = &metrics.found;
-    printer.line(&match (&metrics.not_paired, before.rows == after.rows) {
-        (None, _) => {
+    printer.line(&match &metrics.not_paired {
+        None => {
             let rows = format::counted(before.rows, "row");
             format!("\nmetrics on the same {rows}, with the difference and its 95 % interval")
         }
-        (Some(reason), _) => format!("\nmetrics, side by side only: {reason}"),
+        Some(reason) => format!("\nmetrics, side by side only: {reason}"),
     });
-    let paired = metrics.paired.as_ref();
-    for (name, first) in &before.overall {
-        if let Some(second) = after.overall.get(name) {
-            let moved = paired.and_then(|paired| paired.overall.get(name));
-            printer.line(&metric_line(name, first, second, moved, printer));
-        }
+    let (overall, mut slices) = moved_metrics(metrics, seeds);
+    slices.retain(|slice| slice.iter().any(MetricMoved::is_judged));
+    for moved in &overall {
+        printer.line(&metric_line(moved, printer));
     }
-    for (metrics, of) in [(before, after), (after, before)] {
+    for (metrics, of, side) in [(before, after, "first"), (after, before, "second")] {
         let only = metrics.overall.keys();
-        let only: Vec<_> = only
-            .filter(|name| !of.overall.contains_key(*name))
-            .collect();
-        let side = if std::ptr::eq(metrics, before) {
-            "first"
-        } else {
-            "second"
-        };
-        for name in only {
+        for name in only.filter(|name| !of.overall.contains_key(*name)) {
             let estimate = summary::estimate(name, &metrics.overall[name]);
             printer.line(&format!("  {estimate}   only of the {side}"));
         }
     }
-    if paired.is_none() {
-        print_sides(metrics, limit, printer);
+    if let Some(labels) = &seeds.labels {
+        let flipped = seeds::labels(labels, before.rows);
+        printer.line(&format!("  {:<18} {flipped}", "labels flipped"));
     }
-    if let Some(paired) = paired
-        && !paired.slices.is_empty()
-    {
-        let mut slices: Vec<&SliceComparison> = paired.slices.iter().collect();
-        // The sort is stable: slices that moved alike stay in their order.
-        slices.sort_by(|a, b| b.movement().total_cmp(&a.movement()));
-        printer.line("\nslices, what moved most first");
+    if !slices.is_empty() && limit > 0 {
+        printer.line("\nslices, what matters most first");
         for slice in slices.iter().take(limit) {
-            let rows = format::counted(slice.rows, "row");
-            printer.line(&format!("  {}   {rows}", slice.name()));
-            print_slice(slice, before, after, printer);
+            print_slice(slice, printer);
         }
         if slices.len() > limit {
             let more = format::counted((slices.len() - limit) as u64, "slice");
             printer.line(&format!("  and {more} more"));
         }
     }
+    printer.line(&printer.paint(Style::Dim, &format!("  {}", seeds::known(seeds))));
 }
 
-/// Slices of other rows, each with what was found of it.
-fn print_sides(metrics: &MetricsComparison, limit: usize, printer: &Printer) {
-    if metrics.slices.is_empty() {
+fn print_slice(slice: &[MetricMoved<'_>], printer: &Printer) {
+    let sides = slice.first().and_then(|moved| moved.slice.zip(moved.rows));
+    let Some((found, after)) = sides else {
         return;
-    }
-    printer.line("\nslices, side by side, what moved most first");
-    for slice in metrics.slices.iter().take(limit) {
-        let rows = match slice.rows {
-            [before, after] if before == after => format::counted(after, "row"),
-            [before, after] => {
-                format!("{} -> {} rows", format::count(before), format::count(after))
-            }
-        };
-        printer.line(&format!("  {}   {rows}", slice.name));
-        for (name, [before, after]) in &slice.metrics {
-            let line = metric_line(name, before, after, None, printer);
-            let by = before
-                .value
-                .zip(after.value)
-                .map(|(before, after)| after - before);
-            let by = by
-                .map(|by| format!("   {}", format::signed(by)))
-                .unwrap_or_default();
-            printer.line(&format!("  {line}{by}"));
-        }
-    }
-    if metrics.slices.len() > limit {
-        let more = format::counted((metrics.slices.len() - limit) as u64, "slice");
-        printer.line(&format!("  and {more} more"));
-    }
-}
-
-fn print_slice(slice: &SliceComparison, before: &Metrics, after: &Metrics, printer: &Printer) {
-    let of = |metrics: &Metrics, name: &str| {
-        let mut slices = metrics.slices.iter();
-        let same =
-            slices.find(|found| found.columns == slice.columns && found.values == slice.values)?;
-        same.metrics.get(name).copied()
     };
-    for (name, moved) in &slice.metrics {
-        if let (Some(first), Some(second)) = (of(before, name), of(after, name))
-            && moved.value.is_some()
-        {
-            let line = metric_line(name, &first, &second, Some(moved), printer);
-            printer.line(&format!("  {line}"));
+    let rows = if found.rows == after {
+        format::counted(after, "row")
+    } else {
+        format!(
+            "{} -> {} rows",
+            format::count(found.rows),
+            format::count(after)
+        )
+    };
+    printer.line(&format!("  {}   {rows}", found.name()));
+    for moved in slice {
+        if moved.values.iter().all(|estimate| estimate.value.is_some()) {
+            printer.line(&format!("  {}", metric_line(moved, printer)));
         }
     }
 }
 
-/// One metric of both: `roc_auc   0.842 -> 0.850   +0.008 [-0.002, +0.018]`.
-fn metric_line(
-    name: &str,
-    before: &Estimate,
-    after: &Estimate,
-    moved: Option<&Estimate>,
-    printer: &Printer,
-) -> String {
-    let value = |estimate: &Estimate| {
-        estimate
-            .value
-            .map_or_else(|| "not defined".to_owned(), format::metric)
-    };
-    let mut line = format!("  {name:<18} {} -> {}", value(before), value(after));
-    let Some(moved) = moved else { return line };
-    if let Some(by) = moved.value {
+/// One metric of both: `roc_auc   0.842 -> 0.850   +0.008 [-0.002, +0.018]   seeds ±0.012 (0.7 sd), within`.
+fn metric_line(moved: &MetricMoved<'_>, printer: &Printer) -> String {
+    let [before, after] = moved.values.map(|estimate| {
+        let value = estimate.value.map(format::metric);
+        value.unwrap_or_else(|| "not defined".to_owned())
+    });
+    let mut line = format!("  {:<18} {before} -> {after}", moved.metric);
+    let by = moved.difference.and_then(|difference| difference.value);
+    if let Some(by) = by.or_else(|| moved.seeds.map(|seeds| seeds.by)) {
         line += &format!("   {}", format::signed(by));
     }
-    if let (Some(low), Some(high)) = (moved.low, moved.high) {
+    let difference = moved.difference;
+    if let Some((low, high)) = difference.and_then(|found| found.low.zip(found.high)) {
         let interval = format!(" [{}, {}]", format::signed(low), format::signed(high));
         // An interval without zero: the difference is more than chance among these rows explains.
-        let clear = low > 0.0 || high < 0.0;
-        line += &if clear {
+        line += &if moved.is_clear() == Some(true) {
             printer.paint(Style::Strong, &interval)
         } else {
             interval
         };
+    }
+    if let Some(found) = moved.seeds {
+        let text = seeds::distance(found);
+        let text = if found.beyond {
+            printer.paint(Style::Strong, &text)
+        } else {
+            text
+        };
+        line += &format!("   {text}");
     }
     line
 }

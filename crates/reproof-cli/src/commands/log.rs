@@ -166,6 +166,9 @@ fn line(
     if execution.final_look {
         text.push_str("  final");
     }
+    if let Some(seed) = execution.further_seed {
+        text += &format!("  seed {seed}");
+    }
     if let Some(mark) = mark(project, execution)? {
         text += &format!("  {}", printer.paint(Style::Bad, mark));
     }

@@ -4,7 +4,10 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use reproof_config::Override;
-use reproof_engine::{EngineError, Outcome, Project, Request, RunOptions, run};
+use reproof_engine::{
+    EngineError, MAX_SEEDS, Outcome, Project, Request, RunOptions, SeedRuns, SeedScope,
+    SeedsOptions, run, run_seeds,
+};
 use reproof_record::{ExecutionStatus, Isolation, StepStatus};
 use serde_json::{Value, json};
 
@@ -12,7 +15,7 @@ use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
 use crate::progress::Progress;
-use crate::{format, session, summary};
+use crate::{format, seeds, session, summary};
 
 /// Which pipeline, and how strictly.
 #[derive(Debug, Args)]
@@ -55,6 +58,18 @@ pub struct Arguments {
     /// Take in what was erased with 'reproof data erase', too. The history notes it.
     #[arg(long)]
     pub allow_erased: bool,
+    /// Run it under this many seeds, from 3 on: its own, and others that follow from that. It then says how
+    /// far the metrics are apart by the seed alone. '@latest' stays the run under its own.
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "final_look",
+        value_parser = clap::value_parser!(u32).range(3..=i64::from(MAX_SEEDS))
+    )]
+    pub seeds: Option<u32>,
+    /// With --seeds: divide the rows anew under each seed, so that each judges other rows.
+    #[arg(long, requires = "seeds")]
+    pub splits: bool,
     /// Use at most this many threads; changes no result.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -71,6 +86,7 @@ impl PipelineOptions {
         Ok(Request {
             pipeline_file: session::pipeline_file(project, global, self.pipeline.as_deref())?,
             overrides: self.set.clone(),
+            further_seed: false,
             locked: self.locked,
             require_clean: self.require_clean,
             data_of_lock: false,
@@ -97,6 +113,20 @@ pub fn execute(
     };
     let cancel = session::stop_on_signals()?;
     let progress = Progress::new(printer);
+    if let Some(seeds) = arguments.seeds {
+        let options = SeedsOptions {
+            run: options,
+            seeds,
+            scope: if arguments.splits {
+                SeedScope::OtherRows
+            } else {
+                SeedScope::SameRows
+            },
+        };
+        let runs = run_seeds(&project, &options, &progress, &cancel);
+        progress.clear();
+        return seeds_ended(&project, &runs?, &progress, printer);
+    }
     let outcome = run(&project, &options, &progress, &cancel);
     progress.clear();
     let outcome = outcome?;
@@ -107,6 +137,46 @@ pub fn execute(
     }
     report_failures(&outcome, printer);
     Ok(outcome.trouble().map_or(Exit::Done, Exit::from))
+}
+
+/// Prints what came of the runs under several seeds.
+fn seeds_ended(
+    project: &Project,
+    runs: &SeedRuns,
+    progress: &Progress,
+    printer: &Printer,
+) -> Result<Exit, EngineError> {
+    if printer.json {
+        let mut document = document(project, &runs.own)?;
+        if let Value::Object(fields) = &mut document {
+            let seeds = json!({
+                "runs": runs.further, "gates_failed": runs.gates_failed(), "spread": runs.spread,
+            });
+            fields.insert("seeds".to_owned(), seeds);
+        }
+        printer.document(&document);
+    } else {
+        print(project, &runs.own, progress, printer)?;
+        if !runs.further.is_empty() {
+            printer.line("");
+            for line in seeds::table(&runs.spread, printer) {
+                printer.line(&line);
+            }
+        }
+        let failed = runs.gates_failed() as u64;
+        if failed > 0 && !runs.further.is_empty() {
+            let seeds = format::counted(failed, "seed");
+            let of = runs.further.len() + 1;
+            printer.line(&format!("  a gate failed under {seeds} of {of}"));
+        }
+    }
+    report_failures(&runs.own, printer);
+    for run in &runs.further {
+        if let Some(problem) = &run.problem {
+            printer.error_text(&format!("seed {}: {problem}", run.seed), None);
+        }
+    }
+    Ok(runs.trouble().map_or(Exit::Done, Exit::from))
 }
 
 /// The text for a person. A run in which nothing happened is one line.

@@ -4,7 +4,7 @@ use clap::Args;
 use reproof_catalog::{ExecutionFilter, Named};
 use reproof_engine::{
     EngineError, Project, Repeatability, erasure_of, erasure_text, evaluation, find_data,
-    lock_is_committed, models, read_record, repeatability, resolve, verdict,
+    lock_is_committed, models, read_record, repeatability, resolve, seed_spreads, verdict,
 };
 use reproof_learn::Metrics;
 use reproof_record::{
@@ -18,7 +18,7 @@ use crate::arguments::Global;
 use crate::commands::data::show_files;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
-use crate::{contributions, format, session, summary};
+use crate::{contributions, format, seeds, session, summary};
 
 /// The options of the command.
 #[derive(Debug, Args)]
@@ -109,6 +109,7 @@ fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<()
     let recipe = record.recipe.id()?;
     let metrics = evaluation(project, &record)?.map(|(_, metrics)| metrics);
     let models = models(project, &record)?;
+    let spreads = seed_spreads(project, &record)?;
     let filter = ExecutionFilter {
         record: Some(*id),
         ..Default::default()
@@ -122,6 +123,7 @@ fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<()
             "record": record,
             "erased": erased(project, &record)?,
             "metrics": metrics,
+            "seed_spreads": spreads,
             "features": contributions::json(&models),
             "executions": executions,
         }));
@@ -142,6 +144,9 @@ fn show_record(project: &Project, id: &RecordId, printer: &Printer) -> Result<()
     print_recipe(project, &record.recipe, Some(&record), printer)?;
     if let Some(metrics) = metrics {
         print_metrics(&metrics, printer);
+    }
+    for spread in &spreads {
+        printer.line(&format!("\nspread    {}", seeds::line(spread)));
     }
     for line in contributions::lines(&models) {
         printer.line(&line);
@@ -449,6 +454,9 @@ fn show_execution(
     }
     for set in &execution.overrides {
         line("set", set);
+    }
+    if let Some(seed) = execution.further_seed {
+        line("seed", &format!("{seed}, for the spread over seeds"));
     }
     printer.line("");
     for (name, used) in &execution.data {

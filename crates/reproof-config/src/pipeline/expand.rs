@@ -233,7 +233,8 @@ fn target_parameters(
 }
 
 pub(super) struct Expander<'a> {
-    seed: Seed,
+    /// That of steps, and that of those that divide rows.
+    seeds: [Seed; 2],
     drafts: &'a Drafts,
     schemas: &'a Schemas<'a>,
     programs: &'a BTreeMap<StepName, Program>,
@@ -250,7 +251,7 @@ impl<'a> Expander<'a> {
         programs: &'a BTreeMap<StepName, Program>,
     ) -> Self {
         Self {
-            seed: Seed(pipeline.seed),
+            seeds: [pipeline.seed, pipeline.split_seed.unwrap_or(pipeline.seed)].map(Seed),
             drafts,
             schemas,
             programs,
@@ -314,7 +315,10 @@ impl<'a> Expander<'a> {
                 .map(|(input, from)| (input.clone(), from.value.clone()))
                 .collect(),
             parameters: self.parameters(name, draft, report)?,
-            seed: draft.spec.seeded.then(|| self.seed.derive(name)),
+            seed: draft.spec.seeded.then(|| {
+                let divides = draft.spec.action == Action::Split;
+                self.seeds[usize::from(divides)].derive(name)
+            }),
             outputs: draft
                 .outputs()
                 .into_iter()

@@ -27,6 +27,9 @@ impl Graph {
         let mut out = String::new();
         line(&mut out, 0, "pipeline", &quoted(&pipeline.name));
         line(&mut out, 0, "seed", &pipeline.seed.to_string());
+        if let Some(seed) = pipeline.split_seed {
+            line(&mut out, 0, "split_seed", &seed.to_string());
+        }
         print_data(&mut out, pipeline);
         self.print_tolerance(&mut out);
         out.push_str("steps:\n");

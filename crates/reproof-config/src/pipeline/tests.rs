@@ -724,6 +724,26 @@ fn only_steps_that_draw_at_random_have_a_seed() {
 }
 
 #[test]
+fn a_seed_of_the_split_alone_keeps_the_rows_where_another_seed_is_tried() {
+    let recipe_of = |text: &str| {
+        let (pipeline, graph) = expand(text).unwrap();
+        (recipe(&pipeline, &graph), graph.to_steps_yaml(&pipeline))
+    };
+    let (plain, _) = recipe_of(CHURN);
+    let same = CHURN.replace("seed: 42", "seed: 42\nsplit_seed: 42");
+    assert_eq!(recipe_of(&same).0.id().unwrap(), plain.id().unwrap());
+    let other = CHURN.replace("seed: 42", "seed: 7\nsplit_seed: 42");
+    let (other, printed) = recipe_of(&other);
+    assert_eq!(other.steps["split"].seed, plain.steps["split"].seed);
+    let evaluate = reproof_record::Seed(7).derive(&name("evaluate"));
+    assert_eq!(other.steps["evaluate"].seed, Some(evaluate));
+    assert_eq!(other.family().unwrap(), plain.family().unwrap());
+    // What is printed is the same pipeline.
+    assert!(printed.contains("seed: 7\nsplit_seed: 42\n"), "{printed}");
+    assert_eq!(recipe_of(&printed).0.id().unwrap(), other.id().unwrap());
+}
+
+#[test]
 fn sources_have_one_key_each() {
     let key = |data: &str| {
         let text = MINIMAL.replace("{csv: a.csv}", data);

@@ -12,12 +12,13 @@ mod versions;
 use reproof_capture::Commit;
 use reproof_catalog::ExecutionFilter;
 use reproof_learn::Estimate;
-use reproof_record::{Execution, ExecutionKind, Isolation, RecordId, StepName, VersionId};
+use reproof_record::{Execution, ExecutionKind, Isolation, Record, RecordId, StepName, VersionId};
 use reproof_table::Threads;
 use serde::Serialize;
 
 use crate::measure::{Trial, WantedMetric};
 use crate::observer::Observer;
+use crate::seeds::Pair;
 use crate::{Cancel, EngineError, Project, read_record};
 use commits::Commits;
 
@@ -30,8 +31,8 @@ pub struct BisectOptions {
     pub good: RecordId,
     /// A later record with a bad one.
     pub bad: RecordId,
-    /// The last value that is good. None for the end of the interval of the good one, or the middle
-    /// between both where it has no interval.
+    /// The last value that is good. None for the end of the interval of the good one or what another seed
+    /// may give, whichever is further, as far as they are known; else the middle between both.
     pub threshold: Option<f64>,
     /// How many threads operations may use; changes no result.
     pub threads: Threads,
@@ -50,6 +51,8 @@ pub struct Bisection {
     pub ends: [Point; 2],
     /// The last value that is good.
     pub threshold: f64,
+    /// What it was taken from.
+    pub judged_by: JudgedBy,
     /// What was looked at, in this order.
     pub tried: Vec<Tried>,
     /// The first bad commit; none if both ends are of one.
@@ -62,6 +65,20 @@ pub struct Bisection {
     pub version: Option<FirstVersion>,
     /// The records on both sides of what was found.
     pub sides: [RecordId; 2],
+}
+
+/// What the last value that is good is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgedBy {
+    /// It was given.
+    Threshold,
+    /// The end of the interval of the good record.
+    Interval,
+    /// What another seed gives in 95 of 100 cases.
+    Seeds,
+    /// The middle between both records.
+    Middle,
 }
 
 /// A record with the value.
@@ -144,6 +161,7 @@ pub struct FirstVersion {
 #[derive(Clone, Copy)]
 struct Limit {
     threshold: f64,
+    judged_by: JudgedBy,
     lower_is_bad: bool,
 }
 
@@ -185,7 +203,7 @@ pub fn bisect(
         trial.required(&options.good, &records[0])?,
         trial.required(&options.bad, &records[1])?,
     ];
-    let limit = limit(options, &estimates)?;
+    let limit = limit(&trial, options, &estimates, [&records[0], &records[1]])?;
     let runs = [
         run_of(project, &options.good)?,
         run_of(project, &options.bad)?,
@@ -204,6 +222,7 @@ pub fn bisect(
             },
         ],
         threshold: limit.threshold,
+        judged_by: limit.judged_by,
         tried: Vec::new(),
         commit: None,
         data: Vec::new(),
@@ -222,32 +241,48 @@ pub fn bisect(
 }
 
 fn limit(
+    trial: &Trial<'_>,
     options: &BisectOptions,
     [(good, good_value), (_, bad_value)]: &[(Estimate, f64); 2],
+    records: [&Record; 2],
 ) -> Result<Limit, EngineError> {
     let lower_is_bad = bad_value < good_value;
     let end = if lower_is_bad { good.low } else { good.high };
-    let threshold = options
-        .threshold
-        .or(end)
-        .unwrap_or(f64::midpoint(*good_value, *bad_value));
+    let wanted = trial.wanted;
+    let (threshold, judged_by) = if let Some(threshold) = options.threshold {
+        (threshold, JudgedBy::Threshold)
+    } else {
+        let pair = Pair::of(trial.project, records)?;
+        let values = [*good_value, *bad_value];
+        let seeds = pair.judge(wanted.slice.as_deref(), &wanted.name, values);
+        let sign = if lower_is_bad { -1.0 } else { 1.0 };
+        let seeds = seeds.map(|seeds| good_value + sign * seeds.limit);
+        let known = [(end, JudgedBy::Interval), (seeds, JudgedBy::Seeds)];
+        let known = known.into_iter().filter_map(|(end, by)| Some((end?, by)));
+        let furthest = known.max_by(|(one, _), (other, _)| (sign * one).total_cmp(&(sign * other)));
+        furthest.unwrap_or((f64::midpoint(*good_value, *bad_value), JudgedBy::Middle))
+    };
     let limit = Limit {
         threshold,
+        judged_by,
         lower_is_bad,
     };
     if limit.is_bad(*bad_value) && !limit.is_bad(*good_value) {
         return Ok(limit);
     }
-    let (what, hint) = if options.threshold.is_some() {
-        (
+    let (what, hint) = match judged_by {
+        JudgedBy::Threshold => (
             "the threshold does not lie between them",
             "name one that does",
-        )
-    } else {
-        (
+        ),
+        JudgedBy::Seeds => (
+            "what differs is within what another seed may give",
+            "'--threshold VALUE' says what is still good",
+        ),
+        JudgedBy::Interval | JudgedBy::Middle => (
             "what differs is within the interval of the good one",
             "'--threshold VALUE' says what is still good",
-        )
+        ),
     };
     Err(EngineError::Usage {
         message: format!(

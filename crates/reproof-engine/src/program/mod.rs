@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use reproof_catalog::StepOutput;
 use reproof_config::Resources;
-use reproof_record::{Artifact, ArtifactKind, Isolation, Program, RecipeStep, StepName};
+use reproof_record::{Artifact, ArtifactKind, Isolation, Program, RecipeStep, Record, StepName};
 use reproof_sandbox::{End, Finished, Limits, Mount, Sandbox, Stream, Traced};
 use reproof_store::fs::{FileKind, Io, IoError};
 use reproof_store::{LayOut, SOURCE_DATE_EPOCH, Store, WorkFolder, lay_out};
@@ -98,6 +98,42 @@ pub(crate) struct Told {
 pub fn reported(project: &Project, artifact: &Artifact) -> Result<Reported, EngineError> {
     let read = read_document(&project.store, artifact, REPORTED_FILE);
     read.map_err(crate::run::unreadable)
+}
+
+/// The metrics that a program reported, each by its last value; left out where that is not finite.
+pub(crate) fn last_reported(
+    project: &Project,
+    artifact: &Artifact,
+) -> Result<BTreeMap<String, f64>, EngineError> {
+    let all = reported(project, artifact)?.metrics;
+    // They are sorted by name and step: of each name this keeps the last step.
+    let last: BTreeMap<_, _> = all
+        .into_iter()
+        .map(|metric| (metric.name, metric.value))
+        .collect();
+    let finite = last.into_iter();
+    Ok(finite
+        .filter_map(|(name, value)| Some((name, value?.as_f64()?)))
+        .collect())
+}
+
+/// The metrics that the programs of a record reported; of equal names those of the first step.
+pub(crate) fn all_reported(
+    project: &Project,
+    record: &Record,
+) -> Result<BTreeMap<String, f64>, EngineError> {
+    let mut found = BTreeMap::new();
+    for outputs in record.results.values() {
+        let mut outputs = outputs.iter();
+        let own = outputs.find(|(output, artifact)| {
+            output.as_str() == Program::REPORTED && artifact.kind == ArtifactKind::Metrics
+        });
+        let Some((_, artifact)) = own else { continue };
+        for (name, value) in last_reported(project, artifact)? {
+            found.entry(name).or_insert(value);
+        }
+    }
+    Ok(found)
 }
 
 /// The variables for compiling the bytecode of an environment.

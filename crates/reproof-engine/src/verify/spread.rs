@@ -1,5 +1,5 @@
-//! How far the results of several runs of the same are apart: what is natural, so that it is not taken
-//! for an effect.
+//! How far the results of several runs of one recipe are apart: what is natural, so that it is not taken
+//! for an effect. What other seeds give is another thing: the spread over seeds, of `crate::seeds`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Verified;
 use crate::operations::read_metrics;
-use crate::program::reported;
+use crate::program::last_reported;
 use crate::{Class, EngineError, Project, contents};
 
 /// How far the results of an output are apart.
@@ -111,15 +111,8 @@ fn values(project: &Project, artifact: &Artifact) -> Vec<(String, f64)> {
             .filter_map(|(name, estimate)| Some((name, estimate.value?)))
             .collect();
     }
-    let Ok(reported) = reported(project, artifact) else {
-        return Vec::new();
-    };
-    let last: BTreeMap<_, _> = reported
-        .metrics
-        .into_iter()
-        .filter_map(|one| Some((one.name, one.value?.as_f64()?)))
-        .collect();
-    last.into_iter().collect()
+    let reported = last_reported(project, artifact).unwrap_or_default();
+    reported.into_iter().collect()
 }
 
 fn measured(project: &Project, artifacts: [&Artifact; 2]) -> Result<Distance, EngineError> {

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::compare::{self, Change, DataDifference, MetricsComparison};
 use crate::contents::{self, Moved};
+use crate::seeds::{AgainstSeeds, against_seeds};
 use crate::{EngineError, Project};
 
 pub use aspects::{EnvironmentChange, FileChange, FileState};
@@ -152,6 +153,8 @@ pub struct Explanation {
     pub steps: Vec<StepDifference>,
     /// The metrics of both; none if one has none.
     pub metrics: Option<MetricsComparison>,
+    /// How far metrics moved against the spread over seeds; none where nothing did.
+    pub seeds: Option<AgainstSeeds>,
 }
 
 /// Explains why the second result is not the first.
@@ -170,10 +173,12 @@ pub fn why(
     let steps = steps(project, records)?;
     let cause = cause(records, &steps);
     let configuration = compare::configuration(recipes[0], recipes[1])?;
-    let metrics = if records[0].results == records[1].results {
-        None
+    let (metrics, seeds) = if records[0].results == records[1].results {
+        (None, None)
     } else {
-        here(compare::metrics(project, records, threads))?.flatten()
+        let metrics = here(compare::metrics(project, records, threads))?.flatten();
+        let seeds = against_seeds(project, records, metrics.as_ref())?;
+        (metrics, Some(seeds))
     };
     Ok(Explanation {
         cause,
@@ -188,6 +193,7 @@ pub fn why(
         platform: aspects::platform([&sides[0].platform, &sides[1].platform]),
         steps,
         metrics,
+        seeds,
         sides,
     })
 }
@@ -286,7 +292,7 @@ fn cause(records: [&Record; 2], steps: &[StepDifference]) -> Cause {
 }
 
 /// What was read, if it is here: what is missing is no reason to say nothing of the rest, but damage is.
-fn here<T, E: Into<EngineError>>(read: Result<T, E>) -> Result<Option<T>, EngineError> {
+pub(crate) fn here<T, E: Into<EngineError>>(read: Result<T, E>) -> Result<Option<T>, EngineError> {
     match read.map_err(Into::into) {
         Ok(found) => Ok(Some(found)),
         Err(EngineError::Impossible(_) | EngineError::Store(StoreError::Missing { .. })) => {

@@ -37,7 +37,7 @@ fn report(cells: &[Value]) -> Report {
 fn found_in(cells: &[Value]) -> Vec<String> {
     let report = report(cells);
     let others = BTreeSet::new();
-    let found = report.checked.findings(&others);
+    let found = report.checked.findings(&others, |_| false);
     let found = found.filter(|finding| finding.rule.is_of_exploring());
     let show = |finding: &Finding| {
         let cell = finding.cell.unwrap();
@@ -503,7 +503,10 @@ fn other_languages_are_looked_at_in_their_order_only() {
         context: &Context::default(),
     };
     let report = check(&notebook, around);
-    assert_eq!(report.checked.findings(&BTreeSet::new()).count(), 1);
+    assert_eq!(
+        report.checked.findings(&BTreeSet::new(), |_| false).count(),
+        1
+    );
     assert!(report.notes[0].contains("it is r, not Python"));
 }
 

@@ -22,7 +22,10 @@ use super::compare::{data_lines, print_changes, print_metrics};
 use crate::arguments::Global;
 use crate::exit::Exit;
 use crate::printer::{Printer, Style};
-use crate::{format, session, summary};
+use crate::{format, seeds, session, summary};
+
+/// How many files, changes and outputs are printed of each kind, so that all of it is about a screen.
+const SHOWN: usize = 8;
 
 /// The options of the command.
 #[derive(Debug, Args)]
@@ -31,11 +34,11 @@ pub struct Arguments {
     /// record alone is compared with what its newest verification found.
     #[arg(value_name = "ID", required = true, num_args = 1..=2)]
     pub ids: Vec<String>,
-    /// Show the lines of code that differ.
+    /// Show all files of code that differ, with their lines.
     #[arg(long)]
     pub lines: bool,
     /// Show at most this many slices; --json has all.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     pub slices: usize,
     /// Write it as one page for the browser into this file, with pictures.
     #[arg(long, value_name = "FILE")]
@@ -139,13 +142,21 @@ fn print(found: &Explanation, arguments: &Arguments, printer: &Printer) {
     printer.line(&cause(found));
     if !found.code.is_empty() {
         printer.line("\ncode");
-        for file in &found.code {
+        let shown = if arguments.lines {
+            found.code.len()
+        } else {
+            SHOWN
+        };
+        for file in found.code.iter().take(shown) {
             print_file(file, arguments.lines, printer);
         }
+        print_more("  ", found.code.len(), shown, "file", printer);
     }
     if !found.configuration.is_empty() {
         printer.line("\nconfiguration");
-        print_changes(&found.configuration, printer);
+        let all = &found.configuration;
+        print_changes(&all[..all.len().min(SHOWN)], printer);
+        print_more("  ", all.len(), SHOWN, "change", printer);
     }
     if !found.environments.is_empty() {
         printer.line("\nenvironment");
@@ -156,9 +167,10 @@ fn print(found: &Explanation, arguments: &Arguments, printer: &Printer) {
                 Some(diff) => summary::environment(diff),
                 None => vec!["one of them is not here: 'reproof pull' may fetch it".to_owned()],
             };
-            for line in lines {
+            for line in lines.iter().take(SHOWN) {
                 printer.line(&format!("    {line}"));
             }
+            print_more("    ", lines.len(), SHOWN, "difference", printer);
         }
     }
     if !found.data.is_empty() {
@@ -175,14 +187,38 @@ fn print(found: &Explanation, arguments: &Arguments, printer: &Printer) {
     let moved: Vec<_> = steps.filter(|step| !step.outputs.is_empty()).collect();
     if !moved.is_empty() {
         printer.line("\nhow far the results moved, in the order of the steps");
-        for step in moved {
-            for line in moved::lines(step, found.metrics.is_some()) {
-                printer.line(&line);
-            }
+        let lines = moved
+            .into_iter()
+            .flat_map(|step| moved::lines(step, found.metrics.is_some()));
+        let lines: Vec<_> = lines.collect();
+        for line in lines.iter().take(SHOWN) {
+            printer.line(line);
         }
+        print_more("  ", lines.len(), SHOWN, "line", printer);
     }
-    if let Some(metrics) = &found.metrics {
-        print_metrics(metrics, arguments.slices, printer);
+    let Some(against) = &found.seeds else { return };
+    if !against.reported_values.is_empty() {
+        printer.line("\nmetrics that programs reported");
+        let lines = moved::reported(against);
+        for line in lines.iter().take(SHOWN) {
+            printer.line(line);
+        }
+        print_more("  ", lines.len(), SHOWN, "metric", printer);
+    }
+    match &found.metrics {
+        Some(metrics) => print_metrics(metrics, against, arguments.slices, printer),
+        None if against.reported_values.is_empty() => {}
+        None => printer.line(&printer.paint(Style::Dim, &format!("  {}", seeds::known(against)))),
+    }
+}
+
+/// Says how many more there are than were shown, and where.
+fn print_more(indent: &str, count: usize, shown: usize, noun: &str, printer: &Printer) {
+    if count > shown {
+        let more = format::counted((count - shown) as u64, noun);
+        printer.line(&format!(
+            "{indent}and {more} more: --json and --html have all"
+        ));
     }
 }
 

@@ -1,9 +1,11 @@
 //! How far outputs moved, in lines.
 
-use reproof_engine::{ArrayMoved, ContentMoved, Moved, OutputDifference, StepDifference};
+use reproof_engine::{
+    AgainstSeeds, ArrayMoved, ContentMoved, Moved, OutputDifference, StepDifference,
+};
 use reproof_table::{ColumnMoved, TableMoved};
 
-use crate::format;
+use crate::{format, seeds};
 
 /// How many files of an output, and columns of a table, are shown.
 const SHOWN: usize = 4;
@@ -35,6 +37,37 @@ pub(super) fn lines(step: &StepDifference, metrics: bool) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The metrics that programs reported and that moved.
+pub(super) fn reported(against: &AgainstSeeds) -> Vec<String> {
+    let mut lines: Vec<_> = against.reported_values.iter().collect();
+    let far = |name: &String| {
+        let found = against.reported.get(name);
+        found.map_or((false, 0.0), |found| {
+            let deviations = found.deviations.unwrap_or(f64::INFINITY);
+            (found.beyond, deviations)
+        })
+    };
+    // The sort is stable: what moved alike stays in its order.
+    lines.sort_by(|(a, _), (b, _)| {
+        let (a, b) = (far(a), far(b));
+        b.0.cmp(&a.0).then(b.1.total_cmp(&a.1))
+    });
+    let line = |(name, [before, after]): (&String, &[f64; 2])| {
+        let mut line = format!(
+            "  {:<18} {} -> {}   {}",
+            format::visible(name),
+            format::metric(*before),
+            format::metric(*after),
+            format::signed(after - before)
+        );
+        if let Some(found) = against.reported.get(name) {
+            line += &format!("   {}", seeds::distance(found));
+        }
+        line
+    };
+    lines.into_iter().map(line).collect()
 }
 
 fn digests(output: &OutputDifference) -> String {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_engine::{
-    Aspect, DataDifference, Experiments, Explanation, FileState, MetricsComparison, Project,
-    find_data, statistics,
+    AgainstSeeds, Aspect, DataDifference, Experiments, Explanation, FileState, MetricMoved,
+    MetricsComparison, Project, find_data, moved_metrics, statistics,
 };
-use reproof_learn::Estimate;
+use reproof_learn::{Estimate, SliceMetrics};
 use reproof_record::{Recipe, RecipeStep, Source, StepName};
 use reproof_table::statistics::ColumnStatistics;
 use reproof_table::{Threads, column_drift};
@@ -14,7 +14,7 @@ use reproof_table::{Threads, column_drift};
 use super::moved;
 use crate::commands::compare::data_lines;
 use crate::page::{bars, escaped};
-use crate::{format, page};
+use crate::{format, page, seeds};
 
 /// How many slices are drawn.
 const SLICES: usize = 12;
@@ -64,8 +64,8 @@ pub(super) fn page(
         }
     }
     body += &section("Steps", &graph(found));
-    if let Some(metrics) = &found.metrics {
-        body += &section("Metrics", &self::metrics(metrics));
+    if let (Some(metrics), Some(against)) = (&found.metrics, &found.seeds) {
+        body += &section("Metrics", &self::metrics(metrics, against));
     }
     if !found.code.is_empty() {
         body += &section("Code", &code(found));
@@ -86,6 +86,8 @@ pub(super) fn page(
         .steps
         .iter()
         .flat_map(|step| moved::lines(step, found.metrics.is_some()));
+    let reported = found.seeds.iter().flat_map(moved::reported);
+    let outputs = outputs.chain(reported);
     let outputs: Vec<_> = outputs.map(|line| escaped(line.trim())).collect();
     if !outputs.is_empty() {
         let lines = outputs.join("<br>\n");
@@ -229,39 +231,47 @@ fn moved_columns(
     Some(moved)
 }
 
-/// All metrics, and the slices that moved most, each with its intervals before and after.
-fn metrics(metrics: &MetricsComparison) -> String {
-    let [before, after] = &metrics.found;
-    let mut html = String::from(
-        "<p><span class=\"dim\">grey: before; coloured: after; lines are 95 % intervals</span></p>\n<table>\n",
+/// All metrics, and the slices that moved most, each with its intervals before and after: what matters most
+/// first.
+fn metrics(metrics: &MetricsComparison, against: &AgainstSeeds) -> String {
+    let mut html = format!(
+        "<p><span class=\"dim\">grey: before; coloured: after; lines are 95 % intervals; {}</span></p>\n<table>\n",
+        escaped(&seeds::known(against))
     );
-    for (name, first) in &before.overall {
-        if let Some(second) = after.overall.get(name) {
-            html += &metric_row(name, "all rows", [first, second]);
-        }
+    let (overall, slices) = moved_metrics(metrics, against);
+    for moved in &overall {
+        html += &metric_row(moved);
     }
-    let moved = metrics.slices.iter().filter(|slice| slice.movement > 0.0);
-    for slice in moved.take(SLICES) {
-        for (name, [first, second]) in &slice.metrics {
-            html += &metric_row(name, &slice.name, [first, second]);
-        }
+    if let Some(labels) = &against.labels {
+        html += &format!(
+            "<tr><td>labels flipped</td><td>all rows</td><td colspan=\"4\">{}</td></tr>\n",
+            escaped(&seeds::labels(labels, metrics.found[0].rows))
+        );
+    }
+    // Of each slice the metric that matters most.
+    for moved in slices.iter().filter_map(|slice| slice.first()).take(SLICES) {
+        html += &metric_row(moved);
     }
     html + "</table>"
 }
 
-fn metric_row(name: &str, of: &str, pair: [&Estimate; 2]) -> String {
+fn metric_row(moved: &MetricMoved<'_>) -> String {
     let value = |estimate: &Estimate| {
-        estimate
-            .value
-            .map_or_else(|| "not defined".to_owned(), format::metric)
+        let value = estimate.value.map(format::metric);
+        value.unwrap_or_else(|| "not defined".to_owned())
     };
+    let of = moved
+        .slice
+        .map_or("all rows".to_owned(), SliceMetrics::name);
+    let seeds = moved.seeds.map_or_else(String::new, seeds::distance);
     format!(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"interval\">{}</td></tr>\n",
-        escaped(name),
-        escaped(of),
-        value(pair[0]),
-        value(pair[1]),
-        intervals(pair)
+        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"interval\">{}</td></tr>\n",
+        escaped(moved.metric),
+        escaped(&of),
+        value(moved.values[0]),
+        value(moved.values[1]),
+        escaped(&seeds),
+        intervals(moved.values)
     )
 }
 
