@@ -102,7 +102,7 @@ const PLANTED: &[Case] = &[
     (
         "`random.Random()` without a seed",
         "import random\nvalue = random.Random().random()",
-        &["entropy"],
+        &["unseeded-random"],
         "diverged",
         &["randomness"],
     ),

@@ -247,8 +247,9 @@ fn warnings_count_if_they_shall_and_comments_silence() {
 #[test]
 fn clean_code_gives_nothing() {
     // Every example of ours, with all its code.
-    for name in ["diabetes", "churn", "diamonds-xgboost"] {
+    for name in ["diabetes", "churn", "diamonds-xgboost", "penguins-notebook"] {
         let project = Project::example(name);
+        project.reproof(&["notebook", "check", "--all"]).expect(0);
         let call = project
             .reproof(&["doctor", "--json", &pipeline_of(&project)])
             .expect(0);

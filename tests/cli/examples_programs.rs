@@ -89,6 +89,11 @@ fn a_pipeline_and_programs_in_python() {
     check("diabetes-python", 5);
 }
 
+#[test]
+fn scikit_learn_in_a_notebook() {
+    check("penguins-notebook", 5);
+}
+
 /// Of a metric that is reported in every round, the summary shows the last value.
 #[test]
 fn metrics_of_rounds_are_shown_by_their_last() {

@@ -197,6 +197,33 @@ fn what_a_script_prints_is_the_output_where_it_writes_nothing() {
 }
 
 #[test]
+fn what_modules_read_and_write_is_found() {
+    let project = project();
+    project.write(
+        "loader.py",
+        "LEAST = 2\n\ndef rows():\n    return open('data/sales.csv').read().split()\n\n\
+         def save(text):\n    open('made/total.txt', 'w').write(text)\n",
+    );
+    project.write(
+        "sum.py",
+        "import os\nimport loader\nSTEP = .5\nos.makedirs('made', exist_ok=True)\n\
+         loader.save(str(STEP * len(loader.rows())))\n",
+    );
+    let call = project.reproof(&["import", "sum.py"]).expect(0);
+    for line in [
+        "data sales: data/sales.csv",
+        "output total: made/total.txt",
+        "parameter STEP: 0.5",
+    ] {
+        let mut lines = call.out.lines();
+        assert!(lines.any(|found| found == line), "{}", call.out);
+    }
+    assert!(!call.out.contains("LEAST"), "{}", call.out);
+    let run = project.run(&["sum"]);
+    assert_eq!(project.output(&run, "sum", "total"), "2.0");
+}
+
+#[test]
 fn nothing_is_overwritten_and_a_dry_run_writes_nothing() {
     let project = project();
     std::fs::remove_file(project.path("requirements.txt")).unwrap();

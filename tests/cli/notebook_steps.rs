@@ -251,6 +251,16 @@ fn the_cell_that_failed_is_shown() {
         "return 1 / x",
         "step 'fit' failed: work/fit.ipynb: cell 4 failed: ZeroDivisionError: division by zero",
     ]);
+    // What was run so far is kept, with the error; also from gc.
+    project.reproof(&["gc"]).expect(0);
+    let log = project.reproof(&["log", "--json"]).json();
+    let id = log["executions"][0]["id"].as_str().unwrap();
+    let copy = project.reproof(&["notebook", "executed", id]).expect(0);
+    let copy: Value = serde_json::from_str(&copy.out).unwrap();
+    let outputs = |cell: usize| copy["cells"][cell]["outputs"].as_array().unwrap();
+    assert_eq!(outputs(3)[0]["text"], "so far\n");
+    assert_eq!(outputs(3)[1]["ename"], "ZeroDivisionError");
+    assert_eq!(copy["cells"][3]["execution_count"], 3);
     // An error that is meant lets it go on; a kernel that is killed does not.
     let text = notebook(&["1 / 0", "print('after')"], false);
     let meant = text.replacen(

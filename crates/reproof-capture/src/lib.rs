@@ -25,6 +25,7 @@ mod git;
 mod ignore;
 pub mod notebook;
 mod pattern;
+mod python;
 mod read;
 pub mod rules;
 mod runner;

@@ -95,9 +95,9 @@ fn kept(project: &Project, id: &RecordId, record: &Record) -> Result<Kept, Engin
         kept.blobs
             .extend(lock.map(|lock| ("the lock file of a run".to_owned(), lock)));
         for (step, ran) in &execution.steps {
-            let log = ran.log;
+            let blobs = ran.kept();
             kept.blobs
-                .extend(log.map(|log| (format!("a log of step '{step}'"), log)));
+                .extend(blobs.map(|blob| (format!("a log of step '{step}'"), blob)));
         }
     }
     for (step, recipe) in &record.recipe.steps {

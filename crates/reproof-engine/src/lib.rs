@@ -105,7 +105,7 @@ pub use reproof_capture::notebook::{
     Converted, Keep, MAX_NOTEBOOK, NotebookError, strip as strip_notebook,
 };
 pub use reproof_capture::rules::{Finding as RuleFinding, Rule, Severity, Subject};
-pub use reproof_capture::script::Imported;
+pub use reproof_capture::script::{Imported, Note as ScriptNote};
 pub use run::{Outcome, RunOptions, run};
 pub use scripts::import_script;
 pub use seeds::{

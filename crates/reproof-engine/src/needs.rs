@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::{Catalog, Mention, StepResult};
 use reproof_record::{
-    Artifact, ArtifactKind, DataOrigin, Digest, Execution, Record, StepName, VersionEntry,
-    digests_in,
+    Artifact, ArtifactKind, DataOrigin, Digest, Execution, Record, StepExecution, StepName,
+    VersionEntry, digests_in,
 };
 use reproof_store::{Store, StoreError};
 use serde::Deserialize;
@@ -89,7 +89,7 @@ pub(crate) fn of_record(record: &Record) -> Objects {
 }
 
 /// What belongs to the history of a record, and whose lack keeps nothing from being repeated: the
-/// code of its runs, their patches, lock files and logs, and manifests.
+/// code of its runs, their patches, lock files, logs and failed notebooks, and manifests.
 pub(crate) fn of_history(
     executions: &[Execution],
     manifests: impl Iterator<Item = Digest>,
@@ -100,8 +100,8 @@ pub(crate) fn of_history(
     for execution in executions {
         let code = &execution.code;
         objects.extend(code.tree.map(|tree| (tree, Object::Tree)));
-        let logs = execution.steps.values().map(|step| step.log);
-        let blobs = logs.chain([code.patch, execution.lock]).flatten();
+        let kept = execution.steps.values().flat_map(StepExecution::kept);
+        let blobs = kept.chain(code.patch).chain(execution.lock);
         objects.extend(blobs.map(|blob| (blob, Object::Blob)));
         let manifests = execution.data.values().filter_map(|used| used.manifest);
         objects.extend(manifests.map(|manifest| (manifest, Object::Manifest)));

@@ -71,6 +71,7 @@ impl Ran {
             error: None,
             observations: BTreeMap::new(),
             log: None,
+            executed: None,
         };
         let names = recipe.steps.keys();
         Self {
@@ -116,6 +117,8 @@ struct Done {
     told: Told,
     /// The blob with its log.
     log: Option<Digest>,
+    /// The blob with the executed copy of a notebook that failed.
+    executed: Option<Digest>,
 }
 
 /// A step that has come to its end, in whatever way.
@@ -126,6 +129,7 @@ struct End {
     outputs: Option<Outputs>,
     observations: BTreeMap<String, f64>,
     log: Option<Digest>,
+    executed: Option<Digest>,
 }
 
 impl End {
@@ -137,6 +141,7 @@ impl End {
             outputs: None,
             observations: BTreeMap::new(),
             log: None,
+            executed: None,
         }
     }
 }
@@ -377,13 +382,15 @@ impl Scheduler<'_> {
                 (Err(OperationError::Panic(text)), Told::default())
             });
             let micros = micros_since(started);
-            let log = match store_log(&store, &told.log) {
-                Ok(log) => log,
-                Err(error) => {
-                    result = result.and(Err(error));
-                    None
+            let stored = store_text(&store, &told.log)
+                .and_then(|log| Ok((log, store_text(&store, &told.executed)?)));
+            let (log, executed) = stored.unwrap_or_else(|error| {
+                let outputs = std::mem::replace(&mut result, Err(error));
+                if outputs.is_err() {
+                    result = outputs;
                 }
-            };
+                (None, None)
+            });
             // Acknowledged only once it is durable: first the blobs, now the row that names them.
             if let Ok(outputs) = &result {
                 let recorded = catalog.add_step_result(&StepResult {
@@ -405,6 +412,7 @@ impl Scheduler<'_> {
                 result,
                 told,
                 log,
+                executed,
             })));
         });
     }
@@ -472,6 +480,7 @@ impl Scheduler<'_> {
             result,
             mut told,
             log,
+            executed,
         } = done;
         for note in &told.notes {
             self.observer
@@ -482,6 +491,7 @@ impl Scheduler<'_> {
             micros,
             observations: std::mem::take(&mut told.observations),
             log,
+            executed,
             ..End::without(StepStatus::Ran)
         };
         self.tell_traced(&name, told, result.as_ref().err());
@@ -524,6 +534,7 @@ impl Scheduler<'_> {
             error: self.ran.failures.get(&name).map(ToString::to_string),
             observations: end.observations,
             log: end.log,
+            executed: end.executed,
         };
         self.observer.event(&Event::StepFinished {
             name: &name,
@@ -537,13 +548,13 @@ impl Scheduler<'_> {
     }
 }
 
-/// Keeps what a program wrote to its standard output and error.
-fn store_log(store: &Store, log: &[u8]) -> Result<Option<Digest>, OperationError> {
-    if log.is_empty() {
+/// Keeps what a program wrote beside its outputs, if it wrote anything.
+fn store_text(store: &Store, text: &[u8]) -> Result<Option<Digest>, OperationError> {
+    if text.is_empty() {
         return Ok(None);
     }
     let mut batch = store.batch();
-    let blob = batch.put(log)?;
+    let blob = batch.put(text)?;
     batch.commit()?;
     Ok(Some(blob.digest))
 }

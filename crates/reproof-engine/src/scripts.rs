@@ -45,7 +45,14 @@ pub fn import_script(
     if io.metadata(&place)?.kind != FileKind::File {
         return Err(EngineError::usage(format!("{shown} is no file")));
     }
-    let script = read(&io.read(&place, MAX_SCRIPT)?, inside)
+    // A module that cannot be read is looked at by whoever runs it.
+    let mut open = |path: &str| {
+        let place = root.join(path);
+        let facts = io.metadata(&place).ok()?;
+        let is_small = facts.kind == FileKind::File && facts.size <= MAX_SCRIPT;
+        is_small.then(|| io.read(&place, MAX_SCRIPT).ok()).flatten()
+    };
+    let script = read(&io.read(&place, MAX_SCRIPT)?, inside, &mut open)
         .map_err(|error| EngineError::usage(format!("{inside}:{error}")))?;
     let mut look = |path: &str| match io.metadata(&root.join(path)) {
         Ok(facts) if facts.kind == FileKind::File => Place::File,

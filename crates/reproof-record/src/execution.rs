@@ -241,6 +241,17 @@ pub struct StepExecution {
     /// The blob that holds what a program wrote to its standard output and error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Digest>,
+    /// The blob that holds the executed copy of a notebook that failed. That of one that did not is an
+    /// output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executed: Option<Digest>,
+}
+
+impl StepExecution {
+    /// The blobs that it keeps beside its outputs.
+    pub fn kept(&self) -> impl Iterator<Item = Digest> {
+        self.log.into_iter().chain(self.executed)
+    }
 }
 
 /// What became of a gate.

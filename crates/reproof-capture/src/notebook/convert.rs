@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use ruff_python_ast::visitor::{Visitor, walk_expr};
-use ruff_python_ast::{Expr, Stmt};
+use ruff_python_ast::{Expr, Number, Stmt, UnaryOp};
 use ruff_text_size::Ranged;
 use thiserror::Error;
 
@@ -20,6 +20,7 @@ use super::check::{Surroundings, check, names_of};
 use super::document::{Cell, Notebook};
 use super::magic::{Effect, effect, of_cell};
 use crate::closure::{ParsedCell, normalise, with_cells};
+use crate::python::literal;
 use crate::rules::Context;
 use crate::script::{Access, calls::file_uses};
 
@@ -208,7 +209,7 @@ impl Parts {
                 let count = self.data.len() + 1;
                 let known = self.data.entry(inside.clone());
                 known.or_insert_with(|| format!("data_{count}"));
-                edits.push((range, format!("_DATA[{inside:?}]")));
+                edits.push((range, format!("_DATA[{}]", literal(&inside))));
             } else if literals.writes.contains(&path) {
                 self.undecided.push(format!(
                     "cell {} writes '{path}': write it below _step[\"outputs\"] of its step instead, \
@@ -225,7 +226,8 @@ impl Parts {
                     Effect::Runs(code) => (code.to_owned(), None),
                     _ => {
                         let line = text.get(range.clone()).unwrap_or_default();
-                        (format!("pass  # {line}"), Some(line.to_owned()))
+                        let line = line.replace(['\n', '\r'], " ");
+                        (format!("pass  # {line}"), Some(line))
                     }
                 };
                 edits.push((range, instead));
@@ -239,7 +241,7 @@ impl Parts {
             }
             let parameter = cell
                 .is_tagged("parameters")
-                .then(|| literal_assigned(statement, text))
+                .then(|| literal_assigned(statement))
                 .flatten();
             let names = names_of(statement);
             let kind = match (statement, &parameter) {
@@ -252,7 +254,7 @@ impl Parts {
                 _ => Kind::Value,
             };
             if let Some((name, value)) = parameter {
-                let instead = format!("{name} = _step[\"parameters\"][{name:?}]");
+                let instead = format!("{name} = _step[\"parameters\"][{}]", literal(&name));
                 edits.push((range.clone(), instead));
                 self.parameters.insert(name, value);
             }
@@ -338,7 +340,7 @@ fn edited(text: &str, range: Range<usize>, edits: &[(Range<usize>, String)]) -> 
 }
 
 /// The name and the JSON of `name = literal`.
-pub(crate) fn literal_assigned(statement: &Stmt, text: &str) -> Option<(String, String)> {
+pub(crate) fn literal_assigned(statement: &Stmt) -> Option<(String, String)> {
     let (target, value) = match statement {
         Stmt::Assign(assign) => match assign.targets.as_slice() {
             [target] => (target, &*assign.value),
@@ -350,23 +352,40 @@ pub(crate) fn literal_assigned(statement: &Stmt, text: &str) -> Option<(String, 
     let Expr::Name(name) = target else {
         return None;
     };
-    let range = value.range();
-    let written = text.get(range.start().to_usize()..range.end().to_usize())?;
-    Some((name.id.to_string(), literal_json(value, written)?))
+    Some((name.id.to_string(), literal_json(value)?))
 }
 
-/// The JSON of a plain value that is written so; none of what is not plain.
-pub(crate) fn literal_json(value: &Expr, written: &str) -> Option<String> {
+/// The JSON of a plain value; none of what is not plain.
+pub(crate) fn literal_json(value: &Expr) -> Option<String> {
     Some(match value {
         Expr::StringLiteral(literal) => quoted(literal.value.to_str()),
         Expr::BooleanLiteral(literal) => literal.value.to_string(),
         Expr::NoneLiteral(_) => "null".to_owned(),
-        Expr::NumberLiteral(_) | Expr::UnaryOp(_) => {
-            let number: serde_json::Number = written.replace('_', "").parse().ok()?;
-            number.to_string()
-        }
-        _ => return None,
+        _ => number(value)?.to_string(),
     })
+}
+
+/// A number that JSON can hold, with its sign.
+fn number(value: &Expr) -> Option<serde_json::Number> {
+    match value {
+        Expr::NumberLiteral(literal) => match &literal.value {
+            Number::Int(whole) => whole.as_i64().map(Into::into),
+            Number::Float(number) => serde_json::Number::from_f64(*number),
+            Number::Complex { .. } => None,
+        },
+        Expr::UnaryOp(signed) if matches!(&*signed.operand, Expr::NumberLiteral(_)) => {
+            let positive = number(&signed.operand)?;
+            match signed.op {
+                UnaryOp::UAdd => Some(positive),
+                UnaryOp::USub => match positive.as_i64() {
+                    Some(whole) => Some((-whole).into()),
+                    None => serde_json::Number::from_f64(-positive.as_f64()?),
+                },
+                UnaryOp::Invert | UnaryOp::Not => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// A text as YAML and JSON write it.

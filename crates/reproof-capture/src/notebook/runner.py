@@ -42,18 +42,23 @@ def main():
     with open(path, encoding="utf-8") as file:
         notebook = json.load(file)
     try:
-        cells = with_parameters(notebook["cells"], step["parameters"])
+        notebook["cells"] = with_parameters(notebook["cells"], step["parameters"])
         with tempfile.TemporaryDirectory() as folder:
-            run(cells, os.path.dirname(path), folder)
+            run(notebook["cells"], os.path.dirname(path), folder)
     except Failed as error:
+        keep(notebook, step)
         print(error.shown, file=sys.stderr, end="")
         note = os.path.join(os.path.dirname(step["metrics"]), "failure.txt")
         with open(note, "w", encoding="utf-8") as file:
             file.write(error.line)
         sys.exit(1)
-    for cell in cells:
+    keep(notebook, step)
+
+
+def keep(notebook, step):
+    """Writes the notebook with what its cells put out so far."""
+    for cell in notebook["cells"]:
         cell.pop("number", None)
-    notebook["cells"] = cells
     with open(step["outputs"]["executed"]["path"], "w", encoding="utf-8") as file:
         json.dump(notebook, file, indent=1, ensure_ascii=False, sort_keys=True)
         file.write("\n")

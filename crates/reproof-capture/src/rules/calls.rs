@@ -2,7 +2,6 @@
 
 use ruff_python_ast::{Expr, ExprCall};
 
-use super::facts::gives_nothing;
 use crate::closure::visit::argument;
 
 /// Calls that give the time of day.
@@ -39,7 +38,7 @@ pub(super) fn is_clock(name: &str, call: &ExprCall) -> bool {
 }
 
 /// Whether a call gives bits that the system draws.
-pub(super) fn is_entropy(name: &str, call: &ExprCall) -> bool {
+pub(super) fn is_entropy(name: &str) -> bool {
     const CALLS: &[&str] = &[
         "uuid.uuid1",
         "uuid.uuid4",
@@ -47,9 +46,7 @@ pub(super) fn is_entropy(name: &str, call: &ExprCall) -> bool {
         "os.getrandom",
         "random.SystemRandom",
     ];
-    CALLS.contains(&name)
-        || name.starts_with("secrets.")
-        || name == "random.Random" && gives_nothing(call, "x")
+    CALLS.contains(&name) || name.starts_with("secrets.")
 }
 
 /// What a call gives for a keyword.

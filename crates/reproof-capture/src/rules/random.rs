@@ -49,7 +49,7 @@ impl Checker<'_> {
                     && without("random_state")
                     && (!without("n") || !without("frac"))
             }
-            Some("rvs") => self.names.imports("scipy") && without("random_state"),
+            Some("rvs") => self.names.imports("scipy") && without("random_state") && without("rng"),
             _ => false,
         };
         if draws {
@@ -91,14 +91,18 @@ impl Checker<'_> {
     fn seeding(&self, generator: Generator) -> String {
         let (call, bound) = match generator {
             Generator::Python => ("random.seed", ""),
-            Generator::NumPy => ("numpy.random.seed", " % 2**32"),
+            Generator::NumPy => ("np.random.seed", " % 2**32"),
             Generator::Torch => ("torch.manual_seed", " % 2**63"),
-            Generator::TensorFlow => ("tensorflow.random.set_seed", " % 2**31"),
+            Generator::TensorFlow => ("tf.random.set_seed", " % 2**31"),
+        };
+        let better = match generator {
+            Generator::NumPy => ", or better rng = np.random.default_rng(0)",
+            _ => "",
         };
         if self.context.is_step {
             format!("{call}(int(step[\"seed\"]){bound}) first")
         } else {
-            format!("{call}(0) in one of the first lines")
+            format!("set its seed in one of the first lines: {call}(0){better}")
         }
     }
 }
@@ -204,6 +208,7 @@ pub(super) fn draws(name: &str, call: &ExprCall) -> Option<Draws> {
     match module {
         "random" if PYTHON.contains(&last) => Some(Draws::From(Generator::Python)),
         "random" if last == "seed" && gives_nothing(call, "a") => Some(Draws::Own),
+        "random" if last == "Random" && gives_nothing(call, "x") => Some(Draws::Own),
         "numpy.random" if NUMPY_GENERATORS.contains(&last) => {
             gives_nothing(call, "seed").then_some(Draws::Own)
         }

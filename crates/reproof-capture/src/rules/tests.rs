@@ -126,7 +126,6 @@ fn entropy() {
             "x = os.urandom(8)",
             "x = secrets.token_hex()",
             "r = random.SystemRandom()",
-            "r = random.Random()",
         ],
     );
     quiet(&[
@@ -143,6 +142,7 @@ fn unseeded_random() {
             "x = random.random()",
             "random.shuffle(rows)",
             "random.seed()",
+            "r = random.Random()",
             "x = np.random.rand(3)",
             "g = np.random.default_rng()",
             "g = np.random.RandomState(None)",
@@ -172,6 +172,7 @@ fn unseeded_random() {
         "m = RandomForestClassifier(**parameters)",
         "x = table.sample(frac=0.5, random_state=1)",
         "x = population.sample()",
+        "x = norm.rvs(size=3, rng=generator)",
     ]);
     // A seed that stands below comes too late, unless it may be set before.
     fires(

@@ -252,7 +252,7 @@ impl Checker<'_> {
     }
 
     fn entropy(&mut self, name: &str, call: &ExprCall) {
-        if calls::is_entropy(name, call) {
+        if calls::is_entropy(name) {
             let text = format!("{name}() gives other bits in each run");
             let advice = "make it from the step's seed: random.Random(seed), \
                           numpy.random.default_rng(seed), uuid.uuid5 of what it names";
@@ -313,8 +313,9 @@ impl Checker<'_> {
                  data source, which is pinned",
             )
         } else {
+            let which = if self.context.is_step { "the" } else { "a" };
             (
-                format!("{name} needs a network, which the step does not have"),
+                format!("{name} needs a network, which {which} step does not have"),
                 "name it as a data source, which is pinned, or let a step of its own with 'network: \
                  true' fetch it",
             )

@@ -2,7 +2,7 @@
 
 use ruff_python_ast::{Expr, ExprCall};
 
-use super::{Argument, Form};
+use super::{Argument, At, Form};
 use crate::closure::visit::{argument, dotted, text};
 
 /// A plain value: its JSON, and its text if it is one.
@@ -64,6 +64,6 @@ pub(super) fn declared(
         default,
         text,
         required,
-        line,
+        at: At::line(line),
     })
 }

@@ -6,18 +6,27 @@
 
 mod arguments;
 pub(crate) mod calls;
+mod click;
+mod modules;
 mod page;
 mod paths;
 mod propose;
 mod read;
+mod requirements;
 #[cfg(test)]
 mod tests;
 mod wrapper;
 
+pub use modules::read;
 pub use propose::{Imported, Place, propose};
-pub use read::read;
+
+use std::collections::BTreeSet;
+use std::fmt;
 
 use thiserror::Error;
+
+use crate::closure::Import;
+use crate::rules::Checked;
 
 /// Why a file is no script that can be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -47,11 +56,15 @@ pub struct Script {
     /// Plain values that are set at the top: name, value as JSON, and line.
     settings: Vec<Setting>,
     /// Settings that are defaults of arguments.
-    defaults: std::collections::BTreeSet<String>,
-    /// Where it sets seeds: the text, and the line.
-    seeds: Vec<(String, u32)>,
-    /// The modules that it imports, with their lines.
+    defaults: BTreeSet<String>,
+    /// Where it sets seeds.
+    seeds: Vec<Note>,
+    /// The modules that it imports.
     imports: Vec<Module>,
+    /// The top-level modules of the project that were read, too.
+    modules: BTreeSet<String>,
+    /// What would keep it, and the modules of these files, from being repeated.
+    checked: Vec<(Option<String>, Checked)>,
     /// What a person must look at.
     notes: Vec<Note>,
 }
@@ -59,17 +72,48 @@ pub struct Script {
 /// A module that is imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Module {
-    name: String,
-    line: u32,
-    optional: bool,
+    import: Import,
+    at: At,
 }
 
-/// Something to look at, in this line of the script; 0 for all of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Note {
+impl Module {
+    /// The name of its top-level package; empty in `from . import x`.
+    fn top(&self) -> &str {
+        let mut parts = self.import.module.split('.');
+        parts.next().unwrap_or_default()
+    }
+}
+
+/// A place in the script, or in a module that it imports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    /// The module's file; none in the script itself.
+    pub file: Option<String>,
     /// The line, from 1; 0 where it is about the whole script.
     pub line: u32,
-    /// What is to be looked at.
+}
+
+impl At {
+    const fn line(line: u32) -> Self {
+        Self { file: None, line }
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}, ")?;
+        }
+        write!(f, "line {}", self.line)
+    }
+}
+
+/// Something that a script says, or that a person must look at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// Where.
+    pub at: At,
+    /// What.
     pub text: String,
 }
 
@@ -106,7 +150,7 @@ struct Use {
     path: Option<Known>,
     /// The call, such as `pd.read_csv`; empty for a text.
     call: String,
-    line: u32,
+    at: At,
     /// Whether it may be passed over: it stands in an `if`, a loop or a handler.
     maybe: bool,
 }
@@ -150,5 +194,5 @@ struct Argument {
     text: Option<String>,
     /// Whether it must be given.
     required: bool,
-    line: u32,
+    at: At,
 }

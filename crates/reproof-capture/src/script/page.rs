@@ -14,7 +14,7 @@ pub(super) struct Page<'a> {
     pub data: &'a BTreeMap<String, &'a Found>,
     pub outputs: &'a BTreeMap<String, Option<&'a Found>>,
     pub parameters: &'a BTreeMap<String, (String, String)>,
-    pub seeds: &'a [(String, u32)],
+    pub seeds: &'a [Note],
     pub check: &'a [Note],
 }
 
@@ -28,13 +28,13 @@ impl Page<'_> {
         );
         for note in self.check {
             let text = note.text.replace(['\n', '\r'], " ");
-            out += &match note.line {
+            out += &match note.at.line {
                 0 => format!("# check: {text}\n"),
-                line => format!("# check: line {line}: {text}\n"),
+                _ => format!("# check: {}: {text}\n", note.at),
             };
         }
-        for (text, line) in self.seeds {
-            out += &format!("# seed, line {line}: {text}\n");
+        for seed in self.seeds {
+            out += &format!("# seed, {}: {}\n", seed.at, seed.text);
         }
         out += &format!("pipeline: {name}\ndata:\n");
         for (name, found) in self.data {
@@ -81,8 +81,8 @@ impl Page<'_> {
 
 fn said(found: &Found) -> String {
     match found.call.as_str() {
-        "" => format!("line {}", found.line),
-        call => format!("line {}: {call}", found.line),
+        "" => found.at.to_string(),
+        call => format!("{}: {call}", found.at),
     }
 }
 

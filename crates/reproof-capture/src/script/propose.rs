@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::page::Page;
 use super::wrapper::Wrapper;
-use super::{Access, Argument, Form, Known, Note, Script, Use};
-use crate::closure::{ending, is_standard, normalise};
-use crate::notebook::distribution;
+use super::{Access, Argument, At, Form, Known, Note, Script, Use};
+use crate::closure::{ending, normalise};
 
 /// What lies at a path of the project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +33,9 @@ pub struct Imported {
     pub outputs: BTreeMap<String, Option<String>>,
     /// Its parameters, with their values as JSON.
     pub parameters: BTreeMap<String, String>,
-    /// Its seeds: what sets them, and the line.
-    pub seeds: Vec<(String, u32)>,
-    /// What to look at, by line.
+    /// Its seeds: what sets them, and where.
+    pub seeds: Vec<Note>,
+    /// What to look at, by place.
     pub check: Vec<Note>,
 }
 
@@ -46,14 +45,14 @@ type Parameters = BTreeMap<String, (String, String)>;
 /// A path with where the script says it, and the call that does; empty for a text.
 pub(super) struct Found {
     pub path: String,
-    pub line: u32,
+    pub at: At,
     pub call: String,
 }
 
-struct Proposal<'a> {
-    script: &'a Script,
-    path: &'a str,
-    look: &'a mut dyn FnMut(&str) -> Place,
+pub(super) struct Proposal<'a> {
+    pub(super) script: &'a Script,
+    pub(super) path: &'a str,
+    pub(super) look: &'a mut dyn FnMut(&str) -> Place,
     folder: String,
     data: BTreeMap<String, Found>,
     outputs: BTreeMap<String, Found>,
@@ -78,6 +77,7 @@ pub fn propose(
         outputs: BTreeMap::new(),
         check: script.notes.clone(),
     };
+    proposal.find_what_differs();
     proposal.choose_folder();
     proposal.find_outputs();
     proposal.find_data();
@@ -86,7 +86,7 @@ pub fn propose(
 }
 
 /// The folder that a path lies in.
-fn parent(path: &str) -> &str {
+pub(super) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
@@ -121,9 +121,27 @@ fn named(path: &str, taken: &dyn Fn(&str) -> bool) -> String {
 }
 
 impl<'a> Proposal<'a> {
-    fn note(&mut self, line: u32, text: impl Into<String>) {
-        let text = text.into();
-        self.check.push(Note { line, text });
+    pub(super) fn note(&mut self, at: &At, text: impl Into<String>) {
+        let (at, text) = (at.clone(), text.into());
+        self.check.push(Note { at, text });
+    }
+
+    /// What would keep the script from being repeated. A seed that another of its modules sets counts.
+    fn find_what_differs(&mut self) {
+        let checked = &self.script.checked;
+        for (at, (file, found)) in checked.iter().enumerate() {
+            let others = checked.iter().enumerate();
+            let others = others.filter(|(other, _)| *other != at);
+            let seeds = others.flat_map(|(_, (_, other))| other.seeds.clone());
+            for finding in found.findings(&seeds.collect()) {
+                let at = At {
+                    file: file.clone(),
+                    line: finding.line,
+                };
+                let text = format!("{}: {}", finding.text, finding.advice);
+                self.check.push(Note { at, text });
+            }
+        }
     }
 
     /// The folder that the script is run in: the one from which more of its files are found.
@@ -153,7 +171,7 @@ impl<'a> Proposal<'a> {
                 "it is run in its own folder '{}', because more of its files are found from there",
                 self.folder
             );
-            self.note(0, text);
+            self.note(&At::default(), text);
         }
     }
 
@@ -172,7 +190,7 @@ impl<'a> Proposal<'a> {
             } else {
                 format!("'{shown}' lies outside of the project, which no step sees")
             };
-            self.note(used.line, text);
+            self.note(&used.at, text);
         }
         inside.filter(|path| !path.is_empty())
     }
@@ -191,11 +209,11 @@ impl<'a> Proposal<'a> {
                 let text = format!(
                     "'{path}' may not be written each time; a step without a declared output fails"
                 );
-                self.note(used.line, text);
+                self.note(&used.at, text);
             }
             let found = Found {
                 path: path.clone(),
-                line: used.line,
+                at: used.at.clone(),
                 call: used.call.clone(),
             };
             self.outputs.entry(path).or_insert(found);
@@ -210,10 +228,10 @@ impl<'a> Proposal<'a> {
 
     /// The path of what a call writes, from the project's folder; a folder has a slash behind it.
     fn output(&mut self, used: &Use) -> Option<String> {
-        let (line, call) = (used.line, &used.call);
+        let (at, call) = (&used.at, &used.call);
         let Some(known) = &used.path else {
             let text = format!("where '{call}' writes is not known: declare it under 'outputs'");
-            self.note(line, text);
+            self.note(at, text);
             return None;
         };
         let mut path = self.inside(known, used)?;
@@ -228,7 +246,7 @@ impl<'a> Proposal<'a> {
                     "the file that '{call}' writes has a name that is not known: declare it under \
                      'outputs'"
                 );
-                self.note(line, text);
+                self.note(at, text);
                 return None;
             }
             let text = format!(
@@ -236,7 +254,7 @@ impl<'a> Proposal<'a> {
                  the output"
             );
             let folder = format!("{folder}/");
-            self.note(line, text);
+            self.note(at, text);
             return Some(folder);
         }
         if call.ends_with("save_pretrained") {
@@ -263,7 +281,7 @@ impl<'a> Proposal<'a> {
         {
             let Some(known) = &used.path else {
                 self.note(
-                    used.line,
+                    &used.at,
                     format!(
                         "what '{}' reads is not known: if it is data, name it under 'data'",
                         used.call
@@ -289,18 +307,18 @@ impl<'a> Proposal<'a> {
                 continue;
             };
             if used.access == Access::Both {
-                self.note(used.line, format!("'{path}' is changed where it lies, which a step cannot: it sees it read-only"));
+                self.note(&used.at, format!("'{path}' is changed where it lies, which a step cannot: it sees it read-only"));
             }
             let found = Found {
                 path: source.clone(),
-                line: used.line,
+                at: used.at.clone(),
                 call: used.call.clone(),
             };
             // A call says more than a text that is found again in it.
             let entry = self.data.entry(source);
             let old = entry.or_insert(Found {
                 path: String::new(),
-                line: 0,
+                at: At::default(),
                 call: String::new(),
             });
             if old.path.is_empty() || old.call.is_empty() && !found.call.is_empty() {
@@ -337,7 +355,7 @@ impl<'a> Proposal<'a> {
             };
             if folder.is_empty() || (self.look)(folder) != Place::Folder {
                 self.note(
-                    used.line,
+                    &used.at,
                     format!(
                         "which file '{}' reads is not known: if it is data, name it under 'data'",
                         used.call
@@ -346,7 +364,7 @@ impl<'a> Proposal<'a> {
                 return None;
             }
             self.note(
-                used.line,
+                &used.at,
                 format!(
                     "which files of '{folder}' '{}' reads is not known: the whole folder is data",
                     used.call
@@ -358,56 +376,11 @@ impl<'a> Proposal<'a> {
             Place::File => Some(path.to_owned()),
             Place::Folder if !mention => Some(format!("{path}/")),
             Place::Nothing if !mention => {
-                self.note(used.line, format!("'{path}' is read, and is not there"));
+                self.note(&used.at, format!("'{path}' is read, and is not there"));
                 None
             }
             _ => None,
         }
-    }
-
-    /// What the script's imports need.
-    fn requirements(&mut self) -> String {
-        let mut out = format!(
-            "# What {} imports; 'reproof env lock' pins it in requirements.txt.\n",
-            self.path
-        );
-        let mut seen = BTreeSet::new();
-        let script = self.script;
-        for module in &script.imports {
-            let name = module.name.as_str();
-            if is_standard(name) || !seen.insert(name.to_owned()) {
-                continue;
-            }
-            if self.is_own(name) {
-                self.note(module.line, format!("'{name}' is a module of the project: what it imports, reads and writes was not looked at"));
-                continue;
-            }
-            let line = module.line;
-            match distribution(name) {
-                Some(known) if module.optional => {
-                    out += &format!(
-                        "# check: line {line} does without '{name}' if it is not there\n# {known}\n"
-                    );
-                }
-                Some(known) => out += &format!("{known}\n"),
-                None => {
-                    let text = format!(
-                        "which package the module '{name}' comes in is not known: add it to requirements.in"
-                    );
-                    out += &format!("# check: line {line}: {text}\n# {name}\n");
-                    self.note(line, text);
-                }
-            }
-        }
-        out
-    }
-
-    fn is_own(&mut self, module: &str) -> bool {
-        let own = parent(self.path).to_owned();
-        [own.as_str(), "", "src"].into_iter().any(|folder| {
-            let at = normalise(folder, module).unwrap_or_default();
-            (self.look)(&format!("{at}.py")) == Place::File || (self.look)(&at) == Place::Folder
-        })
     }
 
     /// Whether a text is the path of data or of an output, or of a folder with such.
@@ -434,12 +407,12 @@ impl<'a> Proposal<'a> {
                 continue;
             }
             if argument.form == Form::Unknown || argument.default.is_none() {
-                self.note(argument.line, format!("what the argument '{name}' is unless it is given is not known: it is not given"));
+                self.note(&argument.at, format!("what the argument '{name}' is unless it is given is not known: it is not given"));
                 continue;
             }
             if argument.required && argument.default.as_deref() == Some("null") {
                 self.note(
-                    argument.line,
+                    &argument.at,
                     format!("the argument '{name}' must be given: set the parameter"),
                 );
             }
@@ -458,7 +431,7 @@ impl<'a> Proposal<'a> {
         for argument in arguments {
             let value = argument.default.clone().unwrap_or_default();
             let from = argument.flag.as_ref().unwrap_or(&argument.name);
-            let said = format!("line {}: {from}", argument.line);
+            let said = format!("{}: {from}", argument.at);
             parameters.insert(argument.name.clone(), (value, said));
         }
         let mut constants = Vec::new();
@@ -490,13 +463,13 @@ impl<'a> Proposal<'a> {
         let folders = self.folders();
         if self.outputs.is_empty() {
             self.note(
-                0,
+                &At::default(),
                 "no file that it writes was found: the output is what it prints",
             );
         }
         if self.data.is_empty() {
             self.note(
-                0,
+                &At::default(),
                 "no file of the project that it reads was found: name its data",
             );
         }

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use std::collections::BTreeSet;
-
 use ruff_python_ast::visitor::{Visitor, walk_expr, walk_parameter, walk_stmt};
-use ruff_python_ast::{Expr, ExprCall, ExprContext, Parameter, Stmt};
+use ruff_python_ast::{Expr, ExprCall, ExprContext, Parameter, Stmt, StmtFunctionDef};
 use ruff_text_size::Ranged;
 
 use super::arguments::{Plain, declared};
 use super::calls::{FileUse, file_uses};
+use super::click::{click_names, declared_by_click};
 use super::paths::Names;
-use super::{Access, Form, Module, Note, Script, ScriptError, Setting, Use};
+use super::{Access, Argument, At, Form, Known, Module, Note, Script, ScriptError, Setting, Use};
 use crate::closure::parse::{module_fault, with_module};
 use crate::closure::visit::{DEPTH, argument, dotted, text};
 use crate::closure::{Lines, imports_of};
@@ -30,11 +29,8 @@ const COMMAND_LINES: [&str; 8] = [
     "simple_parsing",
 ];
 
-/// Reads a script that lies at this path in the project.
-///
-/// # Errors
-/// If it is no Python.
-pub fn read(bytes: &[u8], path: &str) -> Result<Script, ScriptError> {
+/// Reads a script, or a module, that lies at this path in the project.
+pub(super) fn read_one(bytes: &[u8], path: &str) -> Result<Script, ScriptError> {
     let found = with_module(bytes, |text, parsed| of(text, parsed.suite(), path));
     let Some(mut script) = found else {
         return Err(match module_fault(bytes) {
@@ -51,16 +47,9 @@ pub fn read(bytes: &[u8], path: &str) -> Result<Script, ScriptError> {
         threads: 1,
         ..Context::default()
     };
-    if let Some(checked) = check(bytes, &context) {
-        for finding in checked.findings(&BTreeSet::new(), |_| false) {
-            script.notes.push(Note {
-                line: finding.line,
-                text: format!("{}: {}", finding.text, finding.advice),
-            });
-        }
-    }
-    script.notes.sort();
-    script.notes.dedup();
+    script
+        .checked
+        .extend(check(bytes, &context).map(|found| (None, found)));
     Ok(script)
 }
 
@@ -76,31 +65,33 @@ fn of(text: &str, body: &[Stmt], path: &str) -> Script {
             ..Names::default()
         },
         script: Script::default(),
+        click: BTreeMap::new(),
+        commands: 0,
         collects: true,
         depth: 0,
         maybe: 0,
     };
+    let imports = imports_of(text, body).imports;
+    reader.click = click_names(&imports);
     reader.settings(body);
     // What names stand for, and then what is done with them.
     reader.visit_body(body);
     reader.collects = false;
     reader.visit_body(body);
+    let commands = reader.commands;
     let mut script = reader.script;
-    for import in imports_of(text, body).imports {
+    for import in imports {
         let top = import.module.split('.').next().unwrap_or_default();
-        if import.level > 0 || top.is_empty() {
-            continue;
-        }
-        if COMMAND_LINES.contains(&top) {
+        let is_understood = top == "click" && commands == 1;
+        if COMMAND_LINES.contains(&top) && !is_understood {
             script.notes.push(Note {
-                line: import.line,
+                at: At::line(import.line),
                 text: format!("its arguments are read by {top}: give them under ARGUMENTS"),
             });
         }
         script.imports.push(Module {
-            name: top.to_owned(),
-            line: import.line,
-            optional: import.optional,
+            at: At::line(import.line),
+            import,
         });
     }
     script
@@ -147,6 +138,10 @@ struct Reader<'t> {
     bound: BTreeMap<String, usize>,
     names: Names,
     script: Script,
+    /// The names by which decorators of click are called, with what they do.
+    click: BTreeMap<String, &'static str>,
+    /// How many commands of click there are.
+    commands: usize,
     /// Whether this is the first pass, that finds what names stand for.
     collects: bool,
     depth: usize,
@@ -164,8 +159,8 @@ impl Reader<'_> {
     }
 
     fn note(&mut self, line: u32, text: impl Into<String>) {
-        let text = text.into();
-        self.script.notes.push(Note { line, text });
+        let (at, text) = (At::line(line), text.into());
+        self.script.notes.push(Note { at, text });
     }
 
     /// Plain values at the top: those in capitals wherever they stand in the module, others before the
@@ -173,7 +168,7 @@ impl Reader<'_> {
     fn settings(&mut self, body: &[Stmt]) {
         let mut top = true;
         for statement in body {
-            let Some((name, json)) = literal_assigned(statement, self.text) else {
+            let Some((name, json)) = literal_assigned(statement) else {
                 let quiet = match statement {
                     Stmt::Import(_)
                     | Stmt::ImportFrom(_)
@@ -208,11 +203,7 @@ impl Reader<'_> {
 
     /// The JSON of a plain value, or of what stands for one; with its text if it is one.
     fn json(&self, value: &Expr) -> Option<Plain> {
-        let range = value.range();
-        let written = self
-            .text
-            .get(range.start().to_usize()..range.end().to_usize())?;
-        if let Some(json) = literal_json(value, written) {
+        if let Some(json) = literal_json(value) {
             return Some((json, text(value)));
         }
         if let Expr::List(list) = value {
@@ -237,6 +228,34 @@ impl Reader<'_> {
     fn argument(&mut self, call: &ExprCall) {
         let line = self.line(call);
         let found = declared(call, line, &|value| self.json(value));
+        self.declare(found, call);
+    }
+
+    /// The decorators of click of a function: its options and arguments.
+    fn decorated(&mut self, function: &StmtFunctionDef) {
+        for decorator in &function.decorator_list {
+            let (name, call) = match &decorator.expression {
+                Expr::Call(call) => (dotted(&call.func), Some(call)),
+                bare => (dotted(bare), None),
+            };
+            let name = name.unwrap_or_default();
+            let line = self.line(decorator);
+            match (self.click.get(&name).copied(), call) {
+                (Some("command"), _) => self.commands += 1,
+                // One command of several.
+                (Some("group"), _) => self.commands += 2,
+                (Some(kind), Some(call)) => {
+                    let json = |value: &Expr| self.json(value);
+                    let found = declared_by_click(call, kind == "option", line, &json);
+                    self.declare(found, call);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn declare(&mut self, found: Option<Argument>, call: &ExprCall) {
+        let line = self.line(call);
         let Some(declared) = found else {
             self.note(
                 line,
@@ -249,6 +268,15 @@ impl Reader<'_> {
         }
         if let Some(text) = &declared.text {
             let name = declared.name.clone();
+            // Click gives it to the function as what it is.
+            if !self.click.is_empty() && self.once(&name) {
+                let known = Known {
+                    text: text.clone(),
+                    whole: true,
+                    fixed: false,
+                };
+                self.names.paths.insert(name.clone(), known);
+            }
             self.names.arguments.insert(name, text.clone());
         }
         if let Some(Expr::Name(name)) = argument(call, usize::MAX, "default") {
@@ -305,7 +333,7 @@ impl Reader<'_> {
                     access,
                     path: known,
                     call: name.clone(),
-                    line,
+                    at: At::line(line),
                     maybe: self.maybe > 0,
                 });
             }
@@ -324,7 +352,8 @@ impl Reader<'_> {
             let whole = whole.start().to_usize()..whole.end().to_usize();
             let text = self.text.get(whole).unwrap_or_default().to_owned();
             if !call.arguments.is_empty() && short(&text) {
-                self.script.seeds.push((text, line));
+                let at = At::line(line);
+                self.script.seeds.push(Note { at, text });
             }
         }
         for keyword in &call.arguments.keywords {
@@ -332,9 +361,8 @@ impl Reader<'_> {
             let is_seed = matches!(name.id.as_str(), "random_state" | "seed" | "random_seed");
             let value = written(&keyword.value);
             if is_seed && value != "None" && short(&value) {
-                self.script
-                    .seeds
-                    .push((format!("{}={value}", name.id), line));
+                let (at, text) = (At::line(line), format!("{}={value}", name.id));
+                self.script.seeds.push(Note { at, text });
             }
         }
     }
@@ -348,7 +376,7 @@ impl Reader<'_> {
             access: Access::Mention,
             path: Some(known),
             call: String::new(),
-            line,
+            at: At::line(line),
             maybe: false,
         });
         true
@@ -401,6 +429,7 @@ impl<'a> Visitor<'a> for Reader<'_> {
             // A text that stands alone says something to a reader.
             Stmt::Expr(inner) if matches!(&*inner.value, Expr::StringLiteral(_)) => return,
             Stmt::Assign(_) | Stmt::AnnAssign(_) if self.collects => self.assigned(statement),
+            Stmt::FunctionDef(function) if self.collects => self.decorated(function),
             _ => {}
         }
         let branches = match statement {

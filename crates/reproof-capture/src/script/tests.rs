@@ -19,7 +19,16 @@ fn look(path: &str) -> Place {
 }
 
 fn imported_at(path: &str, text: &str) -> Imported {
-    let script = read(text.as_bytes(), path).unwrap();
+    imported_with(path, text, &[])
+}
+
+/// What becomes of a script with modules in these files.
+fn imported_with(path: &str, text: &str, modules: &[(&str, &str)]) -> Imported {
+    let mut open = |path: &str| {
+        let found = modules.iter().find(|(file, _)| *file == path);
+        found.map(|(_, text)| text.as_bytes().to_vec())
+    };
+    let script = read(text.as_bytes(), path, &mut open).unwrap();
     propose(&script, path, "train", "steps/train.py", &mut look)
 }
 
@@ -39,7 +48,7 @@ fn outputs(imported: &Imported) -> Vec<&str> {
 #[track_caller]
 fn checks(imported: &Imported, line: u32, text: &str) {
     let mut all = imported.check.iter();
-    let there = all.any(|note| note.line == line && note.text.contains(text));
+    let there = all.any(|note| note.at == At::line(line) && note.text.contains(text));
     assert!(there, "no {line}: {text} in {:#?}", imported.check);
     let written = format!("# check: line {line}: ");
     assert!(line == 0 || imported.pipeline.contains(&written));
@@ -155,6 +164,10 @@ fn parameters_are_settings_and_arguments() {
             "sizes=[1, 2]"
         ]
     );
+    let numbers = "A = .5\nB = -1.\nC = +2\nD = 0x1f\nE = 1_0e-1\nF = 1j\nG = ~1\nH = 9**9";
+    let numbers = imported(numbers).parameters;
+    let shown: Vec<String> = numbers.values().cloned().collect();
+    assert_eq!(shown, ["0.5", "-1.0", "2", "31", "1.0"]);
     checks(&found, 16, "'who'");
     checks(&found, 17, "must be given");
     for line in [
@@ -169,6 +182,65 @@ fn parameters_are_settings_and_arguments() {
 }
 
 #[test]
+fn options_of_click_are_arguments() {
+    let text = "import click\nDEPTH = 3\n\
+         @click.command()\n\
+         @click.argument('table', default='data/x.csv')\n\
+         @click.argument('name')\n\
+         @click.option('--learning-rate', '-l', default=.1, show_default=True)\n\
+         @click.option('-d', '--depth', 'levels', default=DEPTH)\n\
+         @click.option('--quiet', is_flag=True)\n\
+         @click.option('--shuffle/--no-shuffle', default=True)\n\
+         @click.option('--on/--off', default=True)\n\
+         @click.option('--many', multiple=True)\n\
+         @click.option('--seed', type=int, required=True)\n\
+         def main(table, name, learning_rate, levels, quiet, shuffle, on, many, seed):\n    \
+             pd.read_csv(table)\nmain()\n";
+    let found = imported(text);
+    let shown: Vec<String> = found
+        .parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "learning_rate=0.1",
+            "levels=3",
+            "name=null",
+            "quiet=false",
+            "seed=null",
+            "shuffle=true"
+        ]
+    );
+    assert_eq!(data(&found), ["data/x.csv"]);
+    for line in [
+        "    (\"name\", None, \"value\"),\n",
+        "    (\"learning_rate\", \"--learning-rate\", \"value\"),\n",
+        "    (\"levels\", \"--depth\", \"value\"),\n",
+        "    (\"quiet\", \"--quiet\", \"true\"),\n",
+        "    (\"shuffle\", \"--shuffle\", \"either\"),\n",
+        "CONSTANTS = []\n",
+    ] {
+        assert!(found.program.contains(line), "{}", found.program);
+    }
+    checks(&found, 5, "'name' must be given");
+    checks(&found, 10, "'on'");
+    checks(&found, 11, "'many'");
+    checks(&found, 12, "'seed' must be given");
+    assert!(
+        !found
+            .check
+            .iter()
+            .any(|note| note.text.contains("read by click"))
+    );
+    // Of several commands it is not known which is run.
+    let several = "from click import group, option\n@group\ndef all(): pass\n\
+                   @all.command()\n@option('--x', default=1)\ndef one(x): pass\n";
+    checks(&imported(several), 1, "read by click");
+}
+
+#[test]
 fn seeds_imports_and_what_would_not_repeat() {
     let found = imported(
         "import numpy as np, sklearn.svm, json\nimport strange\nimport helpers\n\
@@ -176,10 +248,11 @@ fn seeds_imports_and_what_would_not_repeat() {
          np.random.seed(42)\nf(random_state=7)\nimport os\nos.environ['HOST_X']\n",
     );
     let seeds = [("np.random.seed(42)", 8), ("random_state=7", 9)];
-    assert_eq!(
-        found.seeds,
-        seeds.map(|(text, line)| (text.to_owned(), line))
-    );
+    let note = |(text, line): (&str, u32)| Note {
+        at: At::line(line),
+        text: text.to_owned(),
+    };
+    assert_eq!(found.seeds, seeds.map(note));
     assert!(
         found
             .pipeline
@@ -190,7 +263,7 @@ fn seeds_imports_and_what_would_not_repeat() {
     assert!(lines.contains(&"# strange") && lines.contains(&"# torch"));
     assert!(!found.requirements.contains("json") && !found.requirements.contains("helpers\n"));
     checks(&found, 2, "strange");
-    checks(&found, 3, "'helpers' is a module of the project");
+    checks(&found, 3, "'helpers' lies in the project");
     checks(&found, 11, "HOST_X");
 }
 
@@ -209,7 +282,7 @@ fn a_script_in_a_folder_is_run_where_its_files_are() {
 
 #[test]
 fn what_is_no_python_is_said_with_its_place() {
-    let error = read(b"x = 1\nif x\n", "train.py").unwrap_err();
+    let error = read(b"x = 1\nif x\n", "train.py", &mut |_| None).unwrap_err();
     assert!(
         matches!(
             error,
@@ -222,7 +295,66 @@ fn what_is_no_python_is_said_with_its_place() {
         "{error:?}"
     );
     let large = vec![b'#'; (1 << 20) + 1];
-    assert_eq!(read(&large, "train.py"), Err(ScriptError::TooLarge));
-    assert!(read(b"", "train.py").is_ok());
-    assert!(read("ä = '\u{fffd}'".as_bytes(), "train.py").is_ok());
+    assert_eq!(
+        read(&large, "train.py", &mut |_| None),
+        Err(ScriptError::TooLarge)
+    );
+    assert!(read(b"", "train.py", &mut |_| None).is_ok());
+    assert!(read("ä = '\u{fffd}'".as_bytes(), "train.py", &mut |_| None).is_ok());
+}
+
+#[test]
+fn modules_of_the_project_are_looked_at_like_the_script() {
+    let modules = [
+        (
+            "work/helpers.py",
+            "import xgboost\nfrom pkg.deep import load\nfrom . import beside\nimport helpers\nSIZE = 3\n\
+             def read():\n    return open('data/x.csv')\n",
+        ),
+        ("pkg/__init__.py", "import numpy as np\nnp.random.seed(1)\n"),
+        (
+            "pkg/deep.py",
+            "import os\nHERE = os.path.dirname(__file__)\ndef load():\n    \
+             open('out/made.txt', 'w')\n    return open(HERE + '/../data/y.csv')\nos.environ['X']\n",
+        ),
+        ("work/beside.py", "def ("),
+        ("work/unused.py", "open('images/a.png')"),
+    ];
+    let text = "import numpy as np\nimport helpers\nx = np.random.rand(3)\n";
+    let found = imported_with("work/train.py", text, &modules);
+    assert_eq!(data(&found), ["data/x.csv", "data/y.csv"]);
+    assert_eq!(outputs(&found), ["out/made.txt"]);
+    assert!(found.parameters.is_empty(), "{:?}", found.parameters);
+    let lines: Vec<&str> = found.requirements.lines().skip(1).collect();
+    assert_eq!(lines, ["numpy", "xgboost"]);
+    let seed = Note {
+        at: At {
+            file: Some("pkg/__init__.py".to_owned()),
+            line: 2,
+        },
+        text: "np.random.seed(1)".to_owned(),
+    };
+    assert_eq!(found.seeds, [seed]);
+    let checks: Vec<String> = found
+        .check
+        .iter()
+        .map(|note| format!("{}: {}", note.at, note.text))
+        .collect();
+    let there = |begin: &str| checks.iter().any(|check| check.starts_with(begin));
+    assert!(
+        there("pkg/deep.py, line 6: the step has no variable X"),
+        "{checks:?}"
+    );
+    assert!(
+        there("work/helpers.py, line 3: work/beside.py:1:"),
+        "{checks:?}"
+    );
+    // The seed of the package counts for the script.
+    assert!(!there("line 3:"), "{checks:?}");
+    for line in [
+        "# seed, pkg/__init__.py, line 2: np.random.seed(1)\n",
+        "  x: {files: data/x.csv}  # work/helpers.py, line 7: open\n",
+    ] {
+        assert!(found.pipeline.contains(line), "{}", found.pipeline);
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::python::{escaped, literal as text};
+
 /// What it does, behind what is said of the script.
 const CODE: &str = include_str!("step.py");
 
@@ -23,21 +25,17 @@ pub(super) struct Wrapper<'a> {
     pub constants: Vec<String>,
 }
 
-/// A text as Python writes it.
-fn text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 impl Wrapper<'_> {
     /// The text of the program.
     pub(super) fn write(&self) -> String {
         let script = self.script;
         let mut out = format!(
-            "\"\"\"Runs {script} as a step of a pipeline.\n\nThe script itself is not changed. A copy of \
+            "\"\"\"Runs {} as a step of a pipeline.\n\nThe script itself is not changed. A copy of \
              it, and of the code that it imports, is laid into an empty folder;\nthe data is laid where \
              it looks for it, parameters become its arguments and constants, and what it\nwrites is \
              moved to where the pipeline declares it. Written by 'reproof import'; edit it as you \
-             like.\n\"\"\"\n\n"
+             like.\n\"\"\"\n\n",
+            escaped(script)
         );
         out += &format!("SCRIPT = {}\n", text(script));
         out += "# The folder that it is run in, from the project's.\n";

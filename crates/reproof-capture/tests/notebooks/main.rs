@@ -73,8 +73,8 @@ fn in_faulty_notebooks_each_fault_is_found_where_it_stands() {
     assert_eq!(
         found("order.ipynb"),
         [
-            "out-of-order 2:1",
             "execution-gap 2:1",
+            "out-of-order 2:1",
             "not-run 3:1",
             "error-output 4:1"
         ]

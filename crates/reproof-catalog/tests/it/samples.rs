@@ -85,6 +85,7 @@ pub fn run(second: i64, record: Option<&RecordEntry>) -> Execution {
         error: None,
         observations: BTreeMap::new(),
         log: None,
+        executed: None,
     };
     let skipped = StepExecution {
         status: StepStatus::Skipped,
@@ -94,6 +95,7 @@ pub fn run(second: i64, record: Option<&RecordEntry>) -> Execution {
         error: None,
         observations: BTreeMap::new(),
         log: None,
+        executed: None,
     };
     let data = DataUse {
         source: "data/churn.csv".to_owned(),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use reproof_engine::{EngineError, Imported, PROJECT_FILE, Project, exists, import_script};
+use reproof_engine::{
+    EngineError, Imported, PROJECT_FILE, Project, ScriptNote, exists, import_script,
+};
 use reproof_record::StepName;
 use reproof_store::fs::{Io, write_atomic};
 use serde_json::{Value, json};
@@ -117,10 +119,15 @@ fn document(
     kept: &[String],
     files: Option<&BTreeMap<String, String>>,
 ) -> Value {
-    let check = imported.check.iter();
-    let check = check.map(|note| json!({ "line": note.line, "text": note.text }));
-    let seeds = imported.seeds.iter();
-    let seeds = seeds.map(|(text, line)| json!({ "line": line, "text": text }));
+    let said = |note: &ScriptNote| {
+        let mut said = json!({ "line": note.at.line, "text": note.text });
+        if let Some(file) = &note.at.file {
+            said["file"] = json!(file);
+        }
+        said
+    };
+    let check = imported.check.iter().map(said);
+    let seeds = imported.seeds.iter().map(said);
     let parameters = imported.parameters.iter();
     let parameters: BTreeMap<_, Value> = parameters
         .map(|(name, value)| (name, plain(value)))
@@ -203,13 +210,13 @@ fn report(imported: &Imported, written: &[String], kept: &[String], printer: &Pr
     for (name, value) in &imported.parameters {
         printer.line(&format!("parameter {name}: {value}"));
     }
-    for (text, line) in &imported.seeds {
-        printer.line(&format!("seed, line {line}: {text}"));
+    for seed in &imported.seeds {
+        printer.line(&format!("seed, {}: {}", seed.at, seed.text));
     }
     for note in &imported.check {
-        printer.line(&match note.line {
+        printer.line(&match note.at.line {
             0 => format!("check: {}", note.text),
-            line => format!("check: line {line}: {}", note.text),
+            _ => format!("check: {}: {}", note.at, note.text),
         });
     }
 }

@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use reproof_capture::closure::{Closure, Entry, Origin, Start, has_path};
 use reproof_capture::notebook::{self, Notebook, Surroundings, is_notebook};
 use reproof_capture::rules::{self, Checked, Context, Finding, Generator, Rule, Severity};
-use reproof_capture::{Capture, LARGE, NoCache, ProjectFiles};
+use reproof_capture::{Capture, NoCache, ProjectFiles};
 use reproof_config::{Lock, Pipeline, ProgramSpec, parse_pipeline};
 use reproof_record::{Profile, RelativePath, StepName, TreeEntry};
-use reproof_store::fs::{FileKind, write_atomic};
 use serde::Serialize;
 
 use crate::closures::{Closures, suggestion};
@@ -76,9 +75,9 @@ pub struct CodeCheck {
     /// What could not be looked at, and why.
     pub notes: Vec<String>,
     /// What can be put into which file, by path.
-    fixes: BTreeMap<RelativePath, Vec<u8>>,
+    pub(super) fixes: BTreeMap<RelativePath, Vec<u8>>,
     /// The paths that git says differ from the commit; none without git.
-    changed: Option<Vec<String>>,
+    pub(super) changed: Option<Vec<String>>,
 }
 
 /// Checks the code of a pipeline's steps, and what the pipeline says of them.
@@ -489,52 +488,4 @@ fn sources<'t>(entry: &Entry, closure: &'t Closure, captured: &Capture) -> Vec<&
         .iter()
         .filter(|file| is_python(&file.path) && !captured.links.contains_key(&file.path))
         .collect()
-}
-
-/// Puts into files what can be put there safely, and gives their paths. All of them or none.
-///
-/// # Errors
-/// Files that differ from the commit are refused unless `allow_dirty`, so that whoever does not like
-/// the change can have the file back.
-pub fn fix_code(
-    project: &Project,
-    check: &CodeCheck,
-    allow_dirty: bool,
-) -> Result<Vec<String>, EngineError> {
-    let io = project.io();
-    let dirty: Vec<_> = check
-        .fixes
-        .keys()
-        .map(ToString::to_string)
-        .filter(|path| {
-            check
-                .changed
-                .as_ref()
-                .is_none_or(|changed| changed.contains(path))
-        })
-        .collect();
-    if !allow_dirty && !dirty.is_empty() {
-        let without_git = check.changed.is_none();
-        let why = if without_git {
-            "no commit holds"
-        } else {
-            "differ from the commit"
-        };
-        return Err(EngineError::Refused {
-            message: format!("{}: {why}: a change could not be undone", dirty.join(", ")),
-            hint: Some("commit first, or use --allow-dirty".to_owned()),
-        });
-    }
-    for (path, bytes) in &check.fixes {
-        let place = project.root.join(path.as_str());
-        let facts = io.metadata(&place)?;
-        if facts.kind != FileKind::File || facts.size > LARGE {
-            return Err(EngineError::usage(format!("{path} is no file any more")));
-        }
-        write_atomic(io, &place, bytes)?;
-        if facts.executable {
-            io.set_mode(&place, 0o755)?;
-        }
-    }
-    Ok(check.fixes.keys().map(ToString::to_string).collect())
 }

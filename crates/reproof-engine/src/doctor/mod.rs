@@ -2,13 +2,15 @@
 //! code of its pipelines.
 
 mod code;
+mod fix;
 
 use std::path::Path;
 
 use reproof_capture::{CaptureOptions, NoCache, capture};
 use reproof_config::parse_lock;
 
-pub use code::{CodeCheck, CodeFinding, check_code, fix_code};
+pub use code::{CodeCheck, CodeFinding, check_code};
+pub use fix::fix_code;
 
 use crate::project::{LOCK_FILE, exists, read_text};
 use crate::{EngineError, Project};

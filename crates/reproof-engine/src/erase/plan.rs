@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_catalog::{BundleRow, ExecutionFilter};
 use reproof_record::{
-    Artifact, ArtifactKind, Digest, Operation, RecordId, StepKey, StepName, VersionEntry, VersionId,
+    Artifact, ArtifactKind, Digest, Operation, RecordId, StepExecution, StepKey, StepName,
+    VersionEntry, VersionId,
 };
 
 use super::erased::erasure_of;
@@ -113,7 +114,7 @@ pub(super) fn plan(
     let steps = runs.iter().flat_map(|run| run.steps.values());
     let logs: BTreeSet<Digest> = steps
         .filter(|step| step.key.is_some_and(|key| derived.keys.contains(&key)))
-        .filter_map(|step| step.log)
+        .flat_map(StepExecution::kept)
         .collect();
     objects.extend(logs.iter().map(|log| (*log, Object::Blob)));
     let records: BTreeSet<RecordId> = runs.iter().filter_map(record_of).collect();

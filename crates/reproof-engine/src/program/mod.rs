@@ -42,6 +42,8 @@ const MARK: Duration = Duration::from_mins(10);
 const MAX_LOG: usize = 16 << 20;
 /// The most bytes of a file of metrics or observations.
 const MAX_REPORT: u64 = 256 << 20;
+/// The largest executed copy of a notebook that failed that is kept.
+const MAX_EXECUTED: u64 = 64 << 20;
 
 /// One program step with its inputs, about to be run.
 pub(crate) struct ProgramJob<'a> {
@@ -84,6 +86,8 @@ const FIRST_MODULE: &str = "sitecustomize.py";
 pub(crate) struct Told {
     /// What it wrote to its standard output and error, in the order in which it came.
     pub log: Vec<u8>,
+    /// The executed copy of a notebook that failed; empty if there is none.
+    pub executed: Vec<u8>,
     /// What it and the machine observed: no results.
     pub observations: BTreeMap<String, f64>,
     /// What a person should know.
@@ -174,7 +178,10 @@ impl ProgramJob<'_> {
         let finished = self.execute(&sandbox, program.isolation, &work, told)?;
         observe(&finished, &mut told.observations);
         self.read_observations(work.path(), told)?;
-        self.refuse_end(&finished, program, work.path())?;
+        if let Err(error) = self.refuse_end(&finished, program, work.path()) {
+            self.keep_executed(program, work.path(), told);
+            return Err(error);
+        }
         self.collect(program, work.path(), told)
     }
 
@@ -416,6 +423,34 @@ impl ProgramJob<'_> {
             }
         }
         refuse_end(finished, program)
+    }
+
+    /// Keeps the executed copy of a notebook that failed. What is wrong with it is a note, since the
+    /// failure is what a person is to see.
+    fn keep_executed(&self, program: &Program, work: &Path, told: &mut Told) {
+        let mut outputs = program.outputs.iter();
+        let own = outputs.find(|(name, _)| name.as_str() == Program::EXECUTED);
+        let (Some(_), Some((_, path))) = (program.notebook(), own) else {
+            return;
+        };
+        let path = work.join("out").join(path.as_str());
+        // A link may lead out of the folder.
+        let facts = self.io().metadata(&path);
+        if !facts.is_ok_and(|facts| facts.kind == FileKind::File) {
+            return;
+        }
+        let why = match self.io().read(&path, MAX_EXECUTED) {
+            Ok(bytes) => match holds_secret(&bytes, self.secrets) {
+                None => {
+                    told.executed = bytes;
+                    return;
+                }
+                Some(name) => format!("it holds the value of the secret {name}"),
+            },
+            Err(error) => error.to_string(),
+        };
+        told.notes
+            .push(format!("the executed notebook is not kept: {why}"));
     }
 
     /// Observations are no results: what is wrong with them is a note.

@@ -38,7 +38,7 @@ class Findings(_html.Shown):
 
     @property
     def findings(self) -> List[Dict[str, Any]]:
-        """All that was found: `cell`, `line`, `rule`, `what`, `why` and `advice` of each."""
+        """All that was found: `cell`, `line`, `rule`, `severity`, `what`, `why` and `advice` of each."""
         return [one for notebook in self.notebooks for one in notebook["findings"]]
 
     def _notes(self) -> List[str]:

@@ -49,6 +49,38 @@ fn stages_are_cut_by_what_is_read_and_fitted() {
 }
 
 #[test]
+fn what_is_written_is_python_whatever_paths_hold() {
+    let cells = [
+        ("parameters", "ra\u{301}te = -.5\n"),
+        ("", "import pandas as pd\nx = pd.read_csv('a\\x7f\\'{.csv')"),
+        ("", "!ls \\\n  -l\nx.fit(ra\u{301}te)"),
+    ];
+    let files = BTreeSet::from(["b\u{202e}\"/a\u{7f}'{.csv".to_owned()]);
+    let found = convert(&notebook(&cells), "flow", "b\u{202e}\"", &files).unwrap();
+    let load = &found.modules["b\u{202e}\"/flow_load.py"];
+    for line in [
+        "_os.chdir(\"b\\u202e\\\"\")\n",
+        "pd.read_csv(_DATA[\"b\\u202e\\\"/a\\x7f'{.csv\"])",
+        "[\"data_1\"][\"path\"] + \"/a\\x7f'{.csv\",\n",
+    ] {
+        assert!(load.contains(line), "no {line} in:\n{load}");
+    }
+    let train = &found.modules["b\u{202e}\"/flow_train.py"];
+    for line in [
+        // Python takes the name for this one.
+        "r\u{e1}te = _step[\"parameters\"][\"r\u{e1}te\"]\n",
+        "pass  # !ls",
+    ] {
+        assert!(train.contains(line), "no {line} in:\n{train}");
+    }
+    let all = found.modules.values();
+    assert!(
+        all.flat_map(|text| text.lines())
+            .all(|line| !line.trim().starts_with("-l"))
+    );
+}
+
+#[test]
 fn what_is_not_certain_is_refused() {
     let files = BTreeSet::new();
     for (cell, expected) in [

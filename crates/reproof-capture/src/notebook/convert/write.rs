@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Converted, Kind, Parts, Stage, quoted};
+use crate::python::literal;
 
 /// What a stage uses of those before it.
 #[derive(Default)]
@@ -115,7 +116,7 @@ impl Parts {
             String::from("import json as _json\nimport os as _os\nimport pickle as _pickle\n\n");
         out += "_step = _json.load(open(_os.environ[\"REPROOF_STEP\"]))\n";
         if !folder.is_empty() {
-            out += &format!("_os.chdir({folder:?})\n");
+            out += &format!("_os.chdir({})\n", literal(folder));
         }
         out += &self.paths_of_data(&body, needs);
         if body.contains("display(") {
@@ -130,9 +131,9 @@ impl Parts {
         if !holders.is_empty() {
             out += "\n# What earlier steps made\n";
             for (value, holder) in holders {
-                let input = &self.stages[*holder].name;
+                let input = literal(&self.stages[*holder].name);
                 out += &format!(
-                    "with open(_step[\"inputs\"][{input:?}][\"path\"] + \"/{value}.pickle\", \"rb\") as _file:\n    \
+                    "with open(_step[\"inputs\"][{input}][\"path\"] + \"/{value}.pickle\", \"rb\") as _file:\n    \
                      {value} = _pickle.load(_file)\n"
                 );
             }
@@ -153,10 +154,9 @@ impl Parts {
             .iter()
             .filter(|item| item.stage == at && item.kind == Kind::Value);
         let bound: BTreeSet<&String> = own.flat_map(|item| &item.binds).collect();
+        let bound: Vec<String> = bound.into_iter().map(|name| literal(name)).collect();
         out += "\n# Plain values, to be compared\n";
-        out += &format!("_names = {bound:?}\n")
-            .replace('{', "[")
-            .replace('}', "]");
+        out += &format!("_names = [{}]\n", bound.join(", "));
         out += "_values = {name: globals().get(name) for name in _names}\n\
                 _values = {name: value for name, value in _values.items() if type(value) in (bool, float, int, str)}\n\
                 with open(_step[\"outputs\"][\"values\"][\"path\"], \"w\") as _file:\n    \
@@ -170,7 +170,7 @@ impl Parts {
             .data
             .iter()
             .filter(|(path, _)| {
-                body.contains(&format!("_DATA[{path:?}]"))
+                body.contains(&format!("_DATA[{}]", literal(path)))
                     || needs
                         .copied
                         .iter()
@@ -184,8 +184,10 @@ impl Parts {
         for (path, name) in used {
             let file = path.rsplit('/').next().unwrap_or(path);
             out += &format!(
-                "    {path:?}: _step[\"inputs\"][{name:?}][\"path\"] + {:?},\n",
-                format!("/{file}")
+                "    {}: _step[\"inputs\"][{}][\"path\"] + {},\n",
+                literal(path),
+                literal(name),
+                literal(&format!("/{file}"))
             );
         }
         out += "}\n";
@@ -204,7 +206,7 @@ impl Parts {
         let mut inputs: Vec<String> = self
             .data
             .values()
-            .filter(|name| text.contains(&format!("_step[\"inputs\"][{name:?}]")))
+            .filter(|name| text.contains(&format!("_step[\"inputs\"][{}]", literal(name))))
             .map(|name| format!("{name}: {name}"))
             .collect();
         let earlier: BTreeSet<usize> = holders.values().copied().collect();
@@ -218,7 +220,7 @@ impl Parts {
         let parameters: Vec<String> = self
             .parameters
             .iter()
-            .filter(|(name, _)| text.contains(&format!("_step[\"parameters\"][{name:?}]")))
+            .filter(|(name, _)| text.contains(&format!("_step[\"parameters\"][{}]", literal(name))))
             .map(|(name, value)| format!("{name}: {value}"))
             .collect();
         if !parameters.is_empty() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use reproof_catalog::{ExecutionFilter, Named};
 use reproof_engine::{EngineError, MAX_NOTEBOOK, Project, resolve};
-use reproof_record::{Artifact, Execution, Program, StepName};
+use reproof_record::{Artifact, Digest, Execution, Program, StepName};
 use reproof_store::fs::write_atomic;
 use serde_json::json;
 
@@ -37,13 +37,19 @@ pub fn execute(
 ) -> Result<Exit, EngineError> {
     let project = session::project(global)?;
     let executions = executions(&project, &arguments.id)?;
-    let (step, artifact) = find(&executions, arguments)?;
-    let tree = project.store.tree(&artifact.digest)?;
-    let file = tree.files.first().ok_or_else(|| EngineError::Damaged {
-        what: format!("the executed notebook of step '{step}'"),
-        reason: "it has no file".to_owned(),
-    })?;
-    let bytes = project.store.read(&file.digest, MAX_NOTEBOOK)?;
+    let (step, copy) = find(&executions, arguments)?;
+    let blob = match copy {
+        Copy::Failed(blob) => blob,
+        Copy::Output(artifact) => {
+            let tree = project.store.tree(&artifact.digest)?;
+            let file = tree.files.first().ok_or_else(|| EngineError::Damaged {
+                what: format!("the executed notebook of step '{step}'"),
+                reason: "it has no file".to_owned(),
+            })?;
+            file.digest
+        }
+    };
+    let bytes = project.store.read(&blob, MAX_NOTEBOOK)?;
     match &arguments.output {
         Some(output) => {
             write_atomic(project.io(), &session::folder(global)?.join(output), &bytes)?;
@@ -70,16 +76,26 @@ fn executions(project: &Project, id: &str) -> Result<Vec<Execution>, EngineError
     })
 }
 
+/// What is kept of a notebook that was run.
+#[derive(Clone, Copy)]
+enum Copy {
+    /// The output of a step that ran it to its end.
+    Output(Artifact),
+    /// The blob of one that failed.
+    Failed(Digest),
+}
+
 /// The newest executed notebook of the step that is meant.
 fn find<'e>(
     executions: &'e [Execution],
     arguments: &Arguments,
-) -> Result<(&'e StepName, Artifact), EngineError> {
+) -> Result<(&'e StepName, Copy), EngineError> {
     let all = executions.iter().flat_map(|execution| &execution.steps);
     let executed = all.filter_map(|(name, step)| {
         let mut outputs = step.outputs.iter();
-        let (_, artifact) = outputs.find(|(name, _)| name.as_str() == Program::EXECUTED)?;
-        Some((name, *artifact))
+        let output = outputs.find(|(name, _)| name.as_str() == Program::EXECUTED);
+        let output = output.map(|(_, artifact)| Copy::Output(*artifact));
+        Some((name, output.or(step.executed.map(Copy::Failed))?))
     });
     let asked = |name: &StepName| arguments.step.as_ref().is_none_or(|step| step == name);
     let found: Vec<_> = executed.filter(|(name, _)| asked(name)).collect();
