@@ -52,6 +52,8 @@ pub(super) fn is_entropy(name: &str, call: &ExprCall) -> bool {
     CALLS.contains(&name)
         || name.starts_with("secrets.")
         || name == "random.Random" && gives_nothing(call, "x")
+        || matches!(name, "builtins.open" | "io.open")
+            && matches!(first_text(call), Some("/dev/random" | "/dev/urandom"))
 }
 
 /// Functions of `random` that draw from its own generator.
