@@ -148,13 +148,14 @@ fn said(project: &Project, case: &Case) -> Said {
 
 /// Asserts that of all cases is said what is expected. All of them are tried, and the times are told,
 /// which the page has as well.
+#[expect(clippy::print_stderr)]
 fn check(project: &Project, cases: &[Case]) {
     let mut wrong = Vec::new();
     for case in cases {
         let begin = Instant::now();
         let said = said(project, case);
         let seconds = begin.elapsed().as_secs_f64();
-        println!("| {} | {seconds:.1} s", case.name);
+        eprintln!("| {} | {seconds:.1} s", case.name);
         if said != case.expected() {
             wrong.push(format!("{}: {said:?}", case.name));
         }

@@ -235,7 +235,7 @@ fn pairs_of_records_are_explained() {
         let begin = Instant::now();
         let found = project.reproof(&["why", &before, &after, "--json"]).json();
         let seconds = begin.elapsed().as_secs_f64();
-        println!("| {} | {seconds:.2} s", pair.name);
+        eprintln!("| {} | {seconds:.2} s", pair.name);
         let cause = json!({"kind": "aspects", "step": pair.step, "aspects": [pair.aspect]});
         let text = project.reproof(&["why", &before, &after]).expect(0).out;
         let first = format!(
