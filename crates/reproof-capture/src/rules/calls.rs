@@ -38,7 +38,7 @@ pub(super) fn is_clock(name: &str, call: &ExprCall) -> bool {
 }
 
 /// Whether a call gives bits that the system draws.
-pub(super) fn is_entropy(name: &str) -> bool {
+pub(super) fn is_entropy(name: &str, call: &ExprCall) -> bool {
     const CALLS: &[&str] = &[
         "uuid.uuid1",
         "uuid.uuid4",
@@ -46,7 +46,10 @@ pub(super) fn is_entropy(name: &str) -> bool {
         "os.getrandom",
         "random.SystemRandom",
     ];
-    CALLS.contains(&name) || name.starts_with("secrets.")
+    CALLS.contains(&name)
+        || name.starts_with("secrets.")
+        || matches!(name, "builtins.open" | "io.open")
+            && matches!(first_text(call), Some("/dev/random" | "/dev/urandom"))
 }
 
 /// What a call gives for a keyword.

@@ -26,10 +26,14 @@ const HOMES: [&str; 12] = [
     "/databricks/",
 ];
 /// What a step has at its own places.
-const IN_STEPS: [&str; 6] = [
+const IN_STEPS: [&str; 10] = [
     "/reproof",
     "/tmp",
     "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
     "/dev/stdout",
     "/dev/stderr",
     "/dev/shm",

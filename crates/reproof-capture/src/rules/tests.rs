@@ -125,6 +125,7 @@ fn entropy() {
             "x = uuid.uuid4()",
             "x = os.urandom(8)",
             "x = secrets.token_hex()",
+            "x = open('/dev/urandom', 'rb').read(8)",
             "r = random.SystemRandom()",
         ],
     );

@@ -252,7 +252,8 @@ impl Checker<'_> {
     }
 
     fn entropy(&mut self, name: &str, call: &ExprCall) {
-        if calls::is_entropy(name) {
+        if calls::is_entropy(name, call) {
+            let name = name.trim_start_matches("builtins.");
             let text = format!("{name}() gives other bits in each run");
             let advice = "make it from the step's seed: random.Random(seed), \
                           numpy.random.default_rng(seed), uuid.uuid5 of what it names";

@@ -133,7 +133,7 @@ impl<'a> Proposal<'a> {
             let others = checked.iter().enumerate();
             let others = others.filter(|(other, _)| *other != at);
             let seeds = others.flat_map(|(_, (_, other))| other.seeds.clone());
-            for finding in found.findings(&seeds.collect()) {
+            for finding in found.findings(&seeds.collect(), |_| false) {
                 let at = At {
                     file: file.clone(),
                     line: finding.line,

@@ -79,7 +79,9 @@ def hold_file_times(now, since):
 
 
 def hold_randomness(stream):
+    import builtins
     import hashlib
+    import io
 
     drawn = [0]
 
@@ -93,6 +95,22 @@ def hold_randomness(stream):
     os.urandom = urandom
     if hasattr(os, "getrandom"):
         os.getrandom = lambda count, flags=0: urandom(count)
+    opens = io.open
+
+    class Device(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, room):
+            room[:] = urandom(len(room))
+            return len(room)
+
+    def opened(file, mode="r", *arguments, **named):
+        if str(file) in ("/dev/random", "/dev/urandom") and "b" in mode:
+            return Device()
+        return opens(file, mode, *arguments, **named)
+
+    builtins.open = io.open = opened
     import random
 
     plain = random.Random.seed
