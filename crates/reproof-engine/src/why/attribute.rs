@@ -136,7 +136,8 @@ pub fn attribute(trial: &Trial<'_>, ids: [RecordId; 2]) -> Result<Attribution, E
     })
 }
 
-/// The aspects in which two records differ. What only one of them has is configuration.
+/// The aspects in which two records differ. What only one of them has is configuration; what came from the
+/// network or by secrets is data, as it is for all steps that follow.
 fn differing(records: &[Record; 2]) -> BTreeSet<Aspect> {
     let [first, second] = records.each_ref().map(|record| &record.recipe);
     let names: BTreeSet<&StepName> = first.steps.keys().chain(second.steps.keys()).collect();
@@ -147,6 +148,11 @@ fn differing(records: &[Record; 2]) -> BTreeSet<Aspect> {
             aspects.insert(Aspect::Configuration);
         }
         aspects.extend(of_step(records.each_ref(), sides));
+        if let [Some(before), Some(after)] = sides
+            && before.pinned != after.pinned
+        {
+            aspects.insert(Aspect::Data);
+        }
     }
     aspects
 }
@@ -161,6 +167,10 @@ fn mixed(records: &[Record; 2], second: &BTreeSet<Aspect>) -> Result<Recipe, Str
         ..
     } = of(Aspect::Configuration).clone();
     for (name, step) in &mut steps {
+        let given = of(Aspect::Data).steps.get(name);
+        if let Some(given) = given.filter(|given| !given.pinned.is_empty() && step.is_unpinned()) {
+            step.pinned = given.pinned.clone();
+        }
         let Some(program) = &mut step.program else {
             continue;
         };
@@ -196,8 +206,65 @@ fn shapley(values: &[f64], player: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use reproof_record::{Artifact, ArtifactKind, Isolation, Profile, Program};
 
     use super::*;
+
+    /// A record of a step with network, of which this came, in a program of this code.
+    fn fetched(code: &str, came: &str) -> Record {
+        let name = |text: &str| text.parse::<StepName>().unwrap();
+        let outputs = [
+            (name("page"), ArtifactKind::Files),
+            (name("reported"), ArtifactKind::Metrics),
+        ];
+        let digest = Digest::of(came.as_bytes());
+        let came = outputs
+            .clone()
+            .map(|(name, kind)| (name, Artifact { kind, digest }));
+        let came: BTreeMap<_, _> = came.into();
+        let program = Program {
+            run: vec!["fetch".to_owned()],
+            code: Digest::of(code.as_bytes()),
+            environment: Digest::of(b"environment"),
+            profile: Profile::Portable1,
+            isolation: Isolation::Full,
+            threads: 1,
+            variables: BTreeMap::new(),
+            secrets: BTreeSet::new(),
+            network: true,
+            outputs: [(name("page"), "page".parse().unwrap())].into(),
+            not_compared: BTreeSet::new(),
+        };
+        let step = RecipeStep {
+            operation: "program@1".parse().unwrap(),
+            program: Some(program),
+            inputs: BTreeMap::new(),
+            parameters: serde_json::Map::new(),
+            seed: None,
+            outputs: outputs.into(),
+            pinned: came.clone(),
+            tolerance: BTreeMap::new(),
+        };
+        let recipe = Recipe::new(BTreeMap::new(), [(name("fetch"), step)].into()).unwrap();
+        let results = [(name("fetch"), came)].into();
+        Record::new(recipe, results)
+    }
+
+    #[test]
+    fn what_came_from_a_network_is_data() {
+        let records = [fetched("a", "one"), fetched("a", "other")];
+        assert_eq!(differing(&records), [Aspect::Data].into());
+        let records = [fetched("a", "one"), fetched("b", "other")];
+        assert_eq!(differing(&records), [Aspect::Code, Aspect::Data].into());
+        for (second, code, came) in [
+            (Aspect::Code, "b", "one"),
+            (Aspect::Data, "a", "other"),
+            (Aspect::Configuration, "a", "one"),
+        ] {
+            let mixed = mixed(&records, &[second].into()).unwrap();
+            assert_eq!(mixed, fetched(code, came).recipe, "{second:?}");
+        }
+    }
 
     #[test]
     fn the_glove_game() {

@@ -212,8 +212,22 @@ fn moved_columns(
     let [Some(first), Some(second)] = all else {
         return None;
     };
+    // A column that is the same in both did not drift, and need not be read.
+    let tables = [before, after].map(|version| project.store.table_object(&version.digest).ok());
+    let [Some(former), Some(latter)] = &tables else {
+        return None;
+    };
+    let same = |name: &str| {
+        let places = [former, latter].map(|table| Some((table, table.schema.position(name)?)));
+        let digests = places.map(|place| place.map(|(table, place)| table.columns[place]));
+        digests[0].is_some() && digests[0] == digests[1]
+    };
     let mut moved = Vec::new();
-    for column in first.columns {
+    for column in first
+        .columns
+        .into_iter()
+        .filter(|column| !same(&column.name))
+    {
         let mut others = second.columns.iter();
         let Some(other) = others.find(|other| other.name == column.name) else {
             continue;
