@@ -254,7 +254,7 @@ fn the_cell_that_failed_is_shown() {
     // What was run so far is kept, with the error; also from gc.
     project.reproof(&["gc"]).expect(0);
     let log = project.reproof(&["log", "--json"]).json();
-    let id = log["executions"][0]["id"].as_str().unwrap();
+    let id = log["executions"][0]["execution"]["id"].as_str().unwrap();
     let copy = project.reproof(&["notebook", "executed", id]).expect(0);
     let copy: Value = serde_json::from_str(&copy.out).unwrap();
     let outputs = |cell: usize| copy["cells"][cell]["outputs"].as_array().unwrap();

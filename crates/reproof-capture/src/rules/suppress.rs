@@ -46,7 +46,7 @@ impl Comments {
     /// Reads those of code that was parsed.
     pub(crate) fn read(&mut self, part: &Part<'_>) {
         let lines = Lines::new(part.text);
-        for token in part.tokens.iter() {
+        for token in part.tokens {
             // A command of the shell has its comment in itself.
             if matches!(
                 token.kind(),

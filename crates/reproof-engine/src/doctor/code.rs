@@ -125,6 +125,9 @@ pub fn check_code(project: &Project, pipeline_file: &str) -> Result<CodeCheck, E
     Ok(look.finish())
 }
 
+/// What was found in a file, with its path and bytes; or in code that stands in none.
+type CheckedCode<'f> = (Option<(&'f RelativePath, Vec<u8>)>, Checked);
+
 struct Look<'a> {
     project: &'a Project,
     pipeline: &'a Pipeline,
@@ -242,7 +245,7 @@ impl Look<'_> {
         let (entry, closure) = closures.follow(spec)?;
         self.notes_of(step, &closure);
         let context = context(spec);
-        let mut checked: Vec<(Option<(&RelativePath, Vec<u8>)>, Checked)> = Vec::new();
+        let mut checked: Vec<CheckedCode<'_>> = Vec::new();
         let reader = ProjectFiles::new(&self.project.root, self.project.io(), &self.captured.links);
         for file in sources(&entry, &closure, self.captured) {
             let bytes = reader.blob(file)?;

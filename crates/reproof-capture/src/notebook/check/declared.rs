@@ -26,7 +26,7 @@ psycopg=psycopg pymongo=pymongo redis=redis boto3=boto3 s3fs=s3fs gcsfs=gcsfs fs
 joblib=joblib tqdm=tqdm optuna=optuna hyperopt=hyperopt shap=shap lime=lime imblearn=imbalanced-learn \
 mlflow=mlflow wandb=wandb umap=umap-learn hdbscan=hdbscan prophet=prophet geopandas=geopandas \
 shapely=shapely folium=folium rasterio=rasterio xarray=xarray netCDF4=netcdf4 h5py=h5py \
-numba=numba cython=cython ipywidgets=ipywidgets pydantic=pydantic rich=rich typer=typer \
+numba=numba cython=cython ipywidgets=ipywidgets pydantic=pydantic rich=rich typer=typer click=click \
 streamlit=streamlit gradio=gradio openai=openai langchain=langchain tiktoken=tiktoken faiss=\
 faiss-cpu,faiss-gpu wordcloud=wordcloud missingno=missingno category_encoders=category-encoders \
 feature_engine=feature-engine mlxtend=mlxtend yellowbrick=yellowbrick tabulate=tabulate \
@@ -39,7 +39,8 @@ surprise=scikit-surprise pmdarima=pmdarima arviz=arviz pymc=pymc emcee=emcee";
 
 /// Distributions that come with many others: where requirements do not list what they need in turn,
 /// these may be there without being named.
-const COME_ALONG: [&str; 23] = [
+const COME_ALONG: [&str; 24] = [
+    "click",
     "numpy",
     "pandas",
     "scipy",
