@@ -24,8 +24,42 @@ pub(crate) fn check_artifact(
     what: &str,
     artifact: &Artifact,
 ) -> Result<Option<Trouble>, EngineError> {
-    let checked = verify_whole(store, &artifact.digest, Object::of(artifact));
-    trouble(what, checked)
+    Right::default().check_artifact(store, what, artifact)
+}
+
+/// The blobs that were hashed and found right, so that none is read twice.
+#[derive(Default)]
+struct Right(BTreeSet<Digest>);
+
+impl Right {
+    fn check(&mut self, store: &Store, blob: &Digest) -> Result<(), StoreError> {
+        if !self.0.contains(blob) {
+            store.verify_blob(blob)?;
+            self.0.insert(*blob);
+        }
+        Ok(())
+    }
+
+    /// Hashes all that an object names.
+    fn check_whole(
+        &mut self,
+        store: &Store,
+        digest: &Digest,
+        object: Object,
+    ) -> Result<(), StoreError> {
+        let mut named = blobs_of(store, digest, object)?.into_iter();
+        named.try_for_each(|blob| self.check(store, &blob))
+    }
+
+    fn check_artifact(
+        &mut self,
+        store: &Store,
+        what: &str,
+        artifact: &Artifact,
+    ) -> Result<Option<Trouble>, EngineError> {
+        let checked = self.check_whole(store, &artifact.digest, Object::of(artifact));
+        trouble(what, checked)
+    }
 }
 
 /// What is wrong with the stored outputs of a record, all manifests, its recipe, its code and what
@@ -43,12 +77,13 @@ pub(crate) fn damage(
         }
     };
     let recipe = record.recipe.id()?;
-    let checked = store.verify_blob(recipe.digest()).map(|_| ());
+    let mut right = Right::default();
+    let checked = right.check(store, recipe.digest());
     note(trouble(&format!("recipe {}", recipe.short()), checked)?);
     for (step, outputs) in &record.results {
         for (output, artifact) in outputs {
             let what = format!("the stored {} {step}.{output}", artifact.kind);
-            note(check_artifact(store, &what, artifact)?);
+            note(right.check_artifact(store, &what, artifact)?);
         }
     }
     for manifest in manifests(project, id, record)? {
@@ -56,16 +91,16 @@ pub(crate) fn damage(
             manifest
                 .files
                 .iter()
-                .try_for_each(|file| store.verify_blob(&file.digest).map(|_| ()))
+                .try_for_each(|file| right.check(store, &file.digest))
         });
         note(trouble("a manifest or a file that it lists", checked)?);
     }
     let kept = kept(project, id, record)?;
     for (what, tree) in &kept.trees {
-        note(trouble(what, verify_whole(store, tree, Object::Tree))?);
+        note(trouble(what, right.check_whole(store, tree, Object::Tree))?);
     }
     for (what, blob) in &kept.blobs {
-        note(trouble(what, store.verify_blob(blob).map(|_| ()))?);
+        note(trouble(what, right.check(store, blob))?);
     }
     Ok(found.into_iter().collect())
 }
@@ -109,12 +144,6 @@ fn kept(project: &Project, id: &RecordId, record: &Record) -> Result<Kept, Engin
         }
     }
     Ok(kept)
-}
-
-/// Hashes all that an object names.
-fn verify_whole(store: &Store, digest: &Digest, object: Object) -> Result<(), StoreError> {
-    let mut named = blobs_of(store, digest, object)?.into_iter();
-    named.try_for_each(|blob| store.verify_blob(&blob).map(|_| ()))
 }
 
 /// The manifests that the catalogue knows of a record's data versions and outputs.

@@ -58,7 +58,7 @@ pub use snapshot::{
 };
 pub use sources::{SourceFile, partition_names};
 pub use split::{SplitIndexed, SplitRandom, SplitStratified, SplitTime, split_random};
-pub use statistics::{StatisticsLevel, table_statistics};
+pub use statistics::{StatisticsLevel, column_statistics, table_statistics};
 pub use storage::{read_statistics, read_table, write_table};
 pub use table::Table;
 pub use time::{TimeType, date_text};

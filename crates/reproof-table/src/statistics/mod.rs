@@ -19,7 +19,7 @@ pub use document::{
     ColumnStatistics, Distinct, Histogram, Quantile, Quantiles, Statistics, Top, TopValue,
 };
 
-use reproof_record::Digest;
+use reproof_record::{Digest, TableObject};
 use reproof_store::Store;
 
 use crate::storage::MAX_COLUMN;
@@ -46,6 +46,36 @@ pub(crate) fn statistics(rows: u64, columns: Vec<ColumnStatistics>) -> Statistic
     }
 }
 
+/// Computes the full statistics of one column of a stored table.
+///
+/// # Errors
+/// A table that is not there or damaged, and a column that it does not have.
+pub fn column_statistics(
+    store: &Store,
+    digest: &Digest,
+    name: &str,
+) -> Result<ColumnStatistics, TableError> {
+    let object = store.table_object(digest)?;
+    let index = object.schema.position(name);
+    let index = index.ok_or_else(|| TableError::NoSuchColumn {
+        column: name.to_owned(),
+    })?;
+    gather(store, &object, index, StatisticsLevel::Full)
+}
+
+fn gather(
+    store: &Store,
+    object: &TableObject,
+    index: usize,
+    level: StatisticsLevel,
+) -> Result<ColumnStatistics, TableError> {
+    let column = &object.schema.columns()[index];
+    let bytes = store.read(&object.columns[index], MAX_COLUMN)?;
+    let mut collector = Collector::new(column.logical_type, level, 0);
+    collector.observe(&bytes);
+    Ok(collector.finish(&column.name))
+}
+
 /// Computes the statistics of a stored table, a column at a time.
 ///
 /// # Errors
@@ -57,16 +87,10 @@ pub fn table_statistics(
     threads: Threads,
 ) -> Result<Statistics, TableError> {
     let object = store.table_object(digest)?;
-    let columns = object.schema.columns();
-    let gather = |index: usize| -> Result<ColumnStatistics, TableError> {
-        let column = &columns[index];
-        let bytes = store.read(&object.columns[index], MAX_COLUMN)?;
-        let mut collector = Collector::new(column.logical_type, level, 0);
-        collector.observe(&bytes);
-        Ok(collector.finish(&column.name))
-    };
-    let parts = map_ranges(threads, columns.len(), |range| {
-        range.map(gather).collect::<Result<Vec<_>, _>>()
+    let parts = map_ranges(threads, object.columns.len(), |range| {
+        range
+            .map(|index| gather(store, &object, index, level))
+            .collect::<Result<Vec<_>, _>>()
     });
     let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
     let all = parts.into_iter().flatten().collect();

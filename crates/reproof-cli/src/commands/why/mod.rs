@@ -109,7 +109,7 @@ pub fn execute(
             cause: &cause(&found),
             experiments: made.as_ref(),
         };
-        let page = page::page(&project, &found, &said, threads);
+        let page = page::page(&project, &found, &said);
         write_atomic(project.io(), file, page.as_bytes())?;
     }
     if printer.json {

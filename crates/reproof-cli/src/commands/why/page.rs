@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reproof_engine::{
     AgainstSeeds, Aspect, DataDifference, Experiments, Explanation, FileState, MetricMoved,
-    MetricsComparison, Project, find_data, moved_metrics, statistics,
+    MetricsComparison, Project, moved_metrics,
 };
 use reproof_learn::{Estimate, SliceMetrics};
 use reproof_record::{Recipe, RecipeStep, Source, StepName};
 use reproof_table::statistics::ColumnStatistics;
-use reproof_table::{Threads, column_drift};
+use reproof_table::{column_drift, column_statistics};
 
 use super::moved;
 use crate::commands::compare::data_lines;
@@ -46,12 +46,7 @@ pub(super) struct Said<'a> {
 }
 
 /// The page.
-pub(super) fn page(
-    project: &Project,
-    found: &Explanation,
-    said: &Said<'_>,
-    threads: Threads,
-) -> String {
+pub(super) fn page(project: &Project, found: &Explanation, said: &Said<'_>) -> String {
     let mut body = format!("<p class=\"cause\">{}</p>\n", escaped(said.cause));
     if let Some(made) = said.experiments {
         let explained = made.explained.iter().map(|one| {
@@ -77,7 +72,7 @@ pub(super) fn page(
         body += &section("Environment", &environments(found));
     }
     if !found.data.is_empty() {
-        body += &section("Data", &data(project, found, threads));
+        body += &section("Data", &data(project, found));
     }
     if !found.platform.is_empty() {
         body += &section("Machine", &changes(&found.platform));
@@ -163,11 +158,11 @@ fn environments(found: &Explanation) -> String {
 }
 
 /// The data that differs, and the columns that moved most, before and after.
-fn data(project: &Project, found: &Explanation, threads: Threads) -> String {
+fn data(project: &Project, found: &Explanation) -> String {
     let one = |difference: &DataDifference| {
         let lines = data_lines(difference);
         let lines: Vec<_> = lines.iter().map(|line| escaped(line.trim())).collect();
-        let columns = moved_columns(project, difference, threads).unwrap_or_default();
+        let columns = moved_columns(project, difference).unwrap_or_default();
         let columns = columns.iter().map(|(name, index, [before, after])| {
             let pair = [before, after].map(|column| {
                 let picture = column
@@ -199,50 +194,37 @@ fn data(project: &Project, found: &Explanation, threads: Threads) -> String {
 type Moved = (String, f64, [ColumnStatistics; 2]);
 
 /// The columns that both versions have and that moved, the most first; none where one is not here.
-fn moved_columns(
-    project: &Project,
-    difference: &DataDifference,
-    threads: Threads,
-) -> Option<Vec<Moved>> {
+fn moved_columns(project: &Project, difference: &DataDifference) -> Option<Vec<Moved>> {
     let [before, after] = [difference.before.as_ref()?, difference.after.as_ref()?];
-    let all = [before, after].map(|version| {
-        let found = find_data(project, &format!("data:{}", version.digest)).ok()?;
-        statistics(project, &found, threads).ok()
-    });
-    let [Some(first), Some(second)] = all else {
-        return None;
-    };
-    // A column that is the same in both did not drift, and need not be read.
-    let tables = [before, after].map(|version| project.store.table_object(&version.digest).ok());
+    let digests = [&before.digest, &after.digest];
+    let tables = digests.map(|digest| project.store.table_object(digest).ok());
     let [Some(former), Some(latter)] = &tables else {
         return None;
     };
-    let same = |name: &str| {
-        let places = [former, latter].map(|table| Some((table, table.schema.position(name)?)));
-        let digests = places.map(|place| place.map(|(table, place)| table.columns[place]));
-        digests[0].is_some() && digests[0] == digests[1]
-    };
     let mut moved = Vec::new();
-    for column in first
-        .columns
-        .into_iter()
-        .filter(|column| !same(&column.name))
-    {
-        let mut others = second.columns.iter();
-        let Some(other) = others.find(|other| other.name == column.name) else {
+    for (column, values) in former.schema.columns().iter().zip(&former.columns) {
+        let other = latter.schema.position(&column.name);
+        // A column that is the same in both did not drift, and need not be read.
+        if other.is_none_or(|other| latter.columns[other] == *values) {
             continue;
-        };
-        let digests = [&before.digest, &after.digest];
+        }
         // What has no drift is not drawn: another type, no rows.
         if let Ok(Some(drift)) = column_drift(&project.store, digests, &column.name)
             && drift.psi > 0.0
         {
-            moved.push((column.name.clone(), drift.psi, [column, other.clone()]));
+            moved.push((&column.name, drift.psi));
         }
     }
     moved.sort_by(|a, b| b.1.total_cmp(&a.1));
     moved.truncate(COLUMNS);
-    Some(moved)
+    let described = moved.into_iter().filter_map(|(name, index)| {
+        let columns = digests.map(|digest| column_statistics(&project.store, digest, name).ok());
+        let [Some(before), Some(after)] = columns else {
+            return None;
+        };
+        Some((name.clone(), index, [before, after]))
+    });
+    Some(described.collect())
 }
 
 /// All metrics, and the slices that moved most, each with its intervals before and after: what matters most
