@@ -35,7 +35,7 @@ impl Pipeline {
         options: &ExpandOptions,
     ) -> Result<Option<Early>, Diagnostics> {
         let mut report = Report::new(&self.sources);
-        let mut drafts = self.turned(options, &mut report);
+        let mut drafts = self.turned(*options, &mut report);
         self.check_data(&drafts, columns, &mut report);
         let tables = tables(&drafts);
         if tables.is_empty() {

@@ -89,7 +89,7 @@ impl Pipeline {
         options: &ExpandOptions,
     ) -> Result<Graph, Diagnostics> {
         let mut report = Report::new(&self.sources);
-        let mut drafts = self.turned(options, &mut report);
+        let mut drafts = self.turned(*options, &mut report);
         self.check_data(&drafts, columns, &mut report);
         if report.count() > 0 {
             report.finish()?;
@@ -123,7 +123,7 @@ impl Pipeline {
     }
 
     /// The steps as they are written, but for a final look if that is asked for.
-    pub(super) fn turned(&self, options: &ExpandOptions, report: &mut Report<'_>) -> Drafts {
+    pub(super) fn turned(&self, options: ExpandOptions, report: &mut Report<'_>) -> Drafts {
         let mut drafts = self.drafts.clone();
         if options.final_look {
             final_look::score_test(&mut drafts, &self.data, report);

@@ -213,13 +213,13 @@ fn objects(
         Err(error) if error.is_not_found() => true,
         Err(error) => return Err(error.into()),
     };
-    let nothing = |_| {
+    let nothing = || {
         let hint = "look at its name; letters count as they are written, '*' stays within a folder, and \
                     names that begin with '.' or '_' are left out of tables";
         search.usage(format!("no object fits {address}"), hint)
     };
     if is_empty {
-        return Err(nothing(()));
+        return Err(nothing());
     }
     let found = if key.ends_with('/') || key.is_empty() {
         search.folder(project.io().canonicalize(&base)?)
@@ -227,7 +227,7 @@ fn objects(
         search.fitting()
     };
     let mut files = match found {
-        Err(EngineError::Usage { .. }) => return Err(nothing(())),
+        Err(EngineError::Usage { .. }) => return Err(nothing()),
         found => found?,
     };
     let location = files.location.strip_prefix(&mirror).unwrap_or_default();

@@ -140,7 +140,7 @@ fn what_comes_late_counts_as_much() {
             LogicalType::String,
         ),
     ] {
-        let scene = Scene::new(&long(first, last));
+        let scene = Scene::new(long(first, last));
         let snapshot = scene.snapshot();
         let found = snapshot.schema.columns()[0].logical_type;
         assert_eq!(found, expect, "{first} … {last}");
@@ -153,15 +153,15 @@ fn what_comes_late_counts_as_much() {
         let written = write_table(&mut batch, &scene.table()).unwrap();
         assert_eq!(written, snapshot.stored);
     }
-    let scene = Scene::new(&long("9007199254740993", "0.5"));
+    let scene = Scene::new(long("9007199254740993", "0.5"));
     assert!(scene.error(None).starts_with(":2: column 'a' holds floats"));
-    let scene = Scene::new(&long("1", "9223372036854775808"));
+    let scene = Scene::new(long("1", "9223372036854775808"));
     assert!(
         scene
             .error(None)
             .starts_with(":42: column 'a' holds integers")
     );
-    let scene = Scene::new(&format!("{}1\n", long("1", "2")));
+    let scene = Scene::new(format!("{}1\n", long("1", "2")));
     let told = scene.error(None);
     assert!(told.starts_with(":43: "), "{told}");
 }
