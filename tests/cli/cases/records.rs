@@ -104,7 +104,7 @@ pub(super) const PAIRS: &[Pair] = &[
         name: "the labels of one small group",
         step: "split",
         aspect: "data",
-        says: &["slices, side by side, what moved most first\n  group=e "],
+        says: &["slices, what matters most first\n  group=e "],
         make: relabelled,
     },
 ];

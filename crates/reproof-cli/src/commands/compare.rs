@@ -249,8 +249,7 @@ pub(super) fn print_metrics(
         }
         Some(reason) => format!("\nmetrics, side by side only: {reason}"),
     });
-    let (overall, mut slices) = moved_metrics(metrics, seeds);
-    slices.retain(|slice| slice.iter().any(MetricMoved::is_judged));
+    let (overall, slices) = moved_metrics(metrics, seeds);
     for moved in &overall {
         printer.line(&metric_line(moved, printer));
     }
