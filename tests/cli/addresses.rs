@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use crate::s3::{Bucket, Trouble};
-use crate::support::{Project, call, statuses};
+use crate::support::{Call, Project, call, statuses};
 
 /// A server of one file that tells its state by a tag, and which requests it got.
 struct Server {
@@ -191,21 +191,24 @@ fn named_data_may_lie_on_a_server() {
     );
 }
 
+/// A call that may use this bucket.
+fn with_bucket(bucket: &Bucket, project: &Project, arguments: &[&str]) -> Call {
+    let mut command = project.command(arguments);
+    command
+        .env("AWS_ENDPOINT_URL", bucket.endpoint())
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_REGION", "us-east-1");
+    call(&mut command)
+}
+
 #[test]
 fn an_object_of_s3_is_data() {
     let table = Project::diabetes().read("data/pima_diabetes.csv");
     let bucket = Bucket::new("measured");
     bucket.put("day/pima.csv", table.as_bytes());
     let project = diabetes_at("s3://measured/day/pima.csv");
-    let run = || {
-        let mut command = project.command(&["run", "--json"]);
-        command
-            .env("AWS_ENDPOINT_URL", bucket.endpoint())
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "secret")
-            .env("AWS_REGION", "us-east-1");
-        call(&mut command)
-    };
+    let run = || with_bucket(&bucket, &project, &["run", "--json"]);
     let first = run().json();
     assert!(
         first["record"]
@@ -238,13 +241,7 @@ fn an_object_of_s3_is_data() {
     assert_eq!(other["execution"]["data"]["data"]["rows"], 531);
     // No object, and no key in what is told.
     let gone = diabetes_at("s3://measured/none.csv");
-    let mut command = gone.command(&["run"]);
-    command
-        .env("AWS_ENDPOINT_URL", bucket.endpoint())
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "secret")
-        .env("AWS_REGION", "us-east-1");
-    call(&mut command)
+    with_bucket(&bucket, &gone, &["run"])
         .expect(31)
         .says(&["there is no object s3://measured/none.csv"]);
 }
@@ -256,15 +253,7 @@ fn objects_of_a_pattern_or_a_folder_are_one_table() {
     bucket.put("in/year=2024/a.csv", b"x,y\n3,4\n");
     bucket.put("in/year=2024/notes.txt", b"not data");
     bucket.put("other/a.csv", b"z\n1\n");
-    let command = |project: &Project, arguments: &[&str]| {
-        let mut command = project.command(arguments);
-        command
-            .env("AWS_ENDPOINT_URL", bucket.endpoint())
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "secret")
-            .env("AWS_REGION", "us-east-1");
-        call(&mut command)
-    };
+    let command = |project: &Project, arguments: &[&str]| with_bucket(&bucket, project, arguments);
     let project = Project::empty();
     project.write("reproof.toml", "");
     let add = |name: &str, address: &str| {
@@ -342,13 +331,7 @@ fn objects_of_a_folder_are_files_for_programs() {
         "{csv: data/rows.csv}",
         "{files: \"s3://pictures/in/\"}",
     );
-    let mut command = project.command(&["run", "--json"]);
-    command
-        .env("AWS_ENDPOINT_URL", bucket.endpoint())
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "secret")
-        .env("AWS_REGION", "us-east-1");
-    let run = call(&mut command).json();
+    let run = with_bucket(&bucket, &project, &["run", "--json"]).json();
     assert_eq!(project.output(&run, "look", "o"), "twoone");
     project.edit("pipelines/steps.yaml", "pictures/in/", "pictures/in/2.txt");
     project.reproof(&["run"]).expect(2).says(&[

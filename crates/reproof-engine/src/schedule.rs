@@ -382,12 +382,10 @@ impl Scheduler<'_> {
                 (Err(OperationError::Panic(text)), Told::default())
             });
             let micros = micros_since(started);
-            let stored = store_text(&store, &told.log)
-                .and_then(|log| Ok((log, store_text(&store, &told.executed)?)));
-            let (log, executed) = stored.unwrap_or_else(|error| {
-                let outputs = std::mem::replace(&mut result, Err(error));
-                if outputs.is_err() {
-                    result = outputs;
+            let (log, executed) = store_told(&store, &told).unwrap_or_else(|error| {
+                // What the step itself failed by says more.
+                if result.is_ok() {
+                    result = Err(error);
                 }
                 (None, None)
             });
@@ -546,6 +544,17 @@ impl Scheduler<'_> {
             self.ran.outputs.insert(name, outputs);
         }
     }
+}
+
+/// Keeps what a program told beside its outputs: its log, and the executed copy of a notebook that failed.
+fn store_told(
+    store: &Store,
+    told: &Told,
+) -> Result<(Option<Digest>, Option<Digest>), OperationError> {
+    Ok((
+        store_text(store, &told.log)?,
+        store_text(store, &told.executed)?,
+    ))
 }
 
 /// Keeps what a program wrote beside its outputs, if it wrote anything.

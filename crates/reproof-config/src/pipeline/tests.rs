@@ -1475,89 +1475,95 @@ fn what_a_later_version_may_support_is_said_plainly() {
     );
 }
 
+/// Asserts what is wrong in the free graph with this replaced.
+#[track_caller]
+fn steps_with(from: &str, to: &str, expect: &str) {
+    assert!(STEPS.contains(from), "{from}");
+    refused(&STEPS.replacen(from, to, 1), expect);
+}
+
 #[test]
-#[allow(clippy::too_many_lines)] // One list of wrong files.
-fn a_free_graph_is_checked() {
-    let refused_with = |from: &str, to: &str, expect: &str| {
-        assert!(STEPS.contains(from), "{from}");
-        refused(&STEPS.replacen(from, to, 1), expect);
-    };
-    refused_with(
+fn the_links_of_a_free_graph_are_checked() {
+    steps_with(
         "operation: split_random",
         "operation: split_randm",
         "6:16: unknown operation 'split_randm' (did you mean 'split_random'?)",
     );
-    refused_with(
+    steps_with(
         "preprocess@1",
         "preprocess@2",
         "10:16: this version has preprocess@1, not 'preprocess@2'",
     );
-    refused_with(
+    steps_with(
         "{table: data}",
         "{tabel: data}",
         "7:5: the input 'table' of split_random is missing\n7:14: unknown input of split_random 'tabel' (did you mean 'table'?)",
     );
-    refused_with(
+    steps_with(
         "{table: data}",
         "{table: dta}",
         "7:21: unknown data source 'dta' (did you mean 'data'?)",
     );
-    refused_with(
+    steps_with(
         "{table: data}",
         "{table: features}",
         "7:21: 'features' is a step (name one of its outputs: features.OUTPUT)",
     );
-    refused_with(
+    steps_with(
         "train: parts.train",
         "train: part.train",
         "11:21: unknown step 'part' (did you mean 'parts'?)",
     );
-    refused_with(
+    steps_with(
         "train: parts.train",
         "train: parts.trian",
         "11:21: unknown output of 'parts' 'trian' (did you mean 'train'?)",
     );
-    refused_with(
+    steps_with(
         "model: model.model",
         "model: features.state",
         "20:21: the input 'model' takes a trained model; 'features.state' is the state of a preprocessing",
     );
-    refused_with(
+    steps_with(
         "{table: data}",
         "{table: parts.train}",
         "5:3: the step 'parts' waits for itself",
     );
-    refused_with(
+    steps_with(
         "table: parts.test}",
         "table: parts.train}",
         "20:66: 'table' must be what the features are made of: features.test is made of parts.test, not of parts.train",
     );
-    refused_with(
+}
+
+#[test]
+fn the_parameters_of_a_free_graph_are_checked() {
+    steps_with(
         "tenure: [",
         "churn: [one_hot], tenure: [",
         "13:18: 'churn' is the label: it cannot be a feature",
     );
-    refused_with(
+    steps_with(
         "constant: 0",
         "constant: x",
         "13:27: the column 'tenure' is integer; the constant must be a number",
     );
-    refused_with(
+    steps_with(
         "{label: {",
         "{l3: 1, label: {",
         "17:18: unknown parameter 'l3' (did you mean 'l2'?)",
     );
-    refused_with(
+    steps_with(
         "label: {column: churn, positive: \"Yes\"}",
         "l2: 2",
         "17:5: the parameter 'label' is missing",
     );
-    refused_with(
+    steps_with(
         "steps:\n",
         "label: x\nsteps:\n",
         "4:1: 'label' cannot stand beside 'steps' (write either the blocks or a free graph; 'reproof plan' prints the graph that the blocks stand for)",
     );
-    refused_with(
+    steps_with(
         "    parameters: {ratios: {train: 0.8, test: 0.2}}\n",
         "    parameters: {ratios: {train: 0.8, test: 0.2}}\n    require: []\n",
         "9:5: gates stand only at a step that evaluates",

@@ -339,7 +339,7 @@ fn pinned_types_hold() {
         let scene = Scene::new(content);
         let error = scene.error(Some(&schema(&[("a", pin)])));
         assert!(error.starts_with(expect), "{error}");
-        // With another column, that is not pinned, the file is read twice.
+        // With another column, that is not pinned, types are decided, too.
         let wider = content.replace('\n', ",b\n");
         let error = Scene::new(wider).error(Some(&schema(&[("a", pin)])));
         assert!(error.starts_with(expect), "{error}");
