@@ -48,25 +48,20 @@ pub(crate) fn roc_auc(scores: &[f64], positives: &[bool]) -> Estimate {
 /// The difference of the areas of two scorings of the same rows, the second less the first, with
 /// DeLong's paired interval: the variance of the mean difference of the placements in each class.
 pub(crate) fn area_difference(first: &[f64], second: &[f64], positives: &[bool]) -> Estimate {
-    let one = match Counts::of(first, positives) {
-        Ok(counts) => counts,
+    let sizes = match sizes(first, positives) {
+        Ok(sizes) => sizes,
         Err(reason) => return Estimate::undefined(reason),
     };
-    let (sizes, before, after) = (
-        [one.positives.size, one.negatives.size],
-        placements(first, positives),
-        placements(second, positives),
-    );
-    // Of each class: the sum of the differences and of their squares. A pair won counts 2, so they
-    // are at most 4 n² and 4 n³, which fits for the rows that are allowed.
+    let (before, after) = (placements(first, positives), placements(second, positives));
+    // Of the positive rows and of the negative ones.
     let (mut sums, mut squares) = ([0_i128; 2], [0_i128; 2]);
     for (row, &positive) in positives.iter().enumerate() {
         let class = usize::from(!positive);
-        let difference = after[row] - before[row];
+        let difference = i128::from(after[row] - before[row]);
         sums[class] += difference;
         squares[class] += difference * difference;
     }
-    let pairs = (sizes[0] * sizes[1]) as f64;
+    let pairs = (sizes[0] as u128 * sizes[1] as u128) as f64;
     let value = sums[0] as f64 / (2.0 * pairs);
     if sizes.iter().any(|&size| size < 2) {
         return Estimate::bare(value, Reason::TooFewRows);
@@ -81,19 +76,34 @@ pub(crate) fn area_difference(first: &[f64], second: &[f64], positives: &[bool])
     Estimate::new(value, (value - half, value + half), Method::PairedDelong)
 }
 
-/// For each row, how many rows of the other class it beats, twice, plus how many it ties with.
-fn placements(scores: &[f64], positives: &[bool]) -> Vec<i128> {
-    let mut rows: Vec<(f64, usize)> = scores.iter().copied().zip(0..).collect();
-    rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let total = positives.iter().filter(|&&positive| positive).count() as i128;
-    let (mut positives_below, mut negatives_below) = (0_i128, 0_i128);
+/// Scores as integers in the same order, each with something of its row, sorted. Sorting integers takes
+/// half as long.
+fn sorted<T>(scores: &[f64], rows: impl Iterator<Item = T>) -> Vec<(u64, T)> {
+    let place = |score: &f64| {
+        // -0 + 0 is +0, with which it ties.
+        let bits = (score + 0.0).to_bits();
+        let is_negative = bits >> 63 == 1;
+        if is_negative { !bits } else { bits | 1 << 63 }
+    };
+    let mut sorted: Vec<(u64, T)> = scores.iter().map(place).zip(rows).collect();
+    sorted.sort_unstable_by_key(|(score, _)| *score);
+    sorted
+}
+
+/// For each row, how many rows of the other class it beats, twice, plus how many it ties with. There are
+/// at most [`MAX_ROWS`].
+fn placements(scores: &[f64], positives: &[bool]) -> Vec<i64> {
+    let rows = sorted(scores, 0_u32..=u32::MAX);
+    let total = positives.iter().filter(|&&positive| positive).count() as i64;
+    let (mut positives_below, mut negatives_below) = (0_i64, 0_i64);
     let mut placements = vec![0; scores.len()];
     for tied in rows.chunk_by(|a, b| a.0 == b.0) {
-        let tied_positives = tied.iter().filter(|(_, row)| positives[*row]).count() as i128;
-        let tied_negatives = tied.len() as i128 - tied_positives;
+        let is_positive = |row: u32| positives[row as usize];
+        let tied_positives = tied.iter().filter(|(_, row)| is_positive(*row)).count() as i64;
+        let tied_negatives = tied.len() as i64 - tied_positives;
         let positives_above = total - positives_below - tied_positives;
         for &(_, row) in tied {
-            placements[row] = if positives[row] {
+            placements[row as usize] = if is_positive(row) {
                 2 * negatives_below + tied_negatives
             } else {
                 2 * positives_above + tied_positives
@@ -103,6 +113,22 @@ fn placements(scores: &[f64], positives: &[bool]) -> Vec<i128> {
         negatives_below += tied_negatives;
     }
     placements
+}
+
+/// How many rows are positive and how many negative, unless there is no area.
+fn sizes(scores: &[f64], positives: &[bool]) -> Result<[usize; 2], Reason> {
+    let total = positives.iter().filter(|&&positive| positive).count();
+    let negative_total = positives.len() - total;
+    if scores.is_empty() {
+        return Err(Reason::NoRows);
+    }
+    if total == 0 || negative_total == 0 {
+        return Err(Reason::OneClass);
+    }
+    if scores.len() > MAX_ROWS {
+        return Err(Reason::OutOfRange);
+    }
+    Ok([total, negative_total])
 }
 
 /// For the rows of one class: over each row, how many rows of the other class it beats, twice,
@@ -141,28 +167,12 @@ struct Counts {
 
 impl Counts {
     fn of(scores: &[f64], positives: &[bool]) -> Result<Self, Reason> {
-        let total = positives.iter().filter(|&&positive| positive).count();
-        let negative_total = (positives.len() - total) as u128;
-        if scores.is_empty() {
-            return Err(Reason::NoRows);
-        }
-        if total == 0 || negative_total == 0 {
-            return Err(Reason::OneClass);
-        }
-        if scores.len() > MAX_ROWS {
-            return Err(Reason::OutOfRange);
-        }
-        let mut rows: Vec<(f64, bool)> = scores
-            .iter()
-            .copied()
-            .zip(positives.iter().copied())
-            .collect();
-        rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let total = sizes(scores, positives)?[0] as u128;
+        let rows = sorted(scores, positives.iter().copied());
         let mut counts = Self {
             positives: Placements::default(),
             negatives: Placements::default(),
         };
-        let total = total as u128;
         for tied in rows.chunk_by(|a, b| a.0 == b.0) {
             let tied_positives = tied.iter().filter(|row| row.1).count() as u128;
             let tied_negatives = tied.len() as u128 - tied_positives;

@@ -146,7 +146,7 @@ pub fn compare(
 
 /// Every metric's difference; `rows` says where the rows stand in the table.
 fn differences(
-    samples: &[Sample; 2],
+    samples: &[Sample<'_>; 2],
     rows: &[usize],
     metrics: &BTreeSet<String>,
     seed: u64,

@@ -201,7 +201,7 @@ pub(crate) fn known_metrics(
 }
 
 /// How many rows are of each class, where there are more than two.
-pub(crate) fn class_rows(sample: &Sample) -> Option<Vec<u64>> {
+pub(crate) fn class_rows(sample: &Sample<'_>) -> Option<Vec<u64>> {
     let Sample::Classes { labels, columns } = sample else {
         return None;
     };
@@ -212,14 +212,14 @@ pub(crate) fn class_rows(sample: &Sample) -> Option<Vec<u64>> {
     Some(counts)
 }
 
-fn confusion_matrix(sample: &Sample) -> Vec<Vec<u64>> {
+fn confusion_matrix(sample: &Sample<'_>) -> Vec<Vec<u64>> {
     let (labels, predicted) = sample.labels_and_predicted();
     Confusion::of(sample.classes(), &labels, &predicted, Weights::Once).rows()
 }
 
 /// Every metric on a sample; `rows` says where its rows stand in the table.
 fn measure(
-    sample: &Sample,
+    sample: &Sample<'_>,
     rows: &[usize],
     metrics: &BTreeSet<String>,
     seed: u64,

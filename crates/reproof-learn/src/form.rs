@@ -27,7 +27,7 @@ pub(crate) enum Form<'a> {
 
 impl<'a> Form<'a> {
     /// The metric of this name, which exists for the sample's task; or why it is not defined.
-    pub fn of(metric: &str, sample: &'a Sample) -> Result<Self, Reason> {
+    pub fn of(metric: &str, sample: &'a Sample<'_>) -> Result<Self, Reason> {
         match sample {
             Sample::Numbers {
                 labels,
@@ -105,7 +105,7 @@ fn of_numbers<'a>(
 
 fn of_two_classes<'a>(
     metric: &str,
-    sample: &'a Sample,
+    sample: &'a Sample<'_>,
     positives: &'a [bool],
     probabilities: &'a [f64],
 ) -> Result<Form<'a>, Reason> {
@@ -156,7 +156,7 @@ fn of_two_classes<'a>(
 
 fn of_classes<'a>(
     metric: &str,
-    sample: &'a Sample,
+    sample: &'a Sample<'_>,
     labels: &'a [usize],
     columns: &'a [Vec<f64>],
 ) -> Result<Form<'a>, Reason> {
@@ -207,7 +207,7 @@ fn loss(given: f64) -> f64 {
 }
 
 /// Whether each row's predicted class is its own.
-fn right(sample: &Sample) -> Form<'static> {
+fn right(sample: &Sample<'_>) -> Form<'static> {
     let (labels, predicted) = sample.labels_and_predicted();
     let rows = labels.iter().zip(&predicted);
     Form::Share(
@@ -236,7 +236,7 @@ fn statistic(statistic: Statistic<'_>, undefined: Reason) -> Result<Form<'_>, Re
 
 /// A function of the counts of rows by class and predicted class.
 fn of_confusion<'a>(
-    sample: &Sample,
+    sample: &Sample<'_>,
     metric: impl Fn(&Confusion) -> Option<f64> + Sync + 'a,
 ) -> Statistic<'a> {
     let classes = sample.classes();

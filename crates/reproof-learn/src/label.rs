@@ -1,11 +1,11 @@
 //! Labels: which two classes a binary one has, which of them is positive, and the numbers of a
 //! regression.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use reproof_record::MAX_SAFE_INTEGER;
-use reproof_table::ColumnData;
+use reproof_table::{Codes, ColumnData};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -140,19 +140,21 @@ impl BinaryLabel {
 
     /// For each row whether its label is the positive class.
     pub fn positives(&self, data: &ColumnData) -> Result<Vec<bool>, LearnError> {
-        let classes = classes(&self.column, data)?;
-        let rows = classes.into_iter().zip(1..);
-        rows.map(|(class, row)| match class {
-            class if class == self.positive => Ok(true),
-            class if class == self.negative => Ok(false),
-            class => Err(LearnError::UnknownClass {
-                column: self.column.clone(),
-                class: class.shown(),
-                row,
-                classes: list([&self.negative, &self.positive]),
-            }),
+        let found = Classes::of(&self.column, data)?;
+        found.rows(|class, row| {
+            if *class == self.positive {
+                Ok(true)
+            } else if *class == self.negative {
+                Ok(false)
+            } else {
+                Err(LearnError::UnknownClass {
+                    column: self.column.clone(),
+                    class: class.shown(),
+                    row,
+                    classes: list([&self.negative, &self.positive]),
+                })
+            }
         })
-        .collect()
     }
 }
 
@@ -171,9 +173,8 @@ impl ClassLabel {
     /// # Errors
     /// If labels are missing or of type float, or there are too few or too many classes.
     pub fn resolve(column: &str, data: &ColumnData) -> Result<Self, LearnError> {
-        let found: BTreeSet<ClassValue> = classes(column, data)?.into_iter().collect();
-        let count = found.len();
-        let classes: Vec<ClassValue> = found.into_iter().collect();
+        let classes = Classes::of(column, data)?.sorted();
+        let count = classes.len();
         match classes.as_slice() {
             [] => return Err(LearnError::NoRows),
             [class] => {
@@ -205,23 +206,20 @@ impl ClassLabel {
     /// # Errors
     /// If a label is missing or none of the classes.
     pub fn indices(&self, data: &ColumnData) -> Result<Vec<usize>, LearnError> {
-        let rows = classes(&self.column, data)?.into_iter().zip(1..);
-        rows.map(|(class, row)| {
-            self.classes
-                .iter()
-                .position(|known| *known == class)
-                .ok_or_else(|| LearnError::UnknownClass {
-                    column: self.column.clone(),
-                    class: class.shown(),
-                    row,
-                    classes: if self.classes.len() > LISTED {
-                        format!("{}, ...", list(self.classes.iter().take(LISTED)))
-                    } else {
-                        list(&self.classes)
-                    },
-                })
+        let found = Classes::of(&self.column, data)?;
+        found.rows(|class, row| {
+            let known = self.classes.iter().position(|known| known == class);
+            known.ok_or_else(|| LearnError::UnknownClass {
+                column: self.column.clone(),
+                class: class.shown(),
+                row,
+                classes: if self.classes.len() > LISTED {
+                    format!("{}, ...", list(self.classes.iter().take(LISTED)))
+                } else {
+                    list(&self.classes)
+                },
+            })
         })
-        .collect()
     }
 }
 
@@ -261,13 +259,10 @@ fn plain(one: &ClassValue, other: &ClassValue) -> Option<bool> {
 
 /// The classes of a training part in their order; there must be two.
 fn two_classes(column: &str, data: &ColumnData) -> Result<(ClassValue, ClassValue), LearnError> {
-    let mut counts = BTreeMap::new();
-    for class in classes(column, data)? {
-        *counts.entry(class).or_insert(0_u64) += 1;
-    }
-    let count = counts.len();
-    let examples = list(counts.keys().take(LISTED));
-    let mut distinct = counts.into_keys();
+    let distinct = Classes::of(column, data)?.sorted();
+    let count = distinct.len();
+    let examples = list(distinct.iter().take(LISTED));
+    let mut distinct = distinct.into_iter();
     match (distinct.next(), distinct.next(), distinct.next()) {
         (None, ..) => Err(LearnError::NoRows),
         (Some(class), None, _) => Err(LearnError::OneClass {
@@ -287,34 +282,68 @@ fn two_classes(column: &str, data: &ColumnData) -> Result<(ClassValue, ClassValu
     }
 }
 
-/// Each row's class; none may be missing.
-fn classes(column: &str, data: &ColumnData) -> Result<Vec<ClassValue>, LearnError> {
-    let classes: Vec<Option<ClassValue>> = match data {
-        ColumnData::Boolean(values) => values
-            .iter()
-            .map(|value| value.map(ClassValue::Boolean))
-            .collect(),
-        ColumnData::Integer(values) => values
-            .iter()
-            .map(|value| value.map(ClassValue::Integer))
-            .collect(),
-        ColumnData::String(values) => (0..values.len())
-            .map(|row| {
-                values
-                    .get(row)
-                    .map(|text| ClassValue::Text(text.to_owned()))
-            })
-            .collect(),
-        ColumnData::Float(_) | ColumnData::Decimal(..) | ColumnData::Time(..) => {
+/// The classes of a column.
+struct Classes {
+    /// The distinct ones, in the order in which they first appear, each with the row of that.
+    distinct: Vec<(ClassValue, usize)>,
+    /// Which of them each row is of.
+    codes: Vec<u32>,
+}
+
+impl Classes {
+    /// Finds them; none may be missing.
+    fn of(column: &str, data: &ColumnData) -> Result<Self, LearnError> {
+        let class = |row: usize| match data {
+            ColumnData::Boolean(values) => (*values.get(row)?).map(ClassValue::Boolean),
+            ColumnData::Integer(values) => (*values.get(row)?).map(ClassValue::Integer),
+            ColumnData::String(values) => Some(ClassValue::Text(values.get(row)?.to_owned())),
+            _ => None,
+        };
+        if matches!(
+            data,
+            ColumnData::Float(_) | ColumnData::Decimal(..) | ColumnData::Time(..)
+        ) {
             return Err(LearnError::LabelType {
                 column: column.to_owned(),
                 found: data.logical_type().name(),
                 wanted: "a binary label is of type boolean, integer or string",
             });
         }
-    };
-    refuse_missing(column, classes.iter().map(Option::is_none))?;
-    Ok(classes.into_iter().flatten().collect())
+        refuse_missing(column, (0..data.len()).map(|row| data.is_missing(row)))?;
+        let limit = u32::MAX as usize;
+        let codes = Codes::of(data, limit).ok_or_else(|| LearnError::MoreClassesThan {
+            column: column.to_owned(),
+            count: limit,
+            limit: MAX_CLASSES,
+        })?;
+        let firsts = codes.firsts.into_iter();
+        Ok(Self {
+            distinct: firsts.filter_map(|row| Some((class(row)?, row))).collect(),
+            codes: codes.rows,
+        })
+    }
+
+    /// The distinct ones, in their order.
+    fn sorted(self) -> Vec<ClassValue> {
+        let classes: BTreeSet<_> = self.distinct.into_iter().map(|(class, _)| class).collect();
+        classes.into_iter().collect()
+    }
+
+    /// For each row what its class is; asked once of each class, with its first row counted from 1.
+    fn rows<T: Copy>(
+        &self,
+        of: impl Fn(&ClassValue, usize) -> Result<T, LearnError>,
+    ) -> Result<Vec<T>, LearnError> {
+        let distinct = self.distinct.iter();
+        let known: Vec<T> = distinct
+            .map(|(class, row)| of(class, row + 1))
+            .collect::<Result<_, _>>()?;
+        Ok(self
+            .codes
+            .iter()
+            .map(|&code| known[code as usize])
+            .collect())
+    }
 }
 
 /// The labels of a regression; all must be finite numbers.

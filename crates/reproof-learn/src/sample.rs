@@ -1,5 +1,7 @@
 //! Labels and predictions of rows, checked to be of one kind.
 
+use std::borrow::Cow;
+
 use reproof_table::Table;
 
 use crate::LearnError;
@@ -10,44 +12,44 @@ use crate::slices::column;
 
 /// Labels and predictions of some rows.
 #[derive(Clone, Debug)]
-pub(crate) enum Sample {
+pub(crate) enum Sample<'a> {
     Numbers {
         labels: Vec<f64>,
-        predictions: Vec<f64>,
+        predictions: Cow<'a, [f64]>,
     },
     Binary {
         positives: Vec<bool>,
-        probabilities: Vec<f64>,
+        probabilities: Cow<'a, [f64]>,
     },
     Classes {
         labels: Vec<usize>,
-        columns: Vec<Vec<f64>>,
+        columns: Cow<'a, [Vec<f64>]>,
     },
 }
 
-impl Sample {
+impl<'a> Sample<'a> {
     /// The labels of a table beside predictions for its rows.
     pub fn new(
         target: &Target,
-        predictions: &Predictions,
+        predictions: &'a Predictions,
         table: &Table,
     ) -> Result<Self, LearnError> {
         let data = column(table, target.column())?;
         let sample = match (target, predictions) {
             (Target::Number { column }, Predictions::Values(values)) => Self::Numbers {
                 labels: numbers(column, data)?,
-                predictions: values.clone(),
+                predictions: Cow::Borrowed(values),
             },
             (Target::Binary(label), Predictions::Probabilities(probabilities)) => Self::Binary {
                 positives: label.positives(data)?,
-                probabilities: probabilities.clone(),
+                probabilities: Cow::Borrowed(probabilities),
             },
             (Target::Classes(label), Predictions::Classes(classes))
                 if classes.classes() == label.classes =>
             {
                 Self::Classes {
                     labels: label.indices(data)?,
-                    columns: classes.columns().to_vec(),
+                    columns: Cow::Borrowed(classes.columns()),
                 }
             }
             _ => {
@@ -83,7 +85,7 @@ impl Sample {
     }
 
     /// Those of some of the rows.
-    pub fn select(&self, rows: &[usize]) -> Self {
+    pub fn select(&self, rows: &[usize]) -> Sample<'static> {
         fn pick<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
             rows.iter().map(|&row| values[row]).collect()
         }
@@ -91,18 +93,18 @@ impl Sample {
             Self::Numbers {
                 labels,
                 predictions,
-            } => Self::Numbers {
+            } => Sample::Numbers {
                 labels: pick(labels, rows),
-                predictions: pick(predictions, rows),
+                predictions: pick(predictions, rows).into(),
             },
             Self::Binary {
                 positives,
                 probabilities,
-            } => Self::Binary {
+            } => Sample::Binary {
                 positives: pick(positives, rows),
-                probabilities: pick(probabilities, rows),
+                probabilities: pick(probabilities, rows).into(),
             },
-            Self::Classes { labels, columns } => Self::Classes {
+            Self::Classes { labels, columns } => Sample::Classes {
                 labels: pick(labels, rows),
                 columns: columns.iter().map(|column| pick(column, rows)).collect(),
             },

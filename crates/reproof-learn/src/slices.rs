@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reproof_table::{ColumnData, Table};
+use reproof_table::{Codes, ColumnData, Table};
 
 use crate::LearnError;
 use crate::buckets::{Buckets, Ranges};
@@ -47,6 +47,14 @@ impl<'a> Slicer<'a> {
         })
     }
 
+    /// Which of the values or buckets each row has; none if they are more than this.
+    fn codes(&self, rows: usize, limit: usize) -> Option<Codes> {
+        match self {
+            Self::Values(data) => Codes::of(data, limit),
+            Self::Buckets(ranges) => Codes::of_values((0..rows).map(|row| ranges.of(row)), limit),
+        }
+    }
+
     fn key(&self, row: usize) -> Key {
         let key = match self {
             Self::Values(data) => data.text(row).map(|text| Key::Text(text.into_owned())),
@@ -75,17 +83,39 @@ pub(crate) fn group(
         .iter()
         .map(|name| Slicer::new(table, name, buckets))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut groups: BTreeMap<Vec<Key>, Vec<usize>> = BTreeMap::new();
-    for row in 0..table.rows() {
-        let key = slicers.iter().map(|slicer| slicer.key(row)).collect();
-        groups.entry(key).or_default().push(row);
-        if groups.len() > MAX_SLICES {
-            return Err(LearnError::TooManySlices {
-                columns: columns.join(", "),
-                limit: MAX_SLICES,
-            });
-        }
+    let too_many = || LearnError::TooManySlices {
+        columns: columns.join(", "),
+        limit: MAX_SLICES,
+    };
+    let mut codes: Option<Codes> = None;
+    for slicer in &slicers {
+        let more = slicer
+            .codes(table.rows(), MAX_SLICES)
+            .ok_or_else(too_many)?;
+        codes = Some(match codes {
+            None => more,
+            Some(codes) => {
+                let pairs = codes.rows.into_iter().zip(more.rows);
+                Codes::of_values(pairs, MAX_SLICES).ok_or_else(too_many)?
+            }
+        });
     }
+    let Some(codes) = codes else {
+        return Ok(Vec::new());
+    };
+    let mut sizes = vec![0; codes.firsts.len()];
+    for code in &codes.rows {
+        sizes[*code as usize] += 1;
+    }
+    let mut rows: Vec<Vec<usize>> = sizes.into_iter().map(Vec::with_capacity).collect();
+    for (row, code) in codes.rows.into_iter().enumerate() {
+        rows[code as usize].push(row);
+    }
+    let keys = codes.firsts.into_iter().map(|row| {
+        let keys = slicers.iter().map(|slicer| slicer.key(row));
+        keys.collect::<Vec<Key>>()
+    });
+    let groups: BTreeMap<Vec<Key>, Vec<usize>> = keys.zip(rows).collect();
     let groups = groups.into_iter().map(|(keys, rows)| Group {
         values: slicers
             .iter()

@@ -10,6 +10,7 @@
 
 mod arrow;
 mod chunks;
+mod codes;
 mod column;
 mod columnar;
 mod convert;
@@ -40,6 +41,7 @@ mod table;
 mod time;
 
 pub use crate::parquet::write_parquet;
+pub use codes::Codes;
 pub use column::{ColumnData, StringColumn};
 pub use convert::Unfit;
 pub use csv::{CsvOptions, csv_schema, csv_values, snapshot_csv};
@@ -50,7 +52,7 @@ pub use export::{write_csv, write_json_lines};
 pub use images::{ImageTable, image_table};
 pub use moved::{ColumnMoved, TableMoved, labels_flipped, table_distance, table_moved};
 pub use numpy::{NumpyArray, NumpyElement};
-pub use parallel::{Threads, map_ranges};
+pub use parallel::{Threads, both, map_ranges};
 pub use rows::{COLUMNS_AT_ONCE, Cell, CellEvidence, TableBuilder, finish_table};
 pub use snapshot::{
     FileFormat, FinishedColumn, Snapshot, SnapshotOptions, file_schema, snapshot_file,

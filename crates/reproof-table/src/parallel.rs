@@ -83,6 +83,26 @@ pub fn map_ranges<T: Send>(
     })
 }
 
+/// Does two things, at once where there are threads for it. A panic of either is carried to the caller.
+pub fn both<A: Send, B>(
+    threads: Threads,
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B,
+) -> (A, B) {
+    if threads.get() == 1 {
+        return (first(), second());
+    }
+    thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        let first = first.join();
+        (
+            first.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            second,
+        )
+    })
+}
+
 /// Part number `part` of `parts` parts whose sizes differ by one at most.
 fn range(rows: usize, parts: usize, part: usize) -> Range<usize> {
     let (size, larger) = (rows / parts, rows % parts);
@@ -108,6 +128,15 @@ mod tests {
                 let all: Vec<usize> = ranges.into_iter().flatten().collect();
                 assert_eq!(all, (0..rows).collect::<Vec<_>>());
             }
+        }
+    }
+
+    #[test]
+    fn both_are_done() {
+        for count in [1, 2] {
+            let (mut first, mut second) = (0, 0);
+            let found = both(threads(count), || first += 1, || second += 2);
+            assert_eq!((found, first, second), (((), ()), 1, 2));
         }
     }
 

@@ -77,6 +77,8 @@ pub(crate) fn number(logical_type: LogicalType, value: &[u8]) -> Option<f64> {
 /// The values of a stored column, one after the other.
 pub(crate) struct Values<'a> {
     logical_type: LogicalType,
+    /// How many bytes every value takes; none where that differs.
+    fixed: Option<usize>,
     reader: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     /// What was read and not yet shown.
@@ -94,6 +96,11 @@ impl<'a> Values<'a> {
     ) -> Result<Self, TableError> {
         Ok(Self {
             logical_type,
+            fixed: match logical_type {
+                LogicalType::Boolean => Some(1),
+                LogicalType::Float => Some(8),
+                _ => None,
+            },
             reader: store.reader(column)?,
             buffer: vec![0; BUFFER],
             begin: 0,
@@ -107,8 +114,12 @@ impl<'a> Values<'a> {
     ///
     /// # Errors
     /// If there is none, or the column is damaged.
+    #[inline]
     pub fn next(&mut self) -> Result<&[u8], TableError> {
-        let size = self.size(self.logical_type)?;
+        let size = match self.fixed {
+            Some(size) if size <= self.end - self.begin => size,
+            _ => self.size(self.logical_type)?,
+        };
         let begin = self.begin;
         self.begin += size;
         Ok(&self.buffer[begin..begin + size])

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reproof_catalog::Named;
 use reproof_record::{Artifact, Digest, ExecutionId, Recipe, Record, RecordId, Source, StepName};
 use reproof_store::StoreError;
-use reproof_table::Threads;
+use reproof_table::{Threads, both};
 use serde::Serialize;
 
 use crate::compare::{self, Change, DataDifference, MetricsComparison};
@@ -170,26 +170,36 @@ pub fn why(
     let records = [&sides[0].content, &sides[1].content];
     let recipes = records.map(|record| &record.recipe);
     let same_recipe = recipes[0] == recipes[1];
-    let steps = steps(project, records)?;
-    let cause = cause(records, &steps);
     let configuration = compare::configuration(recipes[0], recipes[1])?;
-    let (metrics, seeds) = if records[0].results == records[1].results {
-        (None, None)
-    } else {
+    // What the rows say takes longest, and as long as all else.
+    let measured = || -> Result<_, EngineError> {
+        if records[0].results == records[1].results {
+            return Ok((None, None));
+        }
         let metrics = here(compare::metrics(project, records, threads))?.flatten();
         let seeds = against_seeds(project, records, metrics.as_ref())?;
-        (metrics, Some(seeds))
+        Ok((metrics, Some(seeds)))
     };
+    let compared = || -> Result<_, EngineError> {
+        let steps = steps(project, records)?;
+        let code = aspects::code(project, recipes)?;
+        let environments = aspects::environments(project, recipes)?;
+        let data = compare::data(project, recipes[0], recipes[1]);
+        Ok((steps, code, environments, data))
+    };
+    let (measured, compared) = both(threads, measured, compared);
+    let (metrics, seeds) = measured?;
+    let (steps, code, environments, data) = compared?;
     Ok(Explanation {
-        cause,
+        cause: cause(records, &steps),
         same_recipe,
-        code: aspects::code(project, recipes)?,
+        code,
         configuration: configuration
             .into_iter()
             .filter(|change| !aspects::is_elsewhere(&change.path))
             .collect(),
-        environments: aspects::environments(project, recipes)?,
-        data: compare::data(project, recipes[0], recipes[1]),
+        environments,
+        data,
         platform: aspects::platform([&sides[0].platform, &sides[1].platform]),
         steps,
         metrics,
