@@ -6,7 +6,7 @@ use super::Pin;
 use super::infer::{boolean, shown, type_of};
 use super::number::Number;
 use crate::CsvProblem;
-use crate::encoding::{put_boolean, put_decimal, put_float, put_integer, put_text};
+use crate::encoding::{put_boolean, put_decimal, put_float, put_integer, put_missing, put_text};
 use crate::time::TimeType;
 
 /// The texts that stand for a missing value.
@@ -45,6 +45,26 @@ impl NullTokens {
             }
         }
     }
+}
+
+/// Encodes fields of a column of this type, and counts those that are missing; gives the number of the
+/// first, if any, that does not fit the type.
+pub(super) fn put_fields<'f>(
+    out: &mut Vec<u8>,
+    logical_type: LogicalType,
+    nulls: &NullTokens,
+    missing: &mut u64,
+    fields: impl Iterator<Item = &'f [u8]>,
+) -> Option<usize> {
+    for (index, field) in fields.enumerate() {
+        if nulls.matches(field) {
+            put_missing(out, logical_type);
+            *missing += 1;
+        } else if !put_field(out, logical_type, field) {
+            return Some(index);
+        }
+    }
+    None
 }
 
 /// Encodes a field of a column of this type; false if it does not fit the type.

@@ -8,7 +8,7 @@ use reproof_store::Batch;
 use reproof_store::fs::{Io, IoError};
 
 use super::encode::NullTokens;
-use super::reader::{Row, RowError, RowReader};
+use super::reader::{Row, RowError, RowReader, Rows};
 use super::{
     Compression, CsvOptions, Encoded, Evidence, FIRST_ROWS, Job, Pin, Place, Survey, Target,
     Unpacked, misfit, named, unpacking_problem,
@@ -25,18 +25,33 @@ pub(super) struct CsvSource<'a> {
     buffer_size: usize,
 }
 
-/// A row, whose fields are named by the columns of the first file.
+/// Rows, whose fields are named by the columns of the first file.
+#[derive(Clone, Copy)]
 pub(super) struct Ordered<'a> {
-    row: Row<'a>,
-    /// Which field of the row each column has, where they do not lie alike.
+    rows: Rows<'a>,
+    /// Which field of a row each column has, where they do not lie alike.
     order: Option<&'a [usize]>,
 }
 
 impl<'a> Ordered<'a> {
+    fn place(self, column: usize) -> usize {
+        self.order.map_or(column, |order| order[column])
+    }
+
+    /// The fields of a column.
     #[inline]
-    pub fn field(&self, column: usize) -> &'a [u8] {
-        self.row
-            .field(self.order.map_or(column, |order| order[column]))
+    pub fn column(self, column: usize) -> impl Iterator<Item = &'a [u8]> {
+        self.rows.column(self.place(column))
+    }
+
+    /// The line on which the first row begins.
+    fn line(self) -> u64 {
+        self.rows.iter().next().map_or(0, |row| row.line)
+    }
+
+    /// How many fields each row has.
+    fn width(self) -> usize {
+        self.rows.iter().next().map_or(0, |row| row.len())
     }
 }
 
@@ -84,12 +99,12 @@ impl<'a> CsvSource<'a> {
 
     /// Reads a file from its start. Gives the header, and the digest if it was read to its end.
     /// Every row has as many fields as the header, whose columns are those of the first file in any
-    /// order. The reading ends early if `row` says false.
+    /// order. The reading ends early if `take` says false.
     pub fn read(
         &self,
         file: usize,
         first: &[String],
-        mut row: impl FnMut(&NullTokens, &Ordered<'_>) -> Result<bool, Stop>,
+        mut take: impl FnMut(&NullTokens, Ordered<'_>) -> Result<bool, Stop>,
     ) -> Result<(Vec<String>, Digest), TableError> {
         let path = self.sources.path(file);
         let failed = |error: RowError| match error {
@@ -109,7 +124,8 @@ impl<'a> CsvSource<'a> {
         let mut rows = RowReader::new(unpacked, self.delimiter, self.buffer_size);
         let nulls = &self.nulls;
         let mut all = || -> Result<Vec<String>, Stop> {
-            let header = rows.next().map_err(failed)?;
+            let header = rows.next(1).map_err(failed)?;
+            let header = header.and_then(|rows| rows.iter().next());
             let header = header.ok_or(Stop::Csv(1, CsvProblem::Empty))?;
             let names = names(&header)?;
             let found = names.iter().map(String::as_str);
@@ -118,20 +134,22 @@ impl<'a> CsvSource<'a> {
             } else {
                 self.sources.order(file, &found, first)?
             };
-            while let Some(next) = rows.next().map_err(failed)? {
-                if next.len() != names.len() {
-                    let problem = CsvProblem::Ragged {
-                        wanted: names.len(),
-                        found: next.len(),
-                    };
-                    return Err(Stop::Csv(next.line, problem));
-                }
-                let next = Ordered {
-                    row: next,
+            while let Some(found) = rows.next(usize::MAX).map_err(failed)? {
+                let other = found.iter().position(|row| row.len() != names.len());
+                let fitting = found.until(other.unwrap_or(found.len()));
+                let ordered = Ordered {
+                    rows: fitting,
                     order: order.as_deref(),
                 };
-                if !row(nulls, &next)? {
+                if fitting.len() > 0 && !take(nulls, ordered)? {
                     break;
+                }
+                if let Some(row) = found.iter().nth(fitting.len()) {
+                    let problem = CsvProblem::Ragged {
+                        wanted: names.len(),
+                        found: row.len(),
+                    };
+                    return Err(Stop::Csv(row.line, problem));
                 }
             }
             Ok(names)
@@ -163,16 +181,17 @@ impl<'a> CsvSource<'a> {
         }
         let mut evidence: Vec<Option<Evidence>> = vec![None; names.len()];
         let mut seen = 0;
-        let read = self.read(0, names, |nulls, row| {
-            if row.row.len() != pins.len() {
+        let read = self.read(0, names, |nulls, rows| {
+            if rows.width() != pins.len() {
                 return Ok(false);
             }
             for (column, evidence) in evidence.iter_mut().enumerate() {
-                let field = row.field(column);
-                seen += field.len() + 1;
-                if !nulls.matches(field) {
-                    let evidence = evidence.get_or_insert_default();
-                    evidence.observe(field, Place::default());
+                for field in rows.column(column) {
+                    seen += field.len() + 1;
+                    if !nulls.matches(field) {
+                        let evidence = evidence.get_or_insert_default();
+                        evidence.observe(field, Place::default());
+                    }
                 }
             }
             Ok(seen < FIRST_ROWS)
@@ -200,18 +219,19 @@ impl<'a> CsvSource<'a> {
         let mut evidence = vec![Evidence::default(); names.len()];
         let mut digests = Vec::with_capacity(self.sources.len());
         for file in 0..self.sources.len() {
-            let (_, digest) = self.read(file, names, |nulls, row| {
-                if row.row.len() != pins.len() {
-                    return Err(Stop::Csv(row.row.line, CsvProblem::Changed));
+            let (_, digest) = self.read(file, names, |nulls, rows| {
+                if rows.width() != pins.len() {
+                    return Err(Stop::Csv(rows.line(), CsvProblem::Changed));
                 }
-                let place = Place {
-                    file,
-                    line: row.row.line,
-                };
                 for ((column, evidence), pin) in evidence.iter_mut().enumerate().zip(pins) {
-                    let field = row.field(column);
-                    if pin.is_none() && !nulls.matches(field) {
-                        evidence.observe(field, place);
+                    if pin.is_some() {
+                        continue;
+                    }
+                    for (field, row) in rows.column(column).zip(rows.rows.iter()) {
+                        if !nulls.matches(field) {
+                            let line = row.line;
+                            evidence.observe(field, Place { file, line });
+                        }
                     }
                 }
                 Ok(true)
@@ -274,22 +294,27 @@ impl<'a> CsvSource<'a> {
         before: Option<Digest>,
     ) -> Result<(u64, Digest), TableError> {
         let mut rows = 0;
-        let read = self.read(file, job.names, |nulls, row| {
-            rows += 1;
-            if row.row.len() != job.names.len() {
-                return Err(Stop::Csv(row.row.line, CsvProblem::Changed));
+        let read = self.read(file, job.names, |nulls, block| {
+            if block.width() != job.names.len() {
+                return Err(Stop::Csv(block.line(), CsvProblem::Changed));
             }
+            rows += block.rows.len() as u64;
+            // The first row, and of it the first column, that does not fit.
+            let (mut end, mut misfits) = (block.rows.len(), None);
             for (index, target) in job.range.clone().zip(targets.iter_mut()) {
-                let field = row.field(index);
-                if !target.put(nulls, field)? {
-                    let Some(pin) = job.pins[index] else {
-                        return Err(Stop::Csv(row.row.line, CsvProblem::Changed));
-                    };
-                    let problem = misfit(&job.columns[index].name, pin, field);
-                    return Err(Stop::Csv(row.row.line, problem));
+                if let Some(row) = target.put(nulls, block.column(index).take(end))? {
+                    (end, misfits) = (row, Some(index));
                 }
             }
-            Ok(true)
+            let row = block.rows.iter().nth(end);
+            let (Some(index), Some(row)) = (misfits, row) else {
+                return Ok(true);
+            };
+            let problem = job.pins[index].map(|pin| {
+                let field = row.field(block.place(index));
+                misfit(&job.columns[index].name, pin, field)
+            });
+            Err(Stop::Csv(row.line, problem.unwrap_or(CsvProblem::Changed)))
         });
         match (read, before) {
             (Ok((_, digest)), Some(before)) if digest != before => Err(self.changed(file)),

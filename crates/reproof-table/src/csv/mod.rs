@@ -21,12 +21,11 @@ use reproof_record::{Column, Digest, LogicalType, Schema};
 use reproof_store::fs::Io;
 use reproof_store::{Batch, Store};
 
-use crate::encoding::put_missing;
 use crate::snapshot::{FileFormat, FinishedColumn};
 use crate::sources::{Sources, Taken};
 use crate::storage::ColumnWriter;
 use crate::{Snapshot, SnapshotOptions, SourceFile, StatisticsLevel, TableError, snapshot_file};
-use encode::NullTokens;
+use encode::{NullTokens, put_fields};
 use files::CsvSource;
 
 pub(crate) use encode::{misfit, put_field};
@@ -144,9 +143,8 @@ pub fn csv_values(
             return Ok(None);
         };
         let mut values = BTreeSet::new();
-        source.read(0, &names, |nulls, row| {
-            let field = row.field(position);
-            if !nulls.matches(field) {
+        source.read(0, &names, |nulls, rows| {
+            for field in rows.column(position).filter(|field| !nulls.matches(field)) {
                 values.insert(String::from_utf8_lossy(field).into_owned());
             }
             Ok(values.len() <= limit)
@@ -302,19 +300,16 @@ impl Target {
         })
     }
 
-    /// Encodes a field; false if it does not fit the type.
-    #[inline]
-    fn put(&mut self, nulls: &NullTokens, field: &[u8]) -> Result<bool, TableError> {
+    /// Encodes fields; gives the number of the first, if any, that does not fit the type.
+    fn put<'f>(
+        &mut self,
+        nulls: &NullTokens,
+        fields: impl Iterator<Item = &'f [u8]>,
+    ) -> Result<Option<usize>, TableError> {
         let out = &mut self.writer.buffer;
-        let fits = if nulls.matches(field) {
-            put_missing(out, self.logical_type);
-            self.missing += 1;
-            true
-        } else {
-            put_field(out, self.logical_type, field)
-        };
+        let misfit = put_fields(out, self.logical_type, nulls, &mut self.missing, fields);
         self.writer.spill()?;
-        Ok(fits)
+        Ok(misfit)
     }
 }
 

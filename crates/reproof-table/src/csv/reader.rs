@@ -1,6 +1,7 @@
 //! Rows of a CSV file (RFC 4180), as bytes.
 //!
-//! Fields are parts of the reader's own buffer: nothing is copied or allocated for each. A row
+//! Fields are parts of the reader's own buffer: nothing is copied or allocated for each. Rows are given
+//! in blocks, so that a column of many rows can be worked on at once. A row
 //! ends with LF, CR or CR LF outside quotes; blank lines are no rows. A field that begins with a
 //! quote ends with the next one that is not doubled; elsewhere a quote is a character like any
 //! other. What other readers guess at (text after a closing quote, a quote that never ends) is an
@@ -17,6 +18,8 @@ use crate::CsvProblem;
 const MAX_ROW: usize = 64 << 20;
 /// The most fields of a row.
 pub(crate) const MAX_FIELDS: usize = 10_000;
+/// How many fields are given out at a time, and those of one row more: as many as stay near a processor.
+const FIELDS_AT_ONCE: usize = if cfg!(test) { 5 } else { 2048 };
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why there is no next row.
@@ -26,13 +29,68 @@ pub(super) enum RowError {
     Csv { line: u64, problem: CsvProblem },
 }
 
-/// One field, by its place in the buffer.
+/// One field, by its place in the buffer, which is never larger than [`MAX_ROW`].
 #[derive(Clone, Copy, Debug)]
 struct Field {
-    begin: usize,
-    end: usize,
-    /// Whether doubled quotes stand in it.
-    doubled: bool,
+    begin: u32,
+    end: u32,
+}
+
+impl Field {
+    fn of(self, buffer: &[u8]) -> &[u8] {
+        &buffer[self.begin as usize..self.end as usize]
+    }
+}
+
+/// Where a row lies.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Its first field among those of all rows.
+    first: usize,
+    fields: usize,
+    line: u64,
+}
+
+/// Rows that follow one another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows<'a> {
+    buffer: &'a [u8],
+    fields: &'a [Field],
+    places: &'a [Place],
+}
+
+impl<'a> Rows<'a> {
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Row<'a>> {
+        self.places.iter().map(move |place| Row {
+            buffer: self.buffer,
+            fields: &self.fields[place.first..place.first + place.fields],
+            line: place.line,
+        })
+    }
+
+    /// The first of them.
+    pub fn until(self, end: usize) -> Self {
+        Self {
+            places: &self.places[..end],
+            ..self
+        }
+    }
+
+    /// A field of each row, counted from 0. All rows have as many fields as the first.
+    #[inline]
+    pub fn column(self, index: usize) -> impl Iterator<Item = &'a [u8]> {
+        let (first, width) = self
+            .places
+            .first()
+            .map_or((0, 1), |place| (place.first, place.fields));
+        let fields = self.fields[first..].iter().skip(index).step_by(width);
+        let fields = fields.take(self.places.len());
+        fields.map(move |field| field.of(self.buffer))
+    }
 }
 
 /// A row: the fields and the line where it begins, counted from 1.
@@ -50,50 +108,44 @@ impl<'a> Row<'a> {
 
     pub fn fields(&self) -> impl Iterator<Item = &'a [u8]> {
         let buffer = self.buffer;
-        self.fields
-            .iter()
-            .map(|field| &buffer[field.begin..field.end])
+        self.fields.iter().map(|field| field.of(buffer))
     }
 
     /// The field of this number, counted from 0.
-    #[inline]
     pub fn field(&self, index: usize) -> &'a [u8] {
-        let field = self.fields[index];
-        &self.buffer[field.begin..field.end]
+        self.fields[index].of(self.buffer)
     }
 }
 
-/// What a look at the bytes from the start of a row found.
+/// Why a look at the bytes from the start of a row found none.
 enum Scan {
-    /// A row that ends before this place.
-    Row(usize),
     /// The row goes on beyond the bytes that are there.
     Unfinished,
     Problem(CsvProblem),
 }
 
-/// How many bytes stand before the first delimiter, LF or CR; none if there is none.
+/// What comes after a field.
+enum After {
+    /// A field without quotes, which begins here.
+    Plain(usize),
+    /// A field in quotes, whose quote this is.
+    Quoted(usize),
+    /// The end of the row; here the next one begins.
+    Row(usize),
+}
+
+/// The bytes of a word that are a delimiter, LF or CR, by their highest bits.
 ///
-/// Eight bytes at a time: of `x - 0x01…` and not `x`, the lowest high bit that is set marks the
-/// lowest byte of `x` that is zero.
+/// A byte `x` is zero if neither it nor the sum of its lower seven bits and 127 has a high bit.
 #[inline]
-fn plain_length(bytes: &[u8], delimiter: u8) -> Option<usize> {
+fn marks(word: u64, delimiter: u8) -> u64 {
     const ONES: u64 = u64::MAX / 255;
-    const HIGH_BITS: u64 = ONES << 7;
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH_BITS;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = zeros(word ^ (ONES * u64::from(delimiter)))
-            | zeros(word ^ (ONES * u64::from(b'\n')))
-            | zeros(word ^ (ONES * u64::from(b'\r')));
-        if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let ends = |byte: u8| byte == delimiter || byte == b'\n' || byte == b'\r';
-    let length = rest.iter().position(|&byte| ends(byte))?;
-    Some(words.len() * 8 + length)
+    const LOW_BITS: u64 = ONES * 127;
+    let others = |byte: u8| {
+        let x = word ^ (ONES * u64::from(byte));
+        ((x & LOW_BITS) + LOW_BITS) | x | LOW_BITS
+    };
+    !(others(delimiter) & others(b'\n') & others(b'\r'))
 }
 
 /// Reads rows.
@@ -110,9 +162,15 @@ pub(super) struct RowReader<R> {
     line: u64,
     /// Whether the byte before `begin` was a CR, so that an LF belongs to it.
     after_cr: bool,
+    /// The fields of the rows that are given out.
     fields: Vec<Field>,
+    places: Vec<Place>,
     /// Whether a field of the row is in quotes.
     has_quotes: bool,
+    /// The fields of the row in which doubled quotes stand.
+    doubled: Vec<usize>,
+    /// What is wrong after the rows that were given out.
+    problem: Option<RowError>,
 }
 
 impl<R: Read> RowReader<R> {
@@ -129,7 +187,10 @@ impl<R: Read> RowReader<R> {
             line: 1,
             after_cr: false,
             fields: Vec::new(),
+            places: Vec::new(),
             has_quotes: false,
+            doubled: Vec::new(),
+            problem: None,
         }
     }
 
@@ -138,23 +199,53 @@ impl<R: Read> RowReader<R> {
         self.source
     }
 
-    /// The next row, or none at the end.
-    pub fn next(&mut self) -> Result<Option<Row<'_>>, RowError> {
+    /// The next rows, at most so many, or none at the end. A problem is told once all rows before it
+    /// were given.
+    pub fn next(&mut self, most: usize) -> Result<Option<Rows<'_>>, RowError> {
+        if let Some(problem) = self.problem.take() {
+            return Err(problem);
+        }
         if !self.started {
             self.started = true;
             self.skip_byte_order_mark()?;
         }
-        if !self.skip_blank_lines()? {
-            return Ok(None);
-        }
-        let (begin, next) = loop {
-            match self.scan() {
-                Scan::Row(next) => break (self.begin, next),
-                Scan::Unfinished => self.refill()?,
-                Scan::Problem(problem) => return Err(self.problem(problem)),
+        self.fields.clear();
+        self.places.clear();
+        while self.places.len() < most && self.fields.len() < FIELDS_AT_ONCE {
+            match self.next_row() {
+                Ok(true) => {}
+                // More bytes would move those of the rows that are there.
+                Ok(false) if self.source_ended || !self.places.is_empty() => break,
+                Ok(false) => self.refill()?,
+                Err(problem) if self.places.is_empty() => return Err(problem),
+                Err(problem) => {
+                    self.problem = Some(problem);
+                    break;
+                }
             }
+        }
+        Ok((!self.places.is_empty()).then_some(Rows {
+            buffer: &self.buffer,
+            fields: &self.fields,
+            places: &self.places,
+        }))
+    }
+
+    /// Finds the next row; false if there is none in the bytes that are there.
+    fn next_row(&mut self) -> Result<bool, RowError> {
+        if !self.skip_blank_lines() {
+            return Ok(false);
+        }
+        let first = self.fields.len();
+        let next = match self.scan(first) {
+            Ok(next) => next,
+            Err(Scan::Unfinished) => {
+                self.fields.truncate(first);
+                return Ok(false);
+            }
+            Err(Scan::Problem(problem)) => return Err(self.problem(problem)),
         };
-        let line = self.line;
+        let (begin, line) = (self.begin, self.line);
         self.check_text(begin..next)?;
         self.begin = next;
         if self.has_quotes {
@@ -165,11 +256,12 @@ impl<R: Read> RowReader<R> {
             self.after_cr = false;
             self.count_lines(next - 1..next);
         }
-        Ok(Some(Row {
-            buffer: &self.buffer,
-            fields: &self.fields,
+        self.places.push(Place {
+            first,
+            fields: self.fields.len() - first,
             line,
-        }))
+        });
+        Ok(true)
     }
 
     fn problem(&self, problem: CsvProblem) -> RowError {
@@ -189,21 +281,16 @@ impl<R: Read> RowReader<R> {
         Ok(())
     }
 
-    /// Goes to the next byte that is no line break; false if there is none.
-    fn skip_blank_lines(&mut self) -> Result<bool, RowError> {
-        loop {
-            while self.begin < self.end {
-                if !matches!(self.buffer[self.begin], b'\n' | b'\r') {
-                    return Ok(true);
-                }
-                self.count_lines(self.begin..self.begin + 1);
-                self.begin += 1;
+    /// Goes to the next byte that is no line break; false if none is there.
+    fn skip_blank_lines(&mut self) -> bool {
+        while self.begin < self.end {
+            if !matches!(self.buffer[self.begin], b'\n' | b'\r') {
+                return true;
             }
-            if self.source_ended {
-                return Ok(false);
-            }
-            self.refill()?;
+            self.count_lines(self.begin..self.begin + 1);
+            self.begin += 1;
         }
+        false
     }
 
     /// Counts the line breaks of bytes that are given out. CR LF is one.
@@ -250,54 +337,90 @@ impl<R: Read> RowReader<R> {
         }
     }
 
-    /// Finds the fields of the row that begins at `begin`.
-    fn scan(&mut self) -> Scan {
-        self.fields.clear();
+    /// Finds the fields of the row that begins at `begin`, the first of which has this number, and where
+    /// the next row begins.
+    fn scan(&mut self, first: usize) -> Result<usize, Scan> {
         self.has_quotes = false;
+        self.doubled.clear();
         let mut at = self.begin;
+        let mut is_quoted = self.buffer[at] == b'"';
         loop {
-            if self.fields.len() == MAX_FIELDS {
-                return Scan::Problem(CsvProblem::TooManyFields { limit: MAX_FIELDS });
-            }
-            let found = if at < self.end && self.buffer[at] == b'"' {
+            let after = if is_quoted {
                 self.has_quotes = true;
-                self.quoted(at + 1)
+                self.quoted(at + 1, first)?
             } else {
-                self.plain(at)
+                self.plain(at, first)?
             };
-            let (field, after) = match found {
-                Ok(found) => found,
-                Err(other) => return other,
+            (at, is_quoted) = match after {
+                After::Plain(next) => (next, false),
+                After::Quoted(next) => (next, true),
+                After::Row(next) => return Ok(next),
             };
-            self.fields.push(field);
-            if after == self.end {
-                return Scan::Row(after);
-            }
-            at = after + 1;
-            if self.buffer[after] != self.delimiter {
-                return Scan::Row(at);
-            }
         }
     }
 
-    /// A field without quotes, and where the delimiter or line break after it lies.
+    /// Takes a field that ends before a delimiter, a line break or the end of all bytes.
     #[inline]
-    fn plain(&self, begin: usize) -> Result<(Field, usize), Scan> {
-        let end = match plain_length(&self.buffer[begin..self.end], self.delimiter) {
-            Some(length) => begin + length,
-            None if self.source_ended => self.end,
-            None => return Err(Scan::Unfinished),
-        };
-        let field = Field {
-            begin,
-            end,
-            doubled: false,
-        };
-        Ok((field, end))
+    fn take(&mut self, begin: usize, end: usize, first: usize) -> Result<After, Scan> {
+        if self.fields.len() - first == MAX_FIELDS {
+            return Err(Scan::Problem(CsvProblem::TooManyFields {
+                limit: MAX_FIELDS,
+            }));
+        }
+        self.fields.push(Field {
+            begin: begin as u32,
+            end: end as u32,
+        });
+        Ok(self.after(end))
     }
 
-    /// A field in quotes, whose first byte after the quote this is.
-    fn quoted(&self, begin: usize) -> Result<(Field, usize), Scan> {
+    /// What comes after a field that ends here.
+    #[inline]
+    fn after(&self, end: usize) -> After {
+        let there = &self.buffer[..self.end];
+        let next = end + 1;
+        match there.get(end) {
+            Some(byte) if *byte != self.delimiter => After::Row(next),
+            Some(_) if there.get(next) == Some(&b'"') => After::Quoted(next),
+            Some(_) => After::Plain(next),
+            None => After::Row(end),
+        }
+    }
+
+    /// Finds fields without quotes, from one that begins here to the end of the row or a quoted one.
+    #[inline]
+    fn plain(&mut self, begin: usize, first: usize) -> Result<After, Scan> {
+        let (mut begin, mut at) = (begin, begin);
+        while let Some(word) = self.buffer[at..self.end].first_chunk::<8>() {
+            let mut found = marks(u64::from_le_bytes(*word), self.delimiter);
+            while found != 0 {
+                let end = at + found.trailing_zeros() as usize / 8;
+                match self.take(begin, end, first)? {
+                    After::Plain(next) => begin = next,
+                    other => return Ok(other),
+                }
+                found &= found - 1;
+            }
+            at += 8;
+        }
+        if !self.source_ended {
+            return Err(Scan::Unfinished);
+        }
+        while at < self.end {
+            let byte = self.buffer[at];
+            if byte == self.delimiter || byte == b'\n' || byte == b'\r' {
+                match self.take(begin, at, first)? {
+                    After::Plain(next) => begin = next,
+                    other => return Ok(other),
+                }
+            }
+            at += 1;
+        }
+        self.take(begin, self.end, first)
+    }
+
+    /// Finds a field in quotes, whose first byte after the quote this is.
+    fn quoted(&mut self, begin: usize, first: usize) -> Result<After, Scan> {
         let mut doubled = false;
         let mut from = begin;
         loop {
@@ -315,15 +438,14 @@ impl<R: Read> RowReader<R> {
                 continue;
             }
             if next.is_none_or(|byte| byte == self.delimiter || byte == b'\n' || byte == b'\r') {
-                let field = Field {
-                    begin,
-                    end,
-                    doubled,
-                };
-                return Ok((field, after));
+                if doubled {
+                    self.doubled.push(self.fields.len());
+                }
+                self.take(begin, end, first)?;
+                return Ok(self.after(after));
             }
             return Err(Scan::Problem(CsvProblem::AfterQuote {
-                field: self.fields.len() + 1,
+                field: self.fields.len() - first + 1,
             }));
         }
     }
@@ -338,15 +460,16 @@ impl<R: Read> RowReader<R> {
 
     /// Makes one quote of two, in place.
     fn join_doubled_quotes(&mut self) {
-        for field in self.fields.iter_mut().filter(|field| field.doubled) {
-            let (mut from, mut to) = (field.begin, field.begin);
-            while from < field.end {
+        for index in self.doubled.drain(..) {
+            let field = &mut self.fields[index];
+            let (mut from, mut to) = (field.begin as usize, field.begin as usize);
+            while from < field.end as usize {
                 let byte = self.buffer[from];
                 self.buffer[to] = byte;
                 to += 1;
                 from += 1 + usize::from(byte == b'"');
             }
-            field.end = to;
+            field.end = to as u32;
         }
     }
 }
@@ -363,11 +486,11 @@ mod tests {
         let mut reader = RowReader::new(text, b',', buffer_size);
         let mut rows = Vec::new();
         loop {
-            match reader.next() {
-                Ok(Some(row)) => {
+            match reader.next(usize::MAX) {
+                Ok(Some(found)) => rows.extend(found.iter().map(|row| {
                     let fields = row.fields().map(|field| String::from_utf8(field.to_vec()));
-                    rows.push((row.line, fields.collect::<Result<_, _>>().unwrap()));
-                }
+                    (row.line, fields.collect::<Result<_, _>>().unwrap())
+                })),
                 Ok(None) => return Ok(rows),
                 Err(RowError::Csv { line, problem }) => return Err((line, problem)),
                 Err(RowError::Io(error)) => panic!("{error}"),
@@ -445,7 +568,7 @@ mod tests {
     fn a_row_without_end_does_not_fill_the_memory() {
         let endless = io::repeat(b'a').take(1 << 40);
         let mut reader = RowReader::new(endless, b',', 1 << 16);
-        let Err(RowError::Csv { line: 1, problem }) = reader.next() else {
+        let Err(RowError::Csv { line: 1, problem }) = reader.next(1) else {
             panic!("the row is larger than the limit");
         };
         assert_eq!(problem, CsvProblem::RowTooLarge { limit: MAX_ROW });
@@ -454,12 +577,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_length_of_a_plain_field(
+        fn each_end_of_a_field_is_marked(
             bytes in prop::collection::vec(
-                prop::sample::select(b"aaaaaaaa,-+\x00\x0b\x0c\n\r\x80\x8a\x8d\xac\xff".to_vec()), 0..40),
+                prop::sample::select(b"aaa,-+\x00\x0b\x0c\n\r\x80\x8a\x8d\xac\xff".to_vec()), 8),
         ) {
-            let expect = bytes.iter().position(|byte| b",\n\r".contains(byte));
-            prop_assert_eq!(plain_length(&bytes, b','), expect);
+            let word = u64::from_le_bytes(*bytes.first_chunk().unwrap());
+            let found = marks(word, b',').to_le_bytes().map(|byte| byte != 0);
+            let expect: Vec<bool> = bytes.iter().map(|byte| b",\n\r".contains(byte)).collect();
+            prop_assert_eq!(found.to_vec(), expect);
         }
 
         /// Where neither reader sees an error, ours and the `csv` crate's see the same fields.

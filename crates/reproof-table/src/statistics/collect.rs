@@ -28,6 +28,41 @@ pub struct Collector {
     pub(super) values: Option<Values>,
 }
 
+/// Values that are counted together: looking each up alone would wait for memory each time.
+struct Batch<T> {
+    values: [T; BATCH],
+    used: usize,
+}
+
+/// How many values are counted together.
+const BATCH: usize = 32;
+
+impl<T: Copy + Default> Batch<T> {
+    fn new() -> Self {
+        Self {
+            values: [T::default(); BATCH],
+            used: 0,
+        }
+    }
+
+    /// Adds a value; all of them once they are enough.
+    #[inline]
+    fn push(&mut self, value: T) -> Option<&[T]> {
+        self.values[self.used] = value;
+        self.used += 1;
+        if self.used < BATCH {
+            return None;
+        }
+        self.used = 0;
+        Some(&self.values)
+    }
+
+    /// Those that were not given yet.
+    fn rest(&self) -> &[T] {
+        &self.values[..self.used]
+    }
+}
+
 /// Counts of values.
 #[derive(Clone, Debug)]
 pub(super) struct Values {
@@ -58,13 +93,16 @@ impl Values {
         }
     }
 
-    #[inline]
-    fn number(&mut self, row: u64, key: u64) {
+    /// Counts numbers of these rows.
+    fn numbers(&mut self, numbers: &[(u64, u64)]) {
         let Counts::Numbers(bins) = &mut self.counts else {
             return;
         };
-        count(bins, &mut self.distinct, key);
-        self.sample.add(row, Some(&key.to_be_bytes()));
+        bins.touch(numbers.iter().map(|(_, key)| *key));
+        for (row, key) in numbers {
+            count(bins, &mut self.distinct, *key);
+            self.sample.add(*row, Some(&key.to_be_bytes()));
+        }
     }
 
     fn decimal(&mut self, row: u64, key: u128) {
@@ -75,12 +113,21 @@ impl Values {
         self.sample.add(row, Some(&key.to_be_bytes()));
     }
 
+    /// Counts texts of these rows, with their hashes.
+    fn texts(&mut self, texts: &[(u64, &[u8], u64)]) {
+        if let Counts::Texts(Some(counts)) = &self.counts {
+            counts.touch(texts.iter().map(|(.., hash)| *hash));
+        }
+        for (row, text, hash) in texts {
+            self.text(*row, text, *hash);
+        }
+    }
+
     #[inline]
-    fn text(&mut self, row: u64, text: &[u8]) {
+    fn text(&mut self, row: u64, text: &[u8], hash: u64) {
         let Counts::Texts(counts) = &mut self.counts else {
             return;
         };
-        let hash = hash_text(text);
         match (counts.as_mut(), &mut self.distinct) {
             (Some(known), _) => {
                 if !known.add(text, hash, 1) {
@@ -247,15 +294,24 @@ impl Collector {
     }
 
     #[inline]
-    fn number(&mut self, key: u64) {
+    fn number(&mut self, key: u64, batch: &mut Batch<(u64, u64)>) {
         self.widen(key);
-        if let Some(values) = &mut self.values {
-            values.number(self.row, key);
+        if let Some(values) = &mut self.values
+            && let Some(all) = batch.push((self.row, key))
+        {
+            values.numbers(all);
         }
         self.advance(1);
     }
 
+    fn end_numbers(&mut self, batch: &Batch<(u64, u64)>) {
+        if let Some(values) = &mut self.values {
+            values.numbers(batch.rest());
+        }
+    }
+
     fn integers(&mut self, mut encoded: &[u8]) {
+        let mut batch = Batch::new();
         while let Some((tag, rest)) = encoded.split_first() {
             let bytes = rest.first_chunk::<8>().filter(|_| *tag != 0);
             let Some(bytes) = bytes else {
@@ -268,8 +324,9 @@ impl Collector {
             if let Some(Moments::Integers(moments)) = &mut self.moments {
                 moments.add(value);
             }
-            self.number(integer_key(value));
+            self.number(integer_key(value), &mut batch);
         }
+        self.end_numbers(&batch);
     }
 
     fn decimals(&mut self, mut encoded: &[u8]) {
@@ -295,6 +352,7 @@ impl Collector {
     }
 
     fn floats(&mut self, encoded: &[u8]) {
+        let mut batch = Batch::new();
         for bytes in encoded.as_chunks::<8>().0 {
             let value = f64::from_le_bytes(*bytes);
             if value.is_nan() {
@@ -304,11 +362,13 @@ impl Collector {
             if let Some(Moments::Floats(moments)) = &mut self.moments {
                 moments.add(value);
             }
-            self.number(float_key(value));
+            self.number(float_key(value), &mut batch);
         }
+        self.end_numbers(&batch);
     }
 
     fn texts(&mut self, mut encoded: &[u8]) {
+        let mut batch = Batch::new();
         while let Some((tag, rest)) = encoded.split_first() {
             let text = rest.split_first_chunk::<4>().filter(|_| *tag != 0);
             let text = text.and_then(|(length, rest)| {
@@ -321,10 +381,15 @@ impl Collector {
             };
             encoded = rest;
             self.widen(text.len() as u64);
-            if let Some(values) = &mut self.values {
-                values.text(self.row, text);
+            if let Some(values) = &mut self.values
+                && let Some(all) = batch.push((self.row, text, hash_text(text)))
+            {
+                values.texts(all);
             }
             self.advance(1);
+        }
+        if let Some(values) = &mut self.values {
+            values.texts(batch.rest());
         }
     }
 
