@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reproof_catalog::ExecutionFilter;
 use reproof_learn::{
     Comparison, EvaluateParameters, EvaluatePredictionsParameters, Metrics, Model, Predictions,
-    SliceSides, Target, compare as paired, side_by_side,
+    Target, compare as paired,
 };
 use reproof_record::{
     Artifact, ArtifactKind, CodeState, Digest, ExecutionKind, Recipe, RecipeStep, Record, RecordId,
@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::operations::{read_document, read_metrics};
 use crate::predict::{artifact, unusable};
-use crate::seeds::{AgainstSeeds, against_seeds};
+use crate::seeds::{AgainstSeeds, SliceSides, against_seeds, side_by_side};
 use crate::versions::{CHEAP_ROWS, SHOWN};
 use crate::{EngineError, OperationError, Project, read_record};
 
@@ -89,7 +89,7 @@ pub struct MetricsComparison {
     pub found: [Metrics; 2],
     /// How far each metric moved on the same rows; none if they are not the same.
     pub paired: Option<Comparison>,
-    /// The slices of both, those that moved most first, measured by their own intervals.
+    /// The slices of both, what matters most first.
     pub slices: Vec<SliceSides>,
     /// Why there are no paired intervals.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +111,7 @@ pub fn compare(
     ];
     let code = [code(project, &records[0])?, code(project, &records[1])?];
     let metrics = metrics(project, [&first, &second], threads)?;
+    let (metrics, seeds) = judged(project, [&first, &second], metrics)?;
     Ok(RecordComparison {
         records,
         configuration: configuration(&first.recipe, &second.recipe)?,
@@ -119,9 +120,22 @@ pub fn compare(
             [Some(before), Some(after)] if differ(&before, &after) => Some([before, after]),
             _ => None,
         },
-        seeds: against_seeds(project, [&first, &second], metrics.as_ref())?,
         metrics,
+        seeds,
     })
+}
+
+/// Holds the metrics of two records against the spread over seeds, and orders their slices by that.
+pub(crate) fn judged(
+    project: &Project,
+    records: [&Record; 2],
+    mut metrics: Option<MetricsComparison>,
+) -> Result<(Option<MetricsComparison>, AgainstSeeds), EngineError> {
+    let seeds = against_seeds(project, records, metrics.as_ref())?;
+    if let Some(metrics) = &mut metrics {
+        metrics.slices = side_by_side(metrics, &seeds);
+    }
+    Ok((metrics, seeds))
 }
 
 fn code(project: &Project, record: &RecordId) -> Result<Option<CodeState>, EngineError> {
@@ -325,6 +339,8 @@ impl<'a> Evaluated<'a> {
     }
 }
 
+/// The metrics of two records; none if one of them has none. Their slices are not ordered yet: see
+/// [`judged`].
 pub(crate) fn metrics(
     project: &Project,
     records: [&Record; 2],
@@ -342,7 +358,7 @@ pub(crate) fn metrics(
     };
     Ok(Some(MetricsComparison {
         steps: [first.step.clone(), second.step.clone()],
-        slices: side_by_side(&first.metrics, &second.metrics),
+        slices: Vec::new(),
         found: [first.metrics, second.metrics],
         paired,
         not_paired,

@@ -12,7 +12,7 @@ use crate::bootstrap::{Statistic, Weights, intervals};
 use crate::evaluate::{EvaluateParameters, class_rows, known_metrics};
 use crate::form::Form;
 use crate::interval::{Mean, Z};
-use crate::metrics::{Estimate, Method, Metrics, Reason, slice_name};
+use crate::metrics::{Estimate, Method, Reason, slice_name};
 use crate::model::Target;
 use crate::predictions::Predictions;
 use crate::sample::Sample;
@@ -50,53 +50,6 @@ impl SliceComparison {
     pub fn name(&self) -> String {
         slice_name(&self.columns, &self.values)
     }
-}
-
-/// A slice in two evaluations, which may be of other rows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SliceSides {
-    /// The slice, as a person reads it: `contract=One year`.
-    pub name: String,
-    /// Its rows in both.
-    pub rows: [u64; 2],
-    /// The metrics that both have.
-    pub metrics: BTreeMap<String, [Estimate; 2]>,
-    /// How far it moved: the largest difference of a metric, in half widths of the interval that the
-    /// difference of two independent samples has. Zero where no metric has intervals.
-    pub movement: f64,
-}
-
-/// The slices of two evaluations side by side, those that moved most first; else in the order of the
-/// first.
-pub fn side_by_side(before: &Metrics, after: &Metrics) -> Vec<SliceSides> {
-    let sides = before.slices.iter().filter_map(|first| {
-        let mut others = after.slices.iter();
-        let second =
-            others.find(|other| other.columns == first.columns && other.values == first.values)?;
-        let metrics: BTreeMap<_, _> = first
-            .metrics
-            .iter()
-            .filter_map(|(name, one)| Some((name.clone(), [*one, *second.metrics.get(name)?])))
-            .collect();
-        Some(SliceSides {
-            name: first.name(),
-            rows: [first.rows, second.rows],
-            movement: metrics.values().filter_map(moved).fold(0.0, f64::max),
-            metrics,
-        })
-    });
-    let mut sides: Vec<_> = sides.collect();
-    // The sort is stable.
-    sides.sort_by(|a, b| b.movement.total_cmp(&a.movement));
-    sides
-}
-
-/// How far a metric moved, in half widths of the interval of its difference.
-fn moved([first, second]: &[Estimate; 2]) -> Option<f64> {
-    let half = |estimate: &Estimate| Some((estimate.high? - estimate.low?) / 2.0);
-    let (one, other) = (half(first)?, half(second)?);
-    let by = (second.value? - first.value?).abs() / (one * one + other * other).sqrt();
-    by.is_finite().then_some(by)
 }
 
 /// Compares two predictions for the rows of a table, overall and on slices: the second less the
@@ -281,51 +234,6 @@ mod tests {
         let (less, more) = (0.1_f64, 0.2_f64);
         let half = Z * ((less + more - (more - less) * (more - less)) / 10.0).sqrt();
         assert!((estimate.high.unwrap() - (0.1 + half)).abs() < 1e-15);
-    }
-
-    /// An evaluation of slices by one column, each with its rows, and the value and interval of a metric.
-    fn evaluated(slices: &[(&str, u64, Option<[f64; 3]>)]) -> Metrics {
-        let slices: Vec<_> = slices
-            .iter()
-            .map(|(value, rows, found)| {
-                let found = match found {
-                    Some([value, low, high]) => {
-                        serde_json::json!({"value": value, "low": low, "high": high, "method": "wilson"})
-                    }
-                    None => serde_json::json!({"value": null, "reason": "one_class"}),
-                };
-                serde_json::json!({"columns": ["g"], "values": [value], "rows": rows, "positives": 1,
-                    "metrics": {"accuracy": found}})
-            })
-            .collect();
-        serde_json::from_value(serde_json::json!({"format": Metrics::FORMAT, "task": "binary_classification", "rows": 9,
-            "positives": 1, "overall": {}, "slices": slices}))
-        .unwrap()
-    }
-
-    #[test]
-    fn slices_side_by_side_begin_with_what_moved_most() {
-        let before = evaluated(&[
-            ("still", 9, Some([0.5, 0.4, 0.6])),
-            ("gone", 9, Some([0.5, 0.4, 0.6])),
-            ("wide", 2, Some([0.1, 0.0, 0.9])),
-            ("clear", 9, Some([0.5, 0.4, 0.6])),
-            ("no value", 9, None),
-        ]);
-        let after = evaluated(&[
-            ("clear", 8, Some([0.8, 0.7, 0.9])),
-            ("still", 9, Some([0.5, 0.4, 0.6])),
-            ("no value", 9, None),
-            ("wide", 2, Some([0.6, 0.1, 1.0])),
-            ("new", 9, Some([0.5, 0.4, 0.6])),
-        ]);
-        let sides = side_by_side(&before, &after);
-        let names: Vec<_> = sides.iter().map(|side| side.name.as_str()).collect();
-        assert_eq!(names, ["g=clear", "g=wide", "g=still", "g=no value"]);
-        assert_eq!(sides[0].rows, [9, 8]);
-        // 0.3 in half widths of 0.1 and 0.1.
-        assert!((sides[0].movement - 0.3 / 0.02_f64.sqrt()).abs() < 1e-12);
-        assert_eq!([sides[2].movement, sides[3].movement], [0.0, 0.0]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod slices;
 mod spread;
 
 pub use buckets::Buckets;
-pub use compare::{Comparison, SliceComparison, SliceSides, compare, side_by_side};
+pub use compare::{Comparison, SliceComparison, compare};
 pub use error::LearnError;
 pub use evaluate::{EvaluateParameters, EvaluatePredictionsParameters, baseline, evaluate};
 pub use gate::judge;

@@ -270,6 +270,4 @@ fn the_slice_that_fell_is_told_first() {
     assert_eq!(slices[0]["name"], "group=e");
     let [good, bad] = [0, 1].map(|side| value(&slices[0]["metrics"]["accuracy"][side]));
     assert!(good - bad > 0.5, "{good} {bad}");
-    let moved = |at: usize| slices[at]["movement"].as_f64().unwrap();
-    assert!(moved(0) > 3.0 * moved(1), "{slices:?}");
 }

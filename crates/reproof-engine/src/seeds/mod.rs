@@ -22,7 +22,8 @@ use crate::why::here;
 use crate::{Class, EngineError, MetricsComparison, Project, evaluation, read_record};
 
 pub use further::{FurtherRun, MAX_SEEDS, SeedRuns, SeedsOptions, run_seeds};
-pub use moved::{MetricMoved, moved_metrics};
+pub(crate) use moved::side_by_side;
+pub use moved::{MetricMoved, SliceSides, moved_metrics};
 
 /// How many records of a family are looked at, so that a long search over seeds costs no more.
 const MAX_RECORDS: usize = 200;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use reproof_learn::{Estimate, Metrics, SeedDistance, SliceComparison, SliceMetrics};
+use serde::Serialize;
 
 use super::AgainstSeeds;
 use crate::MetricsComparison;
@@ -22,6 +23,17 @@ pub struct MetricMoved<'a> {
     pub difference: Option<&'a Estimate>,
     /// The same against the spread over seeds.
     pub seeds: Option<&'a SeedDistance>,
+}
+
+/// A slice of two evaluations, which may be of other rows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SliceSides {
+    /// The slice, as a person reads it: `contract=One year`.
+    pub name: String,
+    /// Its rows in both.
+    pub rows: [u64; 2],
+    /// The metrics that both have.
+    pub metrics: BTreeMap<String, [Estimate; 2]>,
 }
 
 impl MetricMoved<'_> {
@@ -83,9 +95,41 @@ pub fn moved_metrics<'a>(
         paired.map(|paired| &paired.overall),
         seeds,
     );
+    let mut slices = slices(metrics, seeds);
+    let tells = |one: &MetricMoved<'_>| one.is_judged() || one.weight().1 > 0.0;
+    slices.retain(|slice| slice.iter().any(tells));
+    (overall, slices)
+}
+
+/// The slices that two records have, in the same order; those of which nothing can be told, too.
+pub(crate) fn side_by_side(metrics: &MetricsComparison, seeds: &AgainstSeeds) -> Vec<SliceSides> {
+    let sides = |moved: Vec<MetricMoved<'_>>| {
+        let first = moved.first()?;
+        let slice = first.slice?;
+        Some(SliceSides {
+            name: slice.name(),
+            rows: [slice.rows, first.rows?],
+            metrics: moved
+                .iter()
+                .map(|one| (one.metric.to_owned(), one.values.map(Clone::clone)))
+                .collect(),
+        })
+    };
+    slices(metrics, seeds)
+        .into_iter()
+        .filter_map(sides)
+        .collect()
+}
+
+/// The slices that two records have, each with its metrics: of both what matters most first.
+fn slices<'a>(
+    metrics: &'a MetricsComparison,
+    seeds: &'a AgainstSeeds,
+) -> Vec<Vec<MetricMoved<'a>>> {
+    let [before, after] = &metrics.found;
     let later = by_name(after);
+    let paired = metrics.paired.iter();
     let differences: BTreeMap<String, &SliceComparison> = paired
-        .iter()
         .flat_map(|paired| &paired.slices)
         .map(|slice| (slice.name(), slice))
         .collect();
@@ -94,15 +138,13 @@ pub fn moved_metrics<'a>(
         let second = *later.get(&name)?;
         let differences = differences.get(&name).map(|found| &found.metrics);
         let both = [&slice.metrics, &second.metrics];
-        let found = moved(Some([slice, second]), both, differences, seeds);
-        let tells = |one: &MetricMoved<'_>| one.is_judged() || one.weight().1 > 0.0;
-        found.iter().any(tells).then_some(found)
+        Some(moved(Some([slice, second]), both, differences, seeds))
     });
     let mut slices: Vec<_> = slices.collect();
     // The sort is stable: what moved alike stays in its order.
     let weight = |slice: &[MetricMoved<'_>]| slice.first().map_or((0, 0.0), MetricMoved::weight);
     slices.sort_by(|a, b| heavier(&weight(a), &weight(b)));
-    (overall, slices)
+    slices
 }
 
 fn by_name(metrics: &Metrics) -> BTreeMap<String, &SliceMetrics> {
@@ -135,4 +177,74 @@ fn moved<'a>(
 
 fn heavier(a: &(usize, f64), b: &(usize, f64)) -> std::cmp::Ordering {
     b.0.cmp(&a.0).then(b.1.total_cmp(&a.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use reproof_record::StepName;
+
+    use super::*;
+    use crate::seeds::SeedScope;
+
+    /// No seed but the records' own is known.
+    fn unknown() -> AgainstSeeds {
+        AgainstSeeds {
+            scope: SeedScope::SameRows,
+            seeds: [1, 1],
+            metrics: BTreeMap::new(),
+            slices: BTreeMap::new(),
+            reported: BTreeMap::new(),
+            reported_values: BTreeMap::new(),
+            labels: None,
+        }
+    }
+
+    /// An evaluation of slices by one column, each with its rows, and the value and interval of a metric.
+    fn evaluated(slices: &[(&str, u64, Option<[f64; 3]>)]) -> Metrics {
+        let slices: Vec<_> = slices
+            .iter()
+            .map(|(value, rows, found)| {
+                let found = match found {
+                    Some([value, low, high]) => {
+                        serde_json::json!({"value": value, "low": low, "high": high, "method": "wilson"})
+                    }
+                    None => serde_json::json!({"value": null, "reason": "one_class"}),
+                };
+                serde_json::json!({"columns": ["g"], "values": [value], "rows": rows, "positives": 1,
+                    "metrics": {"accuracy": found}})
+            })
+            .collect();
+        serde_json::from_value(serde_json::json!({"format": Metrics::FORMAT, "task": "binary_classification", "rows": 9,
+            "positives": 1, "overall": {}, "slices": slices}))
+        .unwrap()
+    }
+
+    #[test]
+    fn slices_side_by_side_begin_with_what_moved_most() {
+        let before = evaluated(&[
+            ("still", 9, Some([0.5, 0.4, 0.6])),
+            ("gone", 9, Some([0.5, 0.4, 0.6])),
+            ("wide", 2, Some([0.1, 0.0, 0.9])),
+            ("clear", 9, Some([0.5, 0.4, 0.6])),
+            ("no value", 9, None),
+        ]);
+        let after = evaluated(&[
+            ("clear", 8, Some([0.8, 0.7, 0.9])),
+            ("still", 9, Some([0.5, 0.4, 0.6])),
+            ("no value", 9, None),
+            ("wide", 2, Some([0.6, 0.1, 1.0])),
+            ("new", 9, Some([0.5, 0.4, 0.6])),
+        ]);
+        let metrics = MetricsComparison {
+            steps: ["evaluate", "evaluate"].map(|name| StepName::new(name).unwrap()),
+            found: [before, after],
+            paired: None,
+            slices: Vec::new(),
+            not_paired: None,
+        };
+        let sides = side_by_side(&metrics, &unknown());
+        let names: Vec<_> = sides.iter().map(|side| side.name.as_str()).collect();
+        assert_eq!(names, ["g=clear", "g=wide", "g=still", "g=no value"]);
+        assert_eq!(sides[0].rows, [9, 8]);
+    }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::compare::{self, Change, DataDifference, MetricsComparison};
 use crate::contents::{self, Moved};
-use crate::seeds::{AgainstSeeds, against_seeds};
+use crate::seeds::AgainstSeeds;
 use crate::{EngineError, Project};
 
 pub use aspects::{EnvironmentChange, FileChange, FileState};
@@ -177,7 +177,7 @@ pub fn why(
             return Ok((None, None));
         }
         let metrics = here(compare::metrics(project, records, threads))?.flatten();
-        let seeds = against_seeds(project, records, metrics.as_ref())?;
+        let (metrics, seeds) = compare::judged(project, records, metrics)?;
         Ok((metrics, Some(seeds)))
     };
     let compared = || -> Result<_, EngineError> {
