@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use reproof_record::{Digest, RelativePath, StepName};
 use reproof_remote::{Bucket, Fetched, Listed, Open, fetch};
-use reproof_store::ObjectError;
 use reproof_store::fs::{
     Facts, FileKind, Io, IoError, WriteFile, create_dir_durable, remove_tree, unique, write_atomic,
 };
+use reproof_store::{ObjectError, each_at_once};
 
 use crate::project::STATE_FOLDER;
 use crate::{Cancel, EngineError, Project};
@@ -229,10 +229,8 @@ impl Mirror {
         create_dir_durable(self.io.as_ref(), &self.folder)?;
         create_dir_durable(self.io.as_ref(), &self.tags)?;
         let mut kept = BTreeSet::new();
+        let mut other = Vec::new();
         for object in listed {
-            if self.cancel.is_cancelled() {
-                return Err(Trouble::Interrupted);
-            }
             let key = RelativePath::new(object.key.as_str())
                 .map_err(|error| Trouble::Name(format!("the key of an object: {error}")))?;
             let path = self.folder.join(key.as_str());
@@ -243,15 +241,20 @@ impl Mirror {
                 part: self.tags.join(format!("{tag}.{}", unique())),
                 path: path.clone(),
             };
-            kept.insert(path.clone());
-            if object.tag.is_some() && copy.known() == object.tag {
-                continue;
+            if object.tag.is_none() || copy.known() != object.tag {
+                if let Some(folder) = path.parent() {
+                    create_dir_durable(self.io.as_ref(), folder)?;
+                }
+                other.push((key, copy));
             }
-            if let Some(folder) = path.parent() {
-                create_dir_durable(self.io.as_ref(), folder)?;
-            }
-            copy.update(|known, open| bucket.fetch(key.as_str(), known, open))?;
+            kept.insert(path);
         }
+        each_at_once(&other, |(key, copy)| {
+            if self.cancel.is_cancelled() {
+                return Err(Trouble::Interrupted);
+            }
+            copy.update(|known, open| bucket.fetch(key.as_str(), known, open))
+        })?;
         self.remove_others(&self.folder, &kept)?;
         Ok(())
     }
