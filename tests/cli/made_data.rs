@@ -107,6 +107,40 @@ fn no_program_runs_on_data_that_is_refused() {
 }
 
 #[test]
+fn nothing_is_made_of_made_data_that_is_not_as_expected() {
+    let expecting = |least: u32| {
+        let expect = format!("  expect: {{range: {{x: {{min: {least}}}}}}}\nlabel:");
+        PIPELINE.replace("label:", &expect)
+    };
+    let project = project(&expecting(3));
+    let refused = project.reproof(&["run"]).expect(10).out;
+    for text in ["0 met, 1 not met", "data.table: x from 3", "row 1: x=1"] {
+        assert!(refused.contains(text), "{refused}");
+    }
+    assert!(!refused.contains("record "), "{refused}");
+    assert!(!project.path("reproof.lock").exists());
+    // The program is not run again for another bound.
+    project.write("pipelines/steps.yaml", &expecting(2));
+    let refused = project.reproof(&["run", "--json"]).expect(10).out;
+    let refused: serde_json::Value = serde_json::from_str(&refused).unwrap();
+    let statuses = statuses(&refused);
+    let (made, rest) = statuses.split_first().unwrap();
+    assert_eq!(*made, ("data".to_owned(), "cached".to_owned()));
+    assert!(rest.iter().all(|(_, status)| status == "skipped"));
+    let execution = &refused["execution"];
+    assert_eq!(execution["status"], "data_refused");
+    assert_eq!(execution["expectations"][0]["output"], "table");
+    let planned = project.reproof(&["plan"]).expect(0);
+    assert!(planned.out.contains("1 not met"), "{}", planned.out);
+
+    project.write("pipelines/steps.yaml", &expecting(1));
+    let met = project.reproof(&["run", "--json"]).json();
+    assert_eq!(met["execution"]["expectations"][0]["verdict"], "passed");
+    project.write("pipelines/steps.yaml", PIPELINE);
+    assert_eq!(project.run(&[])["record"], met["record"]);
+}
+
+#[test]
 fn made_data_that_cannot_be_made_again_is_pinned() {
     let secret = PIPELINE
         .replace("cat /", "test -n \"$TOKEN\"; cat /")

@@ -418,7 +418,11 @@ pub fn expectation_lines(all: &[ExpectationOutcome], printer: &Printer) -> Vec<S
     let mut lines = vec![text];
     for one in all.iter().filter(|one| one.verdict != GateVerdict::Passed) {
         let reason = one.reason.as_deref().unwrap_or_default();
-        let text = format!("{}: {}: {reason}", one.data, one.expectation);
+        let data = match &one.output {
+            Some(output) => format!("{}.{output}", one.data),
+            None => one.data.to_string(),
+        };
+        let text = format!("{data}: {}: {reason}", one.expectation);
         lines.push(format!("  {:<LABEL$}{}", "", format::visible(&text)));
         for row in &one.examples {
             let values: Vec<_> = row

@@ -29,7 +29,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use reproof_record::{Expectation, StepName};
+use reproof_record::{Expectation, Source, StepName};
 
 pub use early::Early;
 pub use expand::ExpandOptions;
@@ -57,7 +57,7 @@ pub struct Pipeline {
     pub split_seed: Option<u64>,
     /// The data by name; a single source without a name of its own is called `data`.
     pub data: BTreeMap<StepName, DataFrom>,
-    expect: BTreeMap<StepName, Vec<expect::Written>>,
+    expect: BTreeMap<Source, expect::Expected>,
     tolerance: Vec<tolerance::Written>,
     drafts: Drafts,
     sources: Sources,
@@ -122,13 +122,20 @@ pub fn parse_written_pipeline(
 }
 
 impl Pipeline {
-    /// What the data must meet, by the data's name, in the order of the file. It is no part of the
-    /// recipe.
-    pub fn expectations(&self) -> impl Iterator<Item = (&StepName, Vec<&Expectation>)> {
-        self.expect.iter().map(|(name, all)| {
-            let all = all.iter().map(|written| &written.expectation);
-            (name, all.collect())
+    /// What data must meet, and tables of [`Pipeline::early`], each in the order of the file. It is no
+    /// part of the recipe.
+    pub fn expectations(&self) -> impl Iterator<Item = (&Source, Vec<&Expectation>)> {
+        self.expect.iter().map(|(source, expected)| {
+            let all = expected.all.iter().map(|written| &written.expectation);
+            (source, all.collect())
         })
+    }
+
+    /// The same of one of them.
+    pub(crate) fn expected(&self, source: &Source) -> Vec<&Expectation> {
+        let expected = self.expect.get(source).into_iter();
+        let all = expected.flat_map(|expected| &expected.all);
+        all.map(|written| &written.expectation).collect()
     }
 }
 
@@ -136,7 +143,7 @@ type Read = (
     String,
     [Option<u64>; 2],
     BTreeMap<StepName, DataFrom>,
-    BTreeMap<StepName, Vec<expect::Written>>,
+    BTreeMap<Source, expect::Expected>,
     Vec<tolerance::Written>,
     Drafts,
 );

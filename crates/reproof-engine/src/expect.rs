@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use reproof_config::{Lock, Pipeline};
-use reproof_record::{ArtifactKind, ExpectationOutcome, GateVerdict, StepName, Timestamp};
+use reproof_record::{
+    Artifact, ArtifactKind, Digest, Expectation, ExpectationOutcome, GateVerdict, Source, StepName,
+    Timestamp,
+};
 use reproof_table::{TableError, judge_data};
 
 use crate::data::Pinned;
@@ -20,7 +23,10 @@ pub(crate) fn judge_all(
     cancel: &Cancel,
 ) -> Result<Vec<ExpectationOutcome>, EngineError> {
     let mut outcomes = Vec::new();
-    for (name, expectations) in pipeline.expectations() {
+    for (source, expectations) in pipeline.expectations() {
+        let Source::Data { data: name } = source else {
+            continue;
+        };
         let Some(data) = pinned.get(name) else {
             continue;
         };
@@ -31,23 +37,78 @@ pub(crate) fn judge_all(
             });
         }
         let before = lock.get(&data.key).map(|entry| entry.version);
+        let judge = Judge {
+            project,
+            before,
+            now,
+            cancel,
+        };
+        outcomes.extend(judge.table(source, data.used.version.digest, &expectations)?);
+    }
+    Ok(outcomes)
+}
+
+/// Judges every expectation of a pipeline on tables that programs made before all else.
+pub(crate) fn judge_made(
+    project: &Project,
+    pipeline: &Pipeline,
+    made: &BTreeMap<Source, Digest>,
+    now: Timestamp,
+    cancel: &Cancel,
+) -> Result<Vec<ExpectationOutcome>, EngineError> {
+    let judge = Judge {
+        project,
+        before: None,
+        now,
+        cancel,
+    };
+    let mut outcomes = Vec::new();
+    for (source, expectations) in pipeline.expectations() {
+        if let Some(table) = made.get(source) {
+            outcomes.extend(judge.table(source, *table, &expectations)?);
+        }
+    }
+    Ok(outcomes)
+}
+
+struct Judge<'a> {
+    project: &'a Project,
+    /// The version that was pinned before.
+    before: Option<Artifact>,
+    now: Timestamp,
+    cancel: &'a Cancel,
+}
+
+impl Judge<'_> {
+    fn table(
+        &self,
+        source: &Source,
+        table: Digest,
+        expectations: &[&Expectation],
+    ) -> Result<Vec<ExpectationOutcome>, EngineError> {
+        let mut outcomes = Vec::new();
+        let (data, output) = match source {
+            Source::Data { data } => (data, None),
+            Source::Output { step, output } => (step, Some(output)),
+        };
         for expectation in expectations {
-            if cancel.is_cancelled() {
+            if self.cancel.is_cancelled() {
                 return Err(EngineError::Interrupted);
             }
-            let (store, check) = (project.store.clone(), expectation.check.clone());
-            let version = data.used.version.digest;
-            let judged = cancel
-                .wait_for(move || judge_data(&store, &version, &check, before.as_ref(), now))?;
+            let (store, check) = (self.project.store.clone(), expectation.check.clone());
+            let (before, now) = (self.before, self.now);
+            let judge = move || judge_data(&store, &table, &check, before.as_ref(), now);
+            let judged = self.cancel.wait_for(judge)?;
             let judged = judged.map_err(|error| match error {
                 TableError::Store(error) => error.into(),
                 error => EngineError::usage(format!(
-                    "data '{name}', expectation '{}': {error}",
+                    "data '{source}', expectation '{}': {error}",
                     expectation.text
                 )),
             })?;
             outcomes.push(ExpectationOutcome {
-                data: name.clone(),
+                data: data.clone(),
+                output: output.cloned(),
                 expectation: expectation.text.clone(),
                 verdict: judged.verdict,
                 violations: judged.violations,
@@ -56,8 +117,8 @@ pub(crate) fn judge_all(
                 examples: judged.examples,
             });
         }
+        Ok(outcomes)
     }
-    Ok(outcomes)
 }
 
 /// Whether the data must not be used.

@@ -5,7 +5,7 @@ use reproof_record::{Recipe, Source, StepName};
 use crate::observer::Observer;
 use crate::prepare::{self, Prepared, Request};
 use crate::programs::Programs;
-use crate::run::made_columns;
+use crate::run::made_tables;
 use crate::schedule::Outputs;
 use crate::{Cancel, EngineError, Project, cache};
 use std::collections::BTreeMap;
@@ -36,13 +36,14 @@ pub fn plan(
     request: &Request,
     observer: &dyn Observer,
 ) -> Result<Plan, EngineError> {
-    let read = prepare::read(project, request, observer, &Cancel::default())?;
+    let cancel = Cancel::default();
+    let read = prepare::read(project, request, observer, &cancel)?;
     let prepared = match read.early_recipe()? {
-        None => read.expand(project, BTreeMap::new())?,
+        None => read.expand(project, &BTreeMap::new(), &cancel)?,
         Some(((recipe, _), tables)) => {
             let (_, known) = look_up(project, &recipe, &read.programs, observer)?;
-            match made_columns(project, &recipe, tables, &known)? {
-                Some(made) => read.expand(project, made)?,
+            match made_tables(&recipe, tables, &known) {
+                Some(made) => read.expand(project, &made, &cancel)?,
                 None => read.early_alone(project)?,
             }
         }

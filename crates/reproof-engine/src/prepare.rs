@@ -10,7 +10,8 @@ use reproof_config::{
     DataFrom, Early, ExpandOptions, Graph, Lock, Override, Pipeline, parse_lock, parse_pipeline,
 };
 use reproof_record::{
-    DataInput, DataUse, ExpectationOutcome, Isolation, Recipe, Schema, Source, StepKey, StepName,
+    DataInput, DataUse, Digest, ExpectationOutcome, Isolation, Recipe, Schema, Source, StepKey,
+    StepName, Timestamp,
 };
 use reproof_store::fs::write_atomic;
 
@@ -61,6 +62,8 @@ pub(crate) struct Read {
     /// What must run before the pipeline can be expanded.
     pub early: Option<Early>,
     options: ExpandOptions,
+    /// When the data was judged.
+    now: Timestamp,
     locked: bool,
     writes_lock: bool,
 }
@@ -152,6 +155,7 @@ pub(crate) fn read(
         expectations,
         early,
         options,
+        now,
         locked,
     })
 }
@@ -186,14 +190,22 @@ impl Read {
         Ok((recipe, keys))
     }
 
-    /// Expands the pipeline with the columns of the tables that programs made first.
+    /// Expands the pipeline with the tables that programs made first, of which the columns are then known,
+    /// and what is expected of them is judged.
     pub fn expand(
-        self,
+        mut self,
         project: &Project,
-        made: BTreeMap<Source, Schema>,
+        made: &BTreeMap<Source, Digest>,
+        cancel: &Cancel,
     ) -> Result<Prepared, EngineError> {
         let mut columns = columns(&self.pinned);
-        columns.extend(made);
+        for (source, table) in made {
+            let table = project.store.table_object(table)?;
+            columns.insert(source.clone(), table.schema);
+        }
+        let judged = expect::judge_made(project, &self.pipeline, made, self.now, cancel)?;
+        self.expectations.extend(judged);
+        self.writes_lock &= !expect::refuses(&self.expectations);
         let programs = &self.resolved.programs;
         let graph = self.pipeline.expand(&columns, programs, &self.options)?;
         self.complete(project, graph, false)

@@ -7,7 +7,7 @@ use reproof_catalog::RecordEntry;
 use reproof_learn::judge;
 use reproof_record::{
     CodeState, Digest, Execution, ExecutionId, ExecutionKind, ExecutionStatus, GateOutcome,
-    GateVerdict, Recipe, Record, Schema, Seed, Source, StepName, StepStatus, Timestamp,
+    GateVerdict, Recipe, Record, Seed, Source, StepName, StepStatus, Timestamp,
 };
 use reproof_table::Threads;
 
@@ -92,7 +92,7 @@ pub fn run(
     versions::append_read(project, &prepared, &blank.id, observer, cancel)?;
     mode.pinned_keys = std::mem::take(&mut prepared.pinned_keys);
     let ran = if expect::refuses(&prepared.expectations) {
-        Ran::skipped(&prepared.recipe)
+        earlier.and_skipped(&prepared.recipe)
     } else {
         execute_after(earlier, project, &prepared.recipe, &mode, observer, cancel)?
     };
@@ -138,40 +138,35 @@ fn expand(
     cancel: &Cancel,
 ) -> Result<(Prepared, Ran), EngineError> {
     let Some(((recipe, keys), tables)) = read.early_recipe()? else {
-        return Ok((read.expand(project, BTreeMap::new())?, Ran::default()));
+        let made = BTreeMap::new();
+        return Ok((read.expand(project, &made, cancel)?, Ran::default()));
     };
     if expect::refuses(&read.expectations) {
         return Ok((read.early_alone(project)?, Ran::default()));
     }
     mode.pinned_keys = keys;
     let ran = execute(project, &recipe, mode, observer, cancel)?;
-    let prepared = match made_columns(project, &recipe, tables, &ran.outputs)? {
-        Some(made) if !ran.interrupted => read.expand(project, made)?,
+    let prepared = match made_tables(&recipe, tables, &ran.outputs) {
+        Some(made) if !ran.interrupted => read.expand(project, &made, cancel)?,
         _ => read.early_alone(project)?,
     };
     Ok((prepared, ran))
 }
 
-/// The columns of tables that programs made; none if one of them is not there.
-pub(crate) fn made_columns(
-    project: &Project,
+/// The tables that programs made; none if one of them is not there.
+pub(crate) fn made_tables(
     recipe: &Recipe,
     tables: &BTreeSet<Source>,
     outputs: &BTreeMap<StepName, Outputs>,
-) -> Result<Option<BTreeMap<Source, Schema>>, EngineError> {
-    let mut columns = BTreeMap::new();
-    for source in tables {
+) -> Option<BTreeMap<Source, Digest>> {
+    let table = |source: &Source| {
         let made = || match source {
             Source::Data { .. } => None,
             Source::Output { step, output } => Some(outputs.get(step)?.get(output)?.artifact),
         };
-        let Some(artifact) = recipe.pinned(source).or_else(made) else {
-            return Ok(None);
-        };
-        let table = project.store.table_object(&artifact.digest)?;
-        columns.insert(source.clone(), table.schema);
-    }
-    Ok(Some(columns))
+        Some((source.clone(), recipe.pinned(source).or_else(made)?.digest))
+    };
+    tables.iter().map(table).collect()
 }
 
 fn status(ran: &Ran, complete: bool, gates: &[GateOutcome]) -> ExecutionStatus {

@@ -61,8 +61,8 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// No step of a recipe ran.
-    pub fn skipped(recipe: &Recipe) -> Self {
+    /// What ran of a recipe, and that nothing else of it does.
+    pub fn and_skipped(mut self, recipe: &Recipe) -> Self {
         let skipped = StepExecution {
             status: StepStatus::Skipped,
             key: None,
@@ -73,11 +73,11 @@ impl Ran {
             log: None,
             executed: None,
         };
-        let names = recipe.steps.keys();
-        Self {
-            steps: names.map(|name| (name.clone(), skipped.clone())).collect(),
-            ..Self::default()
+        for name in recipe.steps.keys() {
+            let step = self.steps.entry(name.clone());
+            step.or_insert_with(|| skipped.clone());
         }
+        self
     }
 
     /// The results of a recipe, if every step has its outputs.

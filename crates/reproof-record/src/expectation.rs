@@ -153,8 +153,11 @@ fn push(all: &mut Map<String, Value>, key: &str, value: Value) {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectationOutcome {
-    /// The data, by its name in the pipeline.
+    /// The data, by its name in the pipeline, or the step whose output it is.
     pub data: StepName,
+    /// The output, where a program made the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<StepName>,
     /// The expectation as a person reads it, such as `price: from 0`.
     pub expectation: String,
     /// What became of it.

@@ -19,8 +19,13 @@ use crate::tree::{Entry, Node};
 
 /// The name of a data source that has none of its own.
 pub(super) fn data_name() -> Option<StepName> {
-    StepName::new("data").ok()
+    StepName::new(DATA).ok()
 }
+
+/// That name, also of the step that makes it.
+pub(super) const DATA: &str = "data";
+/// The output of that step.
+pub(super) const MADE: &str = "table";
 
 /// The name of the files that images are, where `data` is their labels.
 const IMAGE_FILES: &str = "image_files";

@@ -1,5 +1,5 @@
-//! Programs whose tables built-in steps take: they run before the graph is expanded, since only then
-//! the columns are known.
+//! Programs whose tables built-in steps take, or of whose tables something is expected: they run before the
+//! graph is expanded, since only then the columns are known, and nothing is to be made of what is not as expected.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::registry::{Action, Role};
 pub struct Early {
     /// The steps: programs that are made from data, or from one another, alone.
     pub graph: Graph,
-    /// The tables among their outputs whose columns are wanted.
+    /// The tables among their outputs whose columns are wanted, or of which something is expected.
     pub tables: BTreeSet<Source>,
 }
 
@@ -37,7 +37,9 @@ impl Pipeline {
         let mut report = Report::new(&self.sources);
         let mut drafts = self.turned(*options, &mut report);
         self.check_data(&drafts, columns, &mut report);
-        let tables = tables(&drafts);
+        let mut tables = tables(&drafts);
+        let expected = self.expect.keys();
+        tables.extend(expected.filter(|source| is_table(&drafts, source)).cloned());
         if tables.is_empty() {
             return report.finish().map(|()| None);
         }

@@ -144,9 +144,10 @@ impl Pipeline {
         if report.count() > 0 {
             return;
         }
-        for (name, written) in &self.expect {
-            if let Some(schema) = schema(name) {
-                expect::check(written, schema, report);
+        for (source, expected) in &self.expect {
+            expect::check_made(drafts, source, expected, report);
+            if let Some(schema) = columns.get(source) {
+                expect::check(&expected.all, schema, report);
             }
         }
     }

@@ -1,9 +1,11 @@
 //! `expect:`, what data must meet before anything is made from it.
 
-use reproof_record::{DataCheck, Expectation, LogicalType, Schema};
+use reproof_record::{DataCheck, Expectation, LogicalType, Schema, Source};
 use serde_json::Value as Json;
 
-use crate::diagnostic::{Report, Spanned};
+use super::draft::Drafts;
+use super::early;
+use crate::diagnostic::{Report, Span, Spanned};
 use crate::names::shown;
 use crate::tree::{Entry, Node, Value};
 
@@ -19,10 +21,29 @@ pub(crate) struct Written {
     pub values: Vec<Spanned<Json>>,
 }
 
-/// Reads the expectations of a source whose keys were checked.
-pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Vec<Written> {
+/// What a table must meet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expected {
+    /// Where that is written first.
+    pub span: Span,
+    pub all: Vec<Written>,
+}
+
+impl Expected {
+    /// Adds what is written elsewhere.
+    pub fn extend(&mut self, other: Self) {
+        if self.all.is_empty() {
+            self.span = other.span;
+        }
+        self.all.extend(other.all);
+    }
+}
+
+/// Reads the expectations of a source or an output whose keys were checked; none if it has none.
+pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Expected> {
+    let expect = node.entry("expect")?;
     let mut all = Vec::new();
-    for entry in node.get("expect").map(Node::entries).unwrap_or_default() {
+    for entry in expect.value.entries() {
         match entry.key.value.as_str() {
             "rows" => all.extend(rows(entry, report)),
             "types" => all.extend(entry.value.entries().iter().filter_map(types)),
@@ -44,7 +65,10 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Vec<Written> {
             _ => {}
         }
     }
-    all
+    (!all.is_empty()).then_some(Expected {
+        span: expect.key.span,
+        all,
+    })
 }
 
 fn written(check: DataCheck, text: String, columns: Vec<Spanned<String>>) -> Written {
@@ -260,6 +284,37 @@ fn drift(entry: &Entry) -> Option<Written> {
     };
     let text = format!("{} moved by at most {most}", shown(&entry.key.value));
     Some(written(check, text, vec![entry.key.clone()]))
+}
+
+/// Reports what cannot be expected of what a program makes.
+pub(super) fn check_made(
+    drafts: &Drafts,
+    source: &Source,
+    expected: &Expected,
+    report: &mut Report<'_>,
+) {
+    if matches!(source, Source::Data { .. }) {
+        return;
+    }
+    if !early::is_table(drafts, source) {
+        report.hinted(
+            expected.span,
+            format!("nothing can be expected of {source}"),
+            "only of a table that a program makes from data alone, since that runs before all else; let the program \
+             itself fail, or write a gate",
+        );
+    }
+    for written in &expected.all {
+        if let (DataCheck::Drift { .. }, [column]) =
+            (&written.expectation.check, &written.columns[..])
+        {
+            report.hinted(
+                column.span,
+                "drift is told from the version that reproof.lock pins, and what a program makes is not pinned there",
+                "expect it of the data that the program reads",
+            );
+        }
+    }
 }
 
 /// Checks expectations against the columns of the data.

@@ -41,7 +41,7 @@ impl Graph {
                     &[]
                 };
                 match self.programs.get(name) {
-                    Some(program) => print_program(&mut out, name, step, program),
+                    Some(program) => print_program(&mut out, (pipeline, name), step, program),
                     None => print_step(&mut out, name, step, gates),
                 }
             }
@@ -82,11 +82,9 @@ impl Graph {
 
 fn print_data(out: &mut String, pipeline: &Pipeline) {
     let data = &pipeline.data;
-    let expect: BTreeMap<_, _> = pipeline.expectations().collect();
     let print = |name: &StepName, from: &DataFrom| {
-        let checks = expect.get(name).into_iter().flatten();
-        let checks = DataCheck::to_json(checks.map(|expectation| &expectation.check));
-        print_from(from, checks)
+        let source = Source::Data { data: name.clone() };
+        print_from(from, &print_expected(pipeline, &source))
     };
     let unnamed = blocks::data_name();
     match data.iter().next() {
@@ -103,16 +101,24 @@ fn print_data(out: &mut String, pipeline: &Pipeline) {
     }
 }
 
-fn print_from(from: &DataFrom, checks: Map<String, Value>) -> String {
+/// What a table must meet, as a further key of a mapping.
+fn print_expected(pipeline: &Pipeline, source: &Source) -> String {
+    let expected = pipeline.expected(source).into_iter();
+    let checks = DataCheck::to_json(expected.map(|expectation| &expectation.check));
+    if checks.is_empty() {
+        String::new()
+    } else {
+        format!(", expect: {}", flow(&Value::Object(checks)))
+    }
+}
+
+fn print_from(from: &DataFrom, expected: &str) -> String {
     let mut text = match from {
         DataFrom::Source(source) => print_source(source),
         DataFrom::Named(name) => format!("{{name: {}", quoted(name.as_str())),
         DataFrom::Version(version) => format!("{{version: {}", quoted(&version.to_string())),
     };
-    if !checks.is_empty() {
-        // A text that is written to cannot fail.
-        let _ = write!(text, ", expect: {}", flow(&Value::Object(checks)));
-    }
+    text.push_str(expected);
     text.push('}');
     text
 }
@@ -165,7 +171,12 @@ fn print_source(source: &DataSource) -> String {
     text
 }
 
-fn print_program(out: &mut String, name: &StepName, step: &RecipeStep, program: &ProgramSpec) {
+fn print_program(
+    out: &mut String,
+    (pipeline, name): (&Pipeline, &StepName),
+    step: &RecipeStep,
+    program: &ProgramSpec,
+) {
     let _ = writeln!(out, "  {name}:");
     match &program.notebook {
         Some(notebook) => line(out, 2, "notebook", &quoted(notebook.as_str())),
@@ -180,8 +191,18 @@ fn print_program(out: &mut String, name: &StepName, step: &RecipeStep, program: 
     let written: Vec<_> = written.collect();
     let none = if written.is_empty() { " {}" } else { "" };
     let _ = writeln!(out, "    outputs:{none}");
-    for (name, output) in written {
-        line(out, 3, name.as_str(), &print_output(name, output));
+    for (output, spec) in written {
+        let source = Source::Output {
+            step: name.clone(),
+            output: output.clone(),
+        };
+        let expected = print_expected(pipeline, &source);
+        line(
+            out,
+            3,
+            output.as_str(),
+            &print_output(output, spec, &expected),
+        );
     }
     if !program.code.is_empty() {
         line(out, 2, "code", &flow(&Value::from(program.code.clone())));
@@ -223,7 +244,7 @@ fn print_program(out: &mut String, name: &StepName, step: &RecipeStep, program: 
 }
 
 /// An output: its path, and what does not follow from that.
-fn print_output(name: &StepName, output: &OutputSpec) -> String {
+fn print_output(name: &StepName, output: &OutputSpec, expected: &str) -> String {
     let path = quoted(output.path.as_str());
     let mut more = String::new();
     // A text that is written to cannot fail.
@@ -233,6 +254,7 @@ fn print_output(name: &StepName, output: &OutputSpec) -> String {
     if !output.compared {
         more.push_str(", compare: ignore");
     }
+    more.push_str(expected);
     if more.is_empty() {
         path
     } else {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reproof_record::{LogicalType, RelativePath, StepName, canonical_json};
+use reproof_record::{LogicalType, RelativePath, Source, StepName, canonical_json};
 use serde_json::{Map, Value};
 
 use super::sql::{self, PostgresServer, QUERY_KEYS, QueryText, SqlQuery};
@@ -273,25 +273,47 @@ pub(super) fn declared(root: &Node) -> BTreeSet<StepName> {
     }
 }
 
-/// What the data of a pipeline must meet, by name.
+/// What data, and tables that programs make, must meet.
 pub(super) fn expectations(
     root: &Node,
     report: &mut Report<'_>,
-) -> BTreeMap<StepName, Vec<expect::Written>> {
-    let Some(node) = root.get("data") else {
-        return BTreeMap::new();
+) -> BTreeMap<Source, expect::Expected> {
+    let mut all: BTreeMap<Source, expect::Expected> = BTreeMap::new();
+    let mut add = |source: Option<Source>, node: &Node| {
+        if let (Some(source), Some(expected)) = (source, expect::read(node, report)) {
+            all.entry(source).or_default().extend(expected);
+        }
     };
-    if let Some(entries) = named(node) {
-        return entries
-            .iter()
-            .filter_map(|entry| {
-                let name = StepName::new(entry.key.value.as_str()).ok()?;
-                Some((name, expect::read(&entry.value, report)))
-            })
-            .collect();
+    let data = |name: &str| {
+        let data = StepName::new(name).ok()?;
+        Some(Source::Data { data })
+    };
+    let output = |step: &str, output: &str| {
+        let (step, output) = (StepName::new(step).ok()?, StepName::new(output).ok()?);
+        Some(Source::Output { step, output })
+    };
+    if let Some(node) = root.get("data") {
+        match named(node) {
+            Some(entries) => {
+                for entry in entries {
+                    add(data(&entry.key.value), &entry.value);
+                }
+            }
+            None => add(data(blocks::DATA), node),
+        }
+        if runs_program(node) {
+            add(output(blocks::DATA, blocks::MADE), node);
+        }
     }
-    let written = expect::read(node, report);
-    blocks::data_name().into_iter().zip([written]).collect()
+    // Any block may be a program, and any step.
+    let steps = root.get("steps").map(Node::entries).unwrap_or_default();
+    for step in root.entries().iter().chain(steps) {
+        let outputs = step.value.get("outputs").map(Node::entries);
+        for entry in outputs.unwrap_or_default() {
+            add(output(&step.key.value, &entry.key.value), &entry.value);
+        }
+    }
+    all
 }
 
 /// Reads the data of a pipeline file whose keys were checked.

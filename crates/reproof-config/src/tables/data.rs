@@ -214,7 +214,7 @@ pub(crate) static DATA_SOURCE: Object = Object {
 };
 
 /// What data must meet.
-static EXPECT: Object = Object {
+pub(super) static EXPECT: Object = Object {
     noun: "expectation",
     fields: &[
         optional("rows", "How many rows there are.", Shape::Object(&COUNTS)),

@@ -59,6 +59,17 @@ const PARAMETERS: Field = Field {
     )
 };
 
+const EXPECTED: Field = Field {
+    default: Some("{}"),
+    ..optional(
+        "expect",
+        "What the table must meet before anything else is made from it. Where it does not, no further step runs \
+         and the exit code is 10. It is no part of the recipe. Only where the program is made from data, or from \
+         programs that are, alone; `drift` is not to be had.",
+        Shape::Object(&super::data::EXPECT),
+    )
+};
+
 static OUTPUT: Object = Object {
     noun: "key",
     fields: &[
@@ -90,6 +101,7 @@ static OUTPUT: Object = Object {
                 },
             )
         },
+        EXPECTED,
     ],
     later: &[],
 };
@@ -256,6 +268,7 @@ pub(crate) static DATA_PROGRAM: Object = Object {
             default: Some(r#"{"table":"table.parquet"}"#),
             ..OUTPUTS
         },
+        EXPECTED,
         CODE,
         THREADS,
         PROFILE,

@@ -70,6 +70,13 @@ fn the_data_may_be_made_by_a_program() {
     assert_eq!(early.graph.programs["data"], graph.programs["data"]);
     let tables: Vec<_> = early.tables.iter().map(ToString::to_string).collect();
     assert_eq!(tables, ["data.table"]);
+    // What is expected of its table is no part of the recipe, and is written to its output.
+    let expecting = MADE.replace("  parameters:", "  expect: {rows: {min: 3}}\n  parameters:");
+    let (pipeline, graph) = expand(&expecting).unwrap_or_else(|errors| panic!("{errors}"));
+    let printed = graph.to_steps_yaml(&pipeline);
+    let output = "table: {path: table.parquet, expect: {rows: {min: 3}}}";
+    assert!(printed.contains(output), "{printed}");
+    assert_eq!([id(&printed), id(&expecting)], [id(MADE), id(MADE)]);
     let alone = MADE.replace(
         "  inputs: {raw: {csv: data/churn.csv, expect: {unique: [tenure]}}, old: {csv: data/old.csv}}\n",
         "",
@@ -103,11 +110,6 @@ fn what_is_wrong_with_made_data_is_said() {
         "unique: [tenure]",
         "unique: [tenur]",
         "5:57: unknown column 'tenur' (did you mean 'tenure'?)",
-    );
-    made_with(
-        "  parameters: {since: 2020}",
-        "  expect: {}",
-        "6:3: unknown key 'expect'",
     );
     made_with(
         "  run: [python, prepare.py]",
@@ -155,4 +157,30 @@ fn programs_may_stand_before_built_in_steps() {
 fn most_pipelines_need_nothing_first() {
     assert_eq!(early(super::programs::PROGRAMS), None);
     assert_eq!(early(super::programs::BLOCKS), None);
+}
+
+#[test]
+fn expectations_of_made_tables_are_checked() {
+    let made = |expect: &str, message: &str| {
+        let to = format!("  expect: {expect}\n  parameters:");
+        made_with("  parameters:", &to, message);
+    };
+    made(
+        "{not_null: [tenur]}",
+        "6:23: unknown column 'tenur' (did you mean 'tenure'?)",
+    );
+    made(
+        "{drift: {tenure: 0.2}}",
+        "6:20: drift is told from the version that reproof.lock pins, and what a program makes is not pinned \
+         there (expect it of the data that the program reads)",
+    );
+    // What is made later is none of its business.
+    let later = "train: {run: [python, t.py], outputs: {log: {path: log.csv, expect: {rows: {min: 1}}}, model: m}}\n\
+                 predict: {run: [python, p.py]}";
+    made_with(
+        "train: {logistic_regression: {l2: 1}}",
+        later,
+        "9:61: nothing can be expected of train.log (only of a table that a program makes from data alone, since that \
+         runs before all else; let the program itself fail, or write a gate)",
+    );
 }
