@@ -8,8 +8,8 @@ use reproof_engine::{
 };
 use reproof_learn::{Estimate, Metrics, SliceMetrics};
 use reproof_record::{
-    Artifact, ArtifactKind, CodeState, DataUse, ExpectationOutcome, GateOutcome, GateVerdict,
-    Program, RecipeStep, StepName, StepStatus,
+    Artifact, ArtifactKind, CodeState, DataUse, ExecutionStatus, ExpectationOutcome, GateOutcome,
+    GateVerdict, Program, RecipeStep, StepName, StepStatus,
 };
 
 use crate::format;
@@ -52,9 +52,11 @@ pub fn lines(
         ));
     }
 
+    let pins = execution.overrides.is_empty() && execution.status != ExecutionStatus::DataRefused;
     for (name, used) in &execution.data {
         let change = progress.data_change(name.as_str());
-        lines.push(data_line(name, used, change.as_ref()));
+        let change = change.map(|change| change_text(used.version.kind, &change, pins));
+        lines.push(data_line(name, used, &change.unwrap_or_default()));
     }
     lines.extend(expectation_lines(&execution.expectations, printer));
     for name in outcome.recipe.order().unwrap_or_default() {
@@ -97,7 +99,7 @@ pub fn code(code: &CodeState) -> String {
 }
 
 /// A data source: `data   pima.csv   532 rows x 8   8c1f20b94d7e  unchanged`.
-pub fn data_line(name: &StepName, used: &DataUse, change: Option<&DataChange>) -> String {
+pub fn data_line(name: &StepName, used: &DataUse, change: &str) -> String {
     let file = match used.source.rsplit_once('/') {
         // Of a pattern the last part alone says little.
         Some((_, file)) if !used.source.contains('*') => file,
@@ -105,8 +107,6 @@ pub fn data_line(name: &StepName, used: &DataUse, change: Option<&DataChange>) -
     };
     let kind = used.version.kind;
     let size = format::size(kind, used.rows, used.columns);
-    let change = change.map(|change| change_text(kind, change));
-    let change = change.unwrap_or_default();
     let version = used.version.digest.short();
     format!(
         "  {}{}{size:<25}{version}  {change}",
@@ -117,10 +117,12 @@ pub fn data_line(name: &StepName, used: &DataUse, change: Option<&DataChange>) -
     .to_owned()
 }
 
-fn change_text(kind: ArtifactKind, change: &DataChange) -> String {
+/// How data differs from what reproof.lock pinned; `pins` says whether it pins this now.
+fn change_text(kind: ArtifactKind, change: &DataChange, pins: bool) -> String {
     match change {
         DataChange::Unchanged => "unchanged".to_owned(),
-        DataChange::New => "new in reproof.lock".to_owned(),
+        DataChange::New if pins => "new in reproof.lock".to_owned(),
+        DataChange::New => "not in reproof.lock".to_owned(),
         DataChange::Changed {
             rows_before,
             added,

@@ -460,7 +460,7 @@ fn show_execution(
     }
     printer.line("");
     for (name, used) in &execution.data {
-        printer.line(&summary::data_line(name, used, None));
+        printer.line(&summary::data_line(name, used, ""));
     }
     for (name, step) in &execution.steps {
         let status = serde_json::to_value(step.status).unwrap_or(Value::Null);
