@@ -53,7 +53,9 @@ pub(crate) fn area_difference(first: &[f64], second: &[f64], positives: &[bool])
         Err(reason) => return Estimate::undefined(reason),
     };
     let (before, after) = (placements(first, positives), placements(second, positives));
-    // Of the positive rows and of the negative ones.
+    // Of the positive rows and of the negative ones: the sum of the differences and of their squares. A pair
+    // won counts 2, so a difference is at most twice the rows of the other class, and the products below at
+    // most n⁴ / 4, which fits for the rows that are allowed.
     let (mut sums, mut squares) = ([0_i128; 2], [0_i128; 2]);
     for (row, &positive) in positives.iter().enumerate() {
         let class = usize::from(!positive);
