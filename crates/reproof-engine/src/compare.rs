@@ -403,10 +403,7 @@ fn pair(
         Predictions::from_table(&target, &read(artifact, None)?)
             .map_err(|error| unusable(error.into()))
     };
-    // Of the rows only the label is looked at, and what they are sliced by.
-    let sliced = parameters.slices.iter().flatten().map(String::as_str);
-    let columns: BTreeSet<&str> = sliced.chain([target.column()]).collect();
-    let columns: Vec<&str> = columns.into_iter().collect();
+    let columns = parameters.columns(&target);
     let compared = paired(
         &target,
         &read(&before.0, Some(&columns))?,

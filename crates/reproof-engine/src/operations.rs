@@ -200,10 +200,10 @@ impl Job<'_> {
         let parameters: EvaluateParameters = self.parameters()?;
         let model: Model = read_document(self.store, &self.input("model")?, "model.json")?;
         let features = Matrix::from_table(&self.table("features", None)?)?;
-        let table = self.table("table", None)?;
+        let target = model.target();
+        let table = self.table("table", Some(&parameters.columns(&target)))?;
         let predictions = model.predict(&features, self.threads)?;
         let seed = self.seed()?.0;
-        let target = model.target();
         let measure = |predictions: &Predictions, parameters: &EvaluateParameters| {
             reproof_learn::evaluate(&target, predictions, &table, parameters, seed, self.threads)
         };
@@ -223,7 +223,6 @@ impl Job<'_> {
     /// Scores predictions that a program made.
     fn evaluate_predictions(&self) -> Result<Outputs, OperationError> {
         let parameters: EvaluatePredictionsParameters = self.parameters()?;
-        let table = self.table("table", None)?;
         let known = if self.inputs.contains_key("training") {
             "training"
         } else {
@@ -231,12 +230,13 @@ impl Job<'_> {
         };
         let labels = self.column(known, &parameters.label.column)?;
         let target = Target::resolve(parameters.task, &parameters.label, &labels)?;
+        let wanted = parameters.evaluate();
+        let table = self.table("table", Some(&wanted.columns(&target)))?;
         let predictions = Predictions::from_table(&target, &self.table("predictions", None)?)?;
         let seed = self.seed()?.0;
         let measure = |predictions: &Predictions, wanted: &EvaluateParameters| {
             reproof_learn::evaluate(&target, predictions, &table, wanted, seed, self.threads)
         };
-        let wanted = parameters.evaluate();
         let mut metrics = measure(&predictions, &wanted)?;
         if parameters.baseline {
             let known = baseline(&target, &labels, table.rows())?;

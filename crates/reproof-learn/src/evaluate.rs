@@ -78,6 +78,13 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl EvaluateParameters {
+    /// The columns of a table that are looked at: the label, and what the rows are sliced by.
+    pub fn columns<'a>(&'a self, target: &'a Target) -> Vec<&'a str> {
+        let sliced = self.slices.iter().flatten().map(String::as_str);
+        let columns: BTreeSet<&str> = sliced.chain([target.column()]).collect();
+        columns.into_iter().collect()
+    }
+
     /// The lists of columns, each once, sorted.
     pub(crate) fn slice_lists(&self) -> BTreeSet<&Vec<String>> {
         self.slices.iter().collect()
