@@ -390,7 +390,7 @@ impl Scheduler<'_> {
                 (None, None)
             });
             // Acknowledged only once it is durable: first the blobs, now the row that names them.
-            if let Ok(outputs) = &result {
+            let result = result.and_then(|outputs| {
                 let recorded = catalog.add_step_result(&StepResult {
                     key,
                     operation: step.operation.clone(),
@@ -398,10 +398,8 @@ impl Scheduler<'_> {
                     outputs: outputs.clone(),
                     created: clock.now(),
                 });
-                if let Err(error) = recorded {
-                    result = Err(OperationError::Catalog(error));
-                }
-            }
+                recorded.map(|()| outputs).map_err(OperationError::Catalog)
+            });
             // The receiver is gone only when the run was stopped.
             let _ = sender.send(Message::Done(Box::new(Done {
                 name,

@@ -100,9 +100,9 @@ pub(crate) fn group(
             }
         });
     }
-    let Some(codes) = codes else {
-        return Ok(Vec::new());
-    };
+    // Without columns all rows are one group.
+    let alike = || Codes::of_values(std::iter::repeat_n((), table.rows()), MAX_SLICES);
+    let codes = codes.or_else(alike).ok_or_else(too_many)?;
     let mut sizes = vec![0; codes.firsts.len()];
     for code in &codes.rows {
         sizes[*code as usize] += 1;

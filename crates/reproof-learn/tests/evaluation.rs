@@ -379,6 +379,24 @@ fn metrics_are_read_back_and_newer_ones_refused() {
 }
 
 #[test]
+fn a_slice_by_no_column_is_all_rows() {
+    let model = classifier();
+    let labels = table(vec![("y", booleans(&[true, false, true]))]);
+    let found = evaluate(
+        &model.target(),
+        &predicted(&model, &[0.9, 0.6, 0.3]),
+        &labels,
+        &parameters(&model, &[&[]]),
+        7,
+        Threads::ONE,
+    );
+    let found = found.unwrap();
+    assert_eq!(found.slices.len(), 1);
+    assert_eq!(found.slices[0].rows, 3);
+    assert_eq!(found.slices[0].metrics, found.overall);
+}
+
+#[test]
 fn what_cannot_be_evaluated_is_an_error() {
     let model = classifier();
     let sound = table(vec![("y", booleans(&[true, false]))]);

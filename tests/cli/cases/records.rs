@@ -268,6 +268,14 @@ fn the_slice_that_fell_is_told_first() {
     assert!((overall[0] - overall[1]).abs() < 0.05, "{overall:?}");
     let slices = metrics["slices"].as_array().unwrap();
     assert_eq!(slices[0]["name"], "group=e");
-    let [good, bad] = [0, 1].map(|side| value(&slices[0]["metrics"]["accuracy"][side]));
-    assert!(good - bad > 0.5, "{good} {bad}");
+    let fell = |at: usize| {
+        let [good, bad] = [0, 1].map(|side| value(&slices[at]["metrics"]["accuracy"][side]));
+        good - bad
+    };
+    assert!(fell(0) > 0.5, "{slices:?}");
+    let others = 1..slices.len();
+    assert!(
+        others.map(fell).all(|by| fell(0) > 3.0 * by.abs()),
+        "{slices:?}"
+    );
 }

@@ -246,5 +246,8 @@ mod tests {
         let names: Vec<_> = sides.iter().map(|side| side.name.as_str()).collect();
         assert_eq!(names, ["g=clear", "g=wide", "g=still", "g=no value"]);
         assert_eq!(sides[0].rows, [9, 8]);
+        let values = |at: usize| sides[at].metrics["accuracy"].map(|found| found.value);
+        assert_eq!(values(0), [Some(0.5), Some(0.8)]);
+        assert_eq!([values(2), values(3)], [[Some(0.5); 2], [None; 2]]);
     }
 }

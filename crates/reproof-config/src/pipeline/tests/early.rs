@@ -112,6 +112,11 @@ fn what_is_wrong_with_made_data_is_said() {
         "5:57: unknown column 'tenur' (did you mean 'tenure'?)",
     );
     made_with(
+        "  parameters: {since: 2020}",
+        "  expects: {}",
+        "6:3: unknown key 'expects' (did you mean 'expect'?)",
+    );
+    made_with(
         "  run: [python, prepare.py]",
         "  run: []",
         "4:8: the list is empty",
